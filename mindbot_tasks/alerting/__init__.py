@@ -1,0 +1,1 @@
+"""Rules about alerts: conditions, grouping, escalation, wording. Pure."""

@@ -1,0 +1,1 @@
+"""Processes that hold a connection to a platform."""

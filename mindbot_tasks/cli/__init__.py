@@ -1,0 +1,1 @@
+"""The `mindbot` command."""

@@ -1,0 +1,1 @@
+"""Settings, errors, clock, log, metrics and HTTP sessions with deadlines."""

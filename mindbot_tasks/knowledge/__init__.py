@@ -1,0 +1,1 @@
+"""What the bot has read: extraction, chunking, embedding, vector store, retrieval."""

@@ -1,0 +1,45 @@
+"""What an answerer must be able to do: workflows, providers, the agent and the offline answerer look alike from above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.model.answer import Answer, Classification, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything an answerer may know about the message it answers."""
+
+    message_id: int
+    text: str
+    history: tuple[Turn, ...]  #: earlier turns of this conversation, oldest first, already trimmed
+    classification: Classification
+    user_key: str  #: stable for one person on one platform: "dingtalk:user01"
+    conversation_key: str  #: stable for one conversation: "dingtalk:default:cid..."
+    language: str  #: "zh" or "en", from the message itself
+    session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An answer and the remote conversation id to keep for the next turn ("" if there is none)."""
+
+    answer: Answer
+    session_id: str = ""
+
+
+OnText: TypeAlias = Callable[[str], None]
+"""Called with the whole visible text so far, as it grows; must return quickly."""
+
+
+class Answerer(Protocol):
+    """One way to get an answer."""
+
+    name: str  #: "workflow:general_chat", "provider:openai", "offline"; keys breakers, limits, sessions and metrics
+
+    def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        """Answer, before the deadline. Raises Rejected, Throttled, Unavailable (or Stopped)."""

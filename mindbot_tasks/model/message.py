@@ -1,0 +1,100 @@
+"""What people say to the bot and what it says back, the same for every platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
+
+ConversationKind = Literal["one_to_one", "group"]
+PartKind = Literal[
+    "text", "markdown", "image", "voice", "video", "file", "link", "location", "card", "quote", "mention", "unknown"
+]
+
+
+class State(StrEnum):
+    """Where a message is. The first five are on the way; the rest are ends."""
+
+    RECEIVED = "received"
+    CLASSIFIED = "classified"
+    ANSWERED = "answered"
+    REPLYING = "replying"
+    REPLIED = "replied"
+    APOLOGISED = "apologised"
+    EXPIRED = "expired"
+    QUARANTINED = "quarantined"
+    IGNORED = "ignored"
+
+
+FINISHED = frozenset({State.REPLIED, State.APOLOGISED, State.EXPIRED, State.QUARANTINED, State.IGNORED})
+
+
+class Stage(StrEnum):
+    """The stages of a conversation; also their task names (`mindbot.<stage>`) and queue names."""
+
+    CLASSIFY = "classify"
+    GENERATE = "generate"
+    REPLY = "reply"
+    APOLOGISE = "apologise"
+
+
+class Verdict(StrEnum):
+    """Why a message will not get its answer; a message with a verdict only goes to `apologise`."""
+
+    FAILED = "failed"  # every way to answer, or to deliver, said no
+    LATE = "late"  # its deadline is near
+    POISON = "poison"  # it took its worker down too often
+    CANCELLED = "cancelled"  # a person stopped it
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of a message: `text` for words (or a caption, or recognised speech), `data` for the rest."""
+
+    kind: PartKind
+    text: str = ""
+    data: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One incoming message, as a platform's parser understood it."""
+
+    platform: str
+    bot: str  #: name of the bot on that platform; "default" for the single form of the configuration
+    external_id: str  #: the platform's own id: the key that makes duplicates visible
+    conversation_id: str  #: the platform's id of the conversation
+    conversation_kind: ConversationKind
+    sender_id: str  #: the platform's id of the person
+    sender_name: str
+    parts: tuple[Part, ...]
+    address: Mapping[str, JSON]  #: whatever the platform needs later to send the answer
+    conversation_title: str = ""
+    sent_at_ms: int | None = None  #: the platform's clock, milliseconds since 1970
+    addressed: bool = True  #: False: a group message that is not meant for the bot
+
+    @property
+    def text(self) -> str:
+        """All words of the message, in order."""
+        return "\n".join(part.text for part in self.parts if part.text).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One sendable piece of an answer, on its way to the platform."""
+
+    message_id: int
+    platform: str
+    bot: str
+    conversation_id: str  #: the platform's id
+    conversation_kind: ConversationKind
+    sender_id: str  #: the platform's id of the person who asked
+    address: Mapping[str, JSON]  #: as stored from `Message.address`
+    part: Part  #: as rendered by the platform
+    number: int  #: 0, 1, 2 ... within the answer
+    total: int
+    key: str  #: the same for every try of this piece: give it to platforms with an idempotent send
+    resend: bool = False  #: an earlier try of this very piece may have gone out

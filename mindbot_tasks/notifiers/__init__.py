@@ -1,0 +1,1 @@
+"""Ways to reach people: SMS vendors, e-mail, webhooks, incident services."""

@@ -1,0 +1,1 @@
+"""Everything that is remembered: tables, queries, migrations, Redis keys, files."""
