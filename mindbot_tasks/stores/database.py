@@ -1,0 +1,151 @@
+"""The database connection of this process: SQLite in WAL mode or PostgreSQL, with time limits on everything."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.settings import get_settings
+
+#: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
+_sqlite_writer = threading.Lock()
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statement_timeout_s: float = 5) -> Engine:
+    """An engine for `url`.
+
+    durable: for SQLite, a commit survives a power cut (PostgreSQL's does anyway). Statements give up after
+    `statement_timeout_s` seconds; a connection is tried for 3 seconds.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        return _open_sqlite(url, durable=durable, pool_size=pool_size, busy_s=statement_timeout_s)
+    timeout_ms = int(statement_timeout_s * 1000)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=3,
+        pool_recycle=1800,
+        json_serializer=_dumps,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "connect_timeout": 3,
+            "application_name": "mindbot",
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            "options": f"-c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} "
+            "-c idle_in_transaction_session_timeout=30000",
+        },
+    )
+
+
+def _open_sqlite(url: str, *, durable: bool, pool_size: int, busy_s: float) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size * 4,
+        pool_timeout=3,
+        json_serializer=_dumps,
+        json_deserializer=orjson.loads,
+        connect_args={"timeout": busy_s, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        # the driver must not open transactions by itself: single statements commit alone, and transactions begin
+        # IMMEDIATE, because one that starts with a read cannot wait for the lock later ("database is locked" at once)
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA cache_size=-8000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("immediate"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+@functools.cache
+def get_engine() -> Engine:
+    """The engine of this process; thrown away in a forked child by `forget_engine`."""
+    settings = get_settings()
+    return open_engine(settings.database_url.get_secret_value())
+
+
+def forget_engine() -> None:
+    """After a fork: the parent's connections are not ours."""
+    if get_engine.cache_info().currsize:
+        get_engine().dispose(close=False)
+    get_engine.cache_clear()
+
+
+@contextlib.contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as exc:
+        raise DatabaseUnavailable(f"the database does not answer ({type(exc.__cause__ or exc).__name__})") from exc
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise DatabaseUnavailable("the connection to the database was lost") from exc
+        raise
+
+
+@contextlib.contextmanager
+def one_statement(engine: Engine | None = None) -> Iterator[Connection]:
+    """A connection on which every statement commits by itself: one round trip, not three. Raises DatabaseUnavailable."""
+    engine = engine or get_engine()
+    with _as_unavailable():
+        if engine.dialect.name == "sqlite":
+            with _sqlite_writer, engine.connect() as connection:
+                yield connection
+        else:
+            with engine.connect() as connection:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextlib.contextmanager
+def reading(engine: Engine | None = None) -> Iterator[Connection]:
+    """A connection for queries. Raises DatabaseUnavailable."""
+    engine = engine or get_engine()
+    with _as_unavailable(), engine.connect() as connection:
+        yield (
+            connection
+            if engine.dialect.name == "sqlite"
+            else connection.execution_options(isolation_level="AUTOCOMMIT")
+        )
+
+
+@contextlib.contextmanager
+def transaction(engine: Engine | None = None) -> Iterator[Connection]:
+    """A transaction that commits at the end of the block. Raises DatabaseUnavailable."""
+    engine = engine or get_engine()
+    with _as_unavailable():
+        if engine.dialect.name == "sqlite":
+            with _sqlite_writer, engine.connect() as connection:
+                with connection.execution_options(immediate=True).begin():
+                    yield connection
+        else:
+            with engine.begin() as connection:
+                yield connection
