@@ -2,6 +2,55 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import Any
+
+from celery import Celery, signals
+
+from beat_schedule import BEAT_SCHEDULE
+from mindbot_tasks import presence
+from mindbot_tasks.core import shutdown
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.stores.database import forget_engine
 
 app = Celery("mindbot")
+app.config_from_object("celeryconfig")
+app.conf.beat_schedule = BEAT_SCHEDULE
+
+
+@signals.celeryd_after_setup.connect
+def _introduce(instance: Any = None, **_: Any) -> None:
+    """Which queues this worker serves is known now."""
+    presence.configure(
+        sorted(instance.app.amqp.queues.consume_from),
+        on_sweep_overdue=lambda: app.tasks["mindbot.sweep"].run(),
+    )
+
+
+@signals.worker_ready.connect
+def _show_up(sender: Any = None, **_: Any) -> None:
+    """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
+    presence.get_presence()
+    for queue in sender.app.amqp.queues.consume_from:
+        app.send_task("mindbot.canary", args=(queue,), queue=queue, expires=30)
+
+
+@signals.worker_process_init.connect
+def _after_fork(**_: Any) -> None:
+    """A pool child has connections and a presence of its own."""
+    forget_engine()
+    presence.forget_presence()
+    shutdown.forget()
+
+
+@signals.worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    """Running work may finish for a while, then gives up in good order; a guard ends the process if even that hangs."""
+    shutdown.begin(get_settings().times.drain_s)
+    presence.guard()
+
+
+@signals.worker_shutdown.connect
+@signals.worker_process_shutdown.connect
+def _leave(**_: Any) -> None:
+    """Nothing that this process held needs to wait for its silence to be noticed."""
+    presence.stop()

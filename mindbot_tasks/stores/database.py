@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sqlite3
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -105,6 +106,8 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as exc:
+        if getattr(getattr(exc, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise  # a mistake in the statement, not in the database
         raise DatabaseUnavailable(f"the database does not answer ({type(exc.__cause__ or exc).__name__})") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:

@@ -1,0 +1,66 @@
+"""The end of a message that gets no answer: say so politely rather than stay silent."""
+
+from __future__ import annotations
+
+import structlog
+
+from mindbot_tasks import chains, presence
+from mindbot_tasks.app import app
+from mindbot_tasks.chat.apologies import apology_for
+from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
+from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.task import MindBotTask
+
+log = structlog.get_logger(__name__)
+
+
+@app.task(
+    name="mindbot.apologise",
+    bind=True,
+    base=MindBotTask,
+    stage=Stage.APOLOGISE,
+    autoretry_for=(RetryableError,),
+    retry_backoff=2,  # seconds: up to 2, 4, 8 ... with jitter
+    retry_backoff_max=60,
+    max_retries=5,
+    fleet_rate_key="reply:{platform}:{bot}",
+)
+def apologise(self: MindBotTask, message_id: int) -> None:
+    """Tell the asker that no answer will come, then close the message.
+
+    One whose answer may already be out gets no apology on top; it ends, with an alert, as quarantined or expired.
+    """
+    held = self.claim(message_id)
+    verdict = held.verdict or Verdict.FAILED
+    answer: Answer | None = None
+    sent_id = ""
+    if held.replying:
+        state = State.QUARANTINED if verdict is Verdict.POISON else State.EXPIRED
+    else:
+        state = State.QUARANTINED if verdict is Verdict.POISON else State.APOLOGISED
+        platform = registry.get(held.platform, held.bot)
+        answer = Answer(text=apology_for(verdict, held.text, get_settings().language), provider="apology")
+        deadline = self.deadline(held, REPLY_S)
+        pieces = platform.render(answer)
+        for number, piece in enumerate(pieces):
+            presence.get_presence().check()
+            sent_id, _ = deliver(platform, outgoing_piece(held, piece, number, len(pieces)), deadline)
+    with transaction() as connection:
+        if answer is not None:
+            # who fetches answers finds the apology where the answer would have been
+            steps.save_apology(connection, held, answer)
+        following = steps.finish(
+            connection, held, state, sent_parts=0 if answer is None else 1, sent_id=sent_id, note=str(verdict)
+        )
+    live.tell_state(held.platform, message_id, state)
+    MESSAGES.labels(held.platform, str(state)).inc()
+    log.warning("message_ended_without_answer", state=str(state), verdict=str(verdict))
+    if following is not None:
+        chains.start(following)

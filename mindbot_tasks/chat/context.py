@@ -1,0 +1,28 @@
+"""What goes along with a question to whoever answers it. Pure."""
+
+from __future__ import annotations
+
+from mindbot_tasks.chat.language import detect
+from mindbot_tasks.chat.tokens import trim
+from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.llm.base import Question
+from mindbot_tasks.model.answer import Classification
+from mindbot_tasks.stores.claims import Claim
+
+
+def question_for(held: Claim, settings: Settings) -> Question:
+    """The question of a claimed message, with as much history as the token budget allows."""
+    return Question(
+        message_id=held.message_id,
+        text=held.text,
+        history=trim(held.history, settings.history_tokens),
+        classification=Classification(
+            label=held.label,
+            confidence=float(held.classification.get("confidence", 0.0)),
+            reason=str(held.classification.get("reason", "")),
+            scores=held.classification.get("scores", {}),
+        ),
+        user_key=f"{held.platform}:{held.sender_ref}",
+        conversation_key=f"{held.platform}:{held.bot}:{held.conversation_ref}",
+        language=detect(held.text) if settings.language == "auto" else settings.language,
+    )

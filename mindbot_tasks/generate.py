@@ -1,0 +1,60 @@
+"""The middle stage: route the message, then answer it; the answer is saved before anybody is told."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from mindbot_tasks.app import app
+from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.llm import fallback, registry
+from mindbot_tasks.model.message import Stage, State
+from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.task import MindBotTask
+
+log = structlog.get_logger(__name__)
+
+
+@app.task(
+    name="mindbot.generate",
+    bind=True,
+    base=MindBotTask,
+    stage=Stage.GENERATE,
+    autoretry_for=(RetryableError,),
+    retry_backoff=4,  # seconds: up to 4, 8, 16 ... with jitter; longer when the provider asks for it
+    retry_backoff_max=60,
+    max_retries=4,
+    # of each provider there are limits of their own: providers.<name>.rate_limit, taken where the provider is chosen
+    fleet_rate_limit=None,
+)
+def generate(self: MindBotTask, message_id: int) -> None:
+    """Answer one message: its workflow, else the chat models in order, else the offline answerer."""
+    held = self.claim(message_id)
+    settings = get_settings()
+    question = question_for(held, settings)
+    deadline = self.deadline(held, settings.times.answer_s)
+    watched = platforms.get(held.platform, held.bot).capabilities.live
+    started = time.monotonic()
+    spoken = fallback.answer(
+        registry.answerers(settings, question.classification.label),
+        question,
+        held.sessions,
+        deadline,
+        live.LiveText(message_id) if watched else live.nobody_watches,
+    )
+    sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
+    with transaction() as connection:
+        steps.save_answer(connection, held, spoken.answer, sessions=sessions)
+    live.tell_state(held.platform, message_id, State.ANSWERED)
+    log.info(
+        "answered",
+        answerer=spoken.answerer,
+        model=spoken.answer.model,
+        took_ms=int((time.monotonic() - started) * 1000),
+        tokens=spoken.answer.usage.output_tokens,
+    )

@@ -1,0 +1,156 @@
+"""What a worker process tells the ledger: it is here, it lives, it stops, it is gone.
+
+A thread says every two seconds that the process lives. Whoever stays silent for eight is taken for dead, and the sweeper
+frees what it held: that is how an answer whose worker was killed goes on elsewhere within 15 seconds, although its lease is
+much longer.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from mindbot_tasks.core import shutdown
+from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.stores import workers
+from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.sweeping import SILENT_MS
+
+log = structlog.get_logger(__name__)
+
+BEAT_S = 2.0
+#: beat is missing when nobody has swept for this long: three slots
+SWEEP_OVERDUE_MS = 15_000
+
+
+class Presence:
+    """This process's row in `workers`, and the thread that keeps it fresh."""
+
+    def __init__(self, name: str, queues: Sequence[str], on_sweep_overdue: Callable[[], None]) -> None:
+        self.name = name
+        self._queues = list(queues)
+        self._on_sweep_overdue = on_sweep_overdue
+        self._lock = threading.Lock()
+        self._id: int | None = None
+        self._stop = threading.Event()
+        self._left_over: list[Callable[[], None]] = []
+        self._heard_at = float("-inf")
+        self._thread = threading.Thread(target=self._live, name="presence", daemon=True)
+        self._thread.start()
+
+    @property
+    def worker_id(self) -> int:
+        """Our id in `workers`; registers at the first call. Raises DatabaseUnavailable."""
+        with self._lock:
+            if self._id is None:
+                with one_statement() as connection:
+                    self._id = workers.register(connection, self.name, self._queues)
+                self._heard_at = time.monotonic()
+                log.info("worker_registered", worker=self._id, queues=self._queues)
+            return self._id
+
+    def check(self) -> None:
+        """Raises Draining when the sweeper may by now take this process for dead: its work may be in other hands.
+
+        To be called before anything that cannot be taken back. The clock goes on while a process is frozen.
+        """
+        if time.monotonic() - self._heard_at > SILENT_MS / 1000 - BEAT_S / 2:
+            raise Draining("the ledger has not heard of this worker for too long")
+
+    def later(self, change: Callable[[], None]) -> None:
+        """A change of the ledger that could not be made because the database was away; tried again until it works."""
+        with self._lock:
+            self._left_over.append(change)
+
+    def leave(self) -> list[int]:
+        """Stop the thread and free what this process held; returns those messages. Never raises."""
+        self._stop.set()
+        if self._id is None:
+            return []
+        try:
+            with one_statement() as connection:
+                return workers.leave(connection, self._id)
+        except DatabaseUnavailable:
+            return []  # silence has the same effect, eight seconds later
+
+    def _live(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            try:
+                self._beat()
+            except DatabaseUnavailable as exc:
+                log.warning("presence_unknown", reason=str(exc))
+            except Exception:
+                # whatever it was, a process that no longer says it lives would lose all its work
+                log.exception("presence_failed")
+
+    def _beat(self) -> None:
+        worker_id = self.worker_id
+        with one_statement() as connection:
+            pulse = workers.beat(connection, worker_id)
+        if pulse.known:
+            self._heard_at = time.monotonic()
+        else:
+            log.warning("worker_was_taken_for_dead", worker=worker_id)
+            with self._lock:
+                self._id = None
+            return
+        with self._lock:
+            changes, self._left_over = self._left_over, []
+        for number, change in enumerate(changes):
+            try:
+                change()
+            except DatabaseUnavailable:
+                with self._lock:
+                    self._left_over = changes[number:] + self._left_over
+                raise
+        overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
+        if overdue and not shutdown.stopping():
+            self._on_sweep_overdue()
+
+
+_queues: Sequence[str] = ()
+_on_sweep_overdue: Callable[[], None] = lambda: None  # noqa: E731
+
+
+def configure(queues: Sequence[str], on_sweep_overdue: Callable[[], None]) -> None:
+    """What this worker serves, and what to do when nobody sweeps; before any work."""
+    global _queues, _on_sweep_overdue
+    _queues, _on_sweep_overdue = queues, on_sweep_overdue
+
+
+@functools.cache
+def get_presence() -> Presence:
+    """The presence of this process, made at the first claim or when the worker is ready."""
+    role = os.environ.get("MINDBOT_ROLE", "worker")
+    return Presence(f"{role}@{socket.gethostname()}:{os.getpid()}", _queues, _on_sweep_overdue)
+
+
+def forget_presence() -> None:
+    """After a fork: the parent's row and thread are not ours."""
+    get_presence.cache_clear()
+
+
+def stop() -> list[int]:
+    """Leave, if this process ever showed up; returns the messages that it still held."""
+    return get_presence().leave() if get_presence.cache_info().currsize else []
+
+
+def guard() -> threading.Timer:
+    """A timer that ends the process when draining takes too long; better than SIGKILL from outside."""
+
+    def end() -> None:
+        freed = stop()
+        log.error("worker_did_not_stop_in_time", freed=len(freed))
+        os._exit(70)
+
+    timer = threading.Timer(get_settings().times.guard_s, end)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -1,0 +1,48 @@
+"""Forgets what is older than the retention time, a little at a time."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from mindbot_tasks.app import app
+from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.stores import retention, workers
+from mindbot_tasks.stores.database import one_statement, transaction
+from mindbot_tasks.task import MindBotTask
+
+log = structlog.get_logger(__name__)
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+BUDGET_S = 60.0
+
+
+@app.task(name="mindbot.purge", base=MindBotTask)
+def purge() -> int:
+    """Delete finished messages past their retention, oldest first; returns how many went.
+
+    Never younger than the dedup window: a message that is forgotten could be answered twice.
+    """
+    settings = get_settings()
+    days = max(settings.retention_days, settings.times.dedup_days)
+    gone = 0
+    ends_at = time.monotonic() + BUDGET_S
+    try:
+        with one_statement() as connection:
+            if not workers.take_duty(connection, "purge", every_ms=HOUR_MS // 2):
+                return 0
+            workers.forget_gone(connection, older_than_ms=DAY_MS)
+        while time.monotonic() < ends_at:
+            with transaction() as connection:
+                batch = retention.delete_finished(connection, older_than_ms=days * DAY_MS, limit=500)
+            gone += batch
+            if batch == 0:
+                break
+    except DatabaseUnavailable as exc:
+        log.warning("purge_interrupted", reason=str(exc))
+    if gone:
+        log.info("purged", messages=gone, days=days)
+    return gone

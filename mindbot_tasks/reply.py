@@ -1,0 +1,52 @@
+"""The last stage of a conversation: the answer goes back to where the question came from."""
+
+from __future__ import annotations
+
+import structlog
+
+from mindbot_tasks import chains, presence
+from mindbot_tasks.app import app
+from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.model.message import Stage, State
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
+from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.task import MindBotTask
+
+log = structlog.get_logger(__name__)
+
+
+@app.task(
+    name="mindbot.reply",
+    bind=True,
+    base=MindBotTask,
+    stage=Stage.REPLY,
+    autoretry_for=(RetryableError,),
+    retry_backoff=2,  # seconds: up to 2, 4, 8 ... with jitter; longer when the platform asks for it
+    retry_backoff_max=120,
+    max_retries=8,
+    fleet_rate_key="reply:{platform}:{bot}",
+)
+def reply(self: MindBotTask, message_id: int) -> None:
+    """Deliver one answer, piece by piece; each piece that went out is remembered, so that a retry goes on after it."""
+    held = self.claim(message_id)
+    platform = registry.get(held.platform, held.bot)
+    deadline = self.deadline(held, REPLY_S)
+    pieces = platform.render(held.answer) if held.answer is not None else []
+    sent_id, note = "", None
+    for number in range(held.sent_parts, len(pieces)):
+        if sent_id or note:
+            with one_statement() as connection:
+                steps.note_part_sent(connection, held, sent_parts=number, sent_id=sent_id, note=note)
+        presence.get_presence().check()
+        outgoing = outgoing_piece(held, pieces[number], number, len(pieces))
+        sent_id, note = deliver(platform, outgoing, deadline)
+    with one_statement() as connection:
+        following = steps.finish(connection, held, State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)
+    live.tell_state(held.platform, message_id, State.REPLIED)
+    MESSAGES.labels(held.platform, str(State.REPLIED)).inc()
+    log.info("replied", pieces=len(pieces), note=note)
+    if following is not None:
+        chains.start(following)

@@ -1,0 +1,231 @@
+"""Taking a message for one stage: a compare-and-set that also brings along everything the stage needs to know."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Connection, bindparam, case, literal_column, select, update
+from sqlalchemy.orm import aliased
+
+from mindbot_tasks.model.answer import Answer, Turn
+from mindbot_tasks.model.message import JSON, Part, Stage, State, Verdict
+from mindbot_tasks.stores.clock import DB_NOW, earlier
+from mindbot_tasks.stores.tables import MessageRow
+
+#: an apology must still go out before the deadline
+APOLOGY_MARGIN_MS = 30_000
+#: a message that took its worker down this often is not tried again
+MAX_STRIKES = 3
+#: earlier messages that may go along as history; trimming by tokens comes later
+HISTORY_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message in the hands of one stage of one worker."""
+
+    message_id: int
+    attempt: int
+    stage: Stage
+    strikes: int  #: this claim counted; above 1, an earlier one of this stage died
+    retries: int
+    platform: str
+    bot: str
+    conversation_id: int
+    conversation_ref: str
+    conversation_kind: str
+    sender_ref: str
+    text: str
+    parts: list[dict[str, JSON]]
+    address: dict[str, JSON]
+    verdict: Verdict | None
+    label: str
+    classification: Mapping[str, Any]
+    time_left_ms: int  #: until the sweeper would give the message up
+    sent_parts: int = 0
+    uncertain: bool = False  #: an earlier try of the next piece may have gone out
+    replying: bool = False  #: the answer, or a part of it, may already be with the asker
+    history: tuple[Turn, ...] = ()
+    sessions: Mapping[str, str] = field(default_factory=dict)  #: answerer -> remote conversation id
+    answer: Answer | None = None
+
+
+CLAIMABLE: dict[Stage, tuple[State, ...]] = {
+    Stage.CLASSIFY: (State.RECEIVED,),
+    Stage.GENERATE: (State.CLASSIFIED,),
+    Stage.REPLY: (State.ANSWERED, State.REPLYING),
+    Stage.APOLOGISE: (State.RECEIVED, State.CLASSIFIED, State.ANSWERED, State.REPLYING),
+}
+
+_HISTORY = {
+    # newest first; turned round when read
+    "sqlite": f"""(SELECT json_group_array(json_array(h.text, h.answer)) FROM (
+        SELECT m.text AS text, a.text AS answer FROM messages m JOIN answers a ON a.message_id = m.id
+        WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
+        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)""",
+    "postgresql": f"""(SELECT json_agg(json_build_array(h.text, h.answer))::text FROM (
+        SELECT m.text AS text, a.text AS answer FROM messages m JOIN answers a ON a.message_id = m.id
+        WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
+        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)""",
+}
+_SESSIONS = {
+    "sqlite": """(SELECT json_group_object(s.answerer, s.session_id) FROM sessions s
+        WHERE s.conversation_id = messages.conversation_id AND s.user_ref = messages.sender_ref)""",
+    "postgresql": """(SELECT json_object_agg(s.answerer, s.session_id)::text FROM sessions s
+        WHERE s.conversation_id = messages.conversation_id AND s.user_ref = messages.sender_ref)""",
+}
+_ANSWER = {
+    "sqlite": """(SELECT json_array(a.text, a.parts, a.provider, a.model, a.workflow) FROM answers a
+        WHERE a.message_id = messages.id)""",
+    "postgresql": """(SELECT json_build_array(a.text, a.parts, a.provider, a.model, a.workflow)::text FROM answers a
+        WHERE a.message_id = messages.id)""",
+}
+
+
+def now_or_given(timed: bool) -> Any:
+    return bindparam("now", type_=BigInteger) if timed else DB_NOW
+
+
+def first_in_line() -> Any:
+    before = aliased(MessageRow)
+    return (
+        ~select(before.id)
+        .where(
+            before.conversation_id == MessageRow.conversation_id,
+            before.id < MessageRow.id,
+            before.finished_at.is_(None),
+        )
+        .exists()
+    )
+
+
+def wake_by(at: Any) -> Any:
+    """Never later than when an apology must start."""
+    return earlier(at, MessageRow.deadline_at - APOLOGY_MARGIN_MS)
+
+
+@functools.cache
+def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
+    now = now_or_given(timed)
+    columns = [
+        MessageRow.attempt,
+        MessageRow.strikes,
+        MessageRow.retries,
+        MessageRow.platform,
+        MessageRow.bot,
+        MessageRow.conversation_id,
+        MessageRow.conversation_ref,
+        MessageRow.conversation_kind,
+        MessageRow.sender_ref,
+        MessageRow.text,
+        MessageRow.parts,
+        MessageRow.address,
+        MessageRow.verdict,
+        MessageRow.label,
+        MessageRow.classification,
+        MessageRow.sent_parts,
+        MessageRow.replying_at,
+        (MessageRow.deadline_at - now).label("left"),
+    ]
+    values: dict[str, Any] = {
+        "attempt": MessageRow.attempt + 1,
+        "strikes": MessageRow.strikes + 1,
+        "lease_owner": bindparam("worker"),
+        "lease_until": now + bindparam("lease_ms", type_=BigInteger),
+        "wake_at": wake_by(now + bindparam("lease_ms", type_=BigInteger)),
+        "not_before": None,
+        "step": f"{stage}:started",
+        "stepped_at": now,
+        "note": None,
+    }
+    if stage is Stage.GENERATE:
+        columns.append(literal_column(_HISTORY[dialect]).label("history"))
+        columns.append(literal_column(_SESSIONS[dialect]).label("sessions"))
+    if stage is Stage.REPLY:
+        values["state"] = State.REPLYING.value
+        values["replying_at"] = case((MessageRow.replying_at.is_(None), now), else_=MessageRow.replying_at)
+        columns.append(literal_column(_ANSWER[dialect]).label("answer"))
+    verdict = MessageRow.verdict.is_not(None) if stage is Stage.APOLOGISE else MessageRow.verdict.is_(None)
+    in_time = {
+        Stage.APOLOGISE: [],
+        Stage.REPLY: [MessageRow.deadline_at > now],
+    }.get(stage, [MessageRow.deadline_at - APOLOGY_MARGIN_MS > now])
+    return (
+        update(MessageRow)
+        .where(
+            MessageRow.id == bindparam("message_id"),
+            MessageRow.state.in_([state.value for state in CLAIMABLE[stage]]),
+            MessageRow.finished_at.is_(None),
+            MessageRow.lease_owner.is_(None) | (MessageRow.lease_until < now),
+            MessageRow.not_before.is_(None) | (MessageRow.not_before <= now),
+            MessageRow.strikes < MAX_STRIKES,
+            verdict,
+            *in_time,
+            first_in_line(),
+        )
+        .values(**values)
+        .returning(*columns)
+    )
+
+
+def claim(
+    connection: Connection, message_id: int, stage: Stage, *, worker: int, lease_ms: int, now: int | None = None
+) -> Claim | None:
+    """Take a message for one stage; None when it is not this stage's turn: elsewhere, leased, waiting or ended.
+
+    The attempt and the strike are counted here, before the work, so that a message that kills its worker is noticed.
+    """
+    values: dict[str, Any] = {"message_id": message_id, "worker": worker, "lease_ms": lease_ms}
+    if now is not None:
+        values["now"] = now
+    row = connection.execute(_claim_statement(connection.dialect.name, stage, now is not None), values).first()
+    if row is None:
+        return None
+    return Claim(
+        message_id=message_id,
+        attempt=row.attempt,
+        stage=stage,
+        strikes=row.strikes,
+        retries=row.retries,
+        platform=row.platform,
+        bot=row.bot,
+        conversation_id=row.conversation_id,
+        conversation_ref=row.conversation_ref,
+        conversation_kind=row.conversation_kind,
+        sender_ref=row.sender_ref,
+        text=row.text,
+        parts=row.parts,
+        address=row.address,
+        verdict=Verdict(row.verdict) if row.verdict else None,
+        label=row.label or "",
+        classification=row.classification or {},
+        time_left_ms=row.left if stage is Stage.REPLY else row.left - APOLOGY_MARGIN_MS,
+        sent_parts=row.sent_parts,
+        replying=row.replying_at is not None,
+        uncertain=stage is Stage.REPLY and row.strikes > 1,
+        history=_turns(row.history) if stage is Stage.GENERATE else (),
+        sessions=orjson.loads(row.sessions or "{}") if stage is Stage.GENERATE else {},
+        answer=_saved_answer(row.answer) if stage is Stage.REPLY else None,
+    )
+
+
+def _turns(newest_first: str | None) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    for question, answer in reversed(orjson.loads(newest_first or "[]")):
+        turns += [Turn("user", question), Turn("assistant", answer)]
+    return tuple(turns)
+
+
+def _saved_answer(value: str | None) -> Answer | None:
+    if value is None:
+        return None
+    text, parts, provider, model, workflow = orjson.loads(value)
+    # SQLite keeps JSON as text, so it arrives as text within text
+    parts = orjson.loads(parts) if isinstance(parts, str) else parts
+    return Answer(
+        text=text, provider=provider, model=model, workflow=workflow, parts=tuple(Part(**part) for part in parts)
+    )

@@ -1,0 +1,266 @@
+"""Recording a message exactly once; the unique key decides, and one conversation's messages get rising ids in commit order."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, literal, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+
+from mindbot_tasks.model.message import Message, State
+from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
+
+#: how long the sweeper leaves a message alone after somebody was told to start it
+PICKUP_GRACE_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The row of a message."""
+
+    message_id: int
+    fresh: bool  #: False: a duplicate of a message recorded before
+    first_in_line: bool  #: nothing before it in its conversation is unfinished
+    ignored: bool = False
+
+
+class _Known:
+    """Rows that this process has seen committed, so that it need not make sure again; bounded."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._seen: OrderedDict[tuple[str, ...], str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, key: tuple[str, ...], value: str = "") -> bool:
+        return self._seen.get(key) == value
+
+    def add(self, key: tuple[str, ...], value: str = "") -> None:
+        with self._lock:
+            self._seen[key] = value
+            while len(self._seen) > self._size:
+                self._seen.popitem(last=False)
+
+    def forget(self, key: tuple[str, ...]) -> None:
+        with self._lock:
+            self._seen.pop(key, None)
+
+
+_conversations = _Known()
+_users = _Known()
+
+
+def _insert(connection: Connection, table: Any) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL refuses NUL, and no database takes half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _clean_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean(str(key)): _clean_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean_json(item) for item in value]
+    return value
+
+
+def _cut(text: str) -> str:
+    return _clean(text)[:255]
+
+
+@functools.cache
+def _record_statement(dialect: str, timed: bool) -> Any:
+    """INSERT INTO messages ... SELECT FROM the conversation, locked.
+
+    The lock makes messages of one conversation take their ids in the order in which they become visible; it must stand
+    in a subquery, because PostgreSQL would else draw the id before it waits for the lock.
+    """
+    now = bindparam("now", type_=BigInteger) if timed else DB_NOW
+    conversation = (
+        select(ConversationRow.id)
+        .where(
+            ConversationRow.platform == bindparam("platform"),
+            ConversationRow.bot == bindparam("bot"),
+            ConversationRow.external_id == bindparam("conversation_ref"),
+        )
+        .with_for_update()
+        .subquery()
+    )
+    columns = MessageRow.__table__.c
+    named = (
+        "platform",
+        "bot",
+        "external_id",
+        "conversation_ref",
+        "conversation_kind",
+        "sender_ref",
+        "text",
+        "parts",
+        "address",
+        "state",
+        "step",
+        "note",
+        "sent_at",
+    )
+    values: dict[str, Any] = {name: bindparam(name, type_=columns[name].type) for name in named}
+    open_ = bindparam("open", type_=BigInteger)
+    values |= {
+        "conversation_id": conversation.c.id,
+        "attempt": literal(0),
+        "strikes": literal(0),
+        "retries": literal(0),
+        "sent_parts": literal(0),
+        "stepped_at": now,
+        "received_at": now,
+        "deadline_at": now + bindparam("deadline_ms", type_=BigInteger),
+        # NULL times a number is NULL: a message that is not for us is finished at once and never woken
+        "wake_at": now + open_ * PICKUP_GRACE_MS,
+        "finished_at": now + bindparam("finished", type_=BigInteger),
+    }
+    earlier = aliased(MessageRow)
+    dialect_insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return (
+        dialect_insert(MessageRow)
+        .from_select(list(values), select(*values.values()).where(literal(1) == literal(1)))
+        .on_conflict_do_nothing(index_elements=["platform", "bot", "external_id"])
+        .returning(
+            MessageRow.id,
+            (
+                ~select(earlier.id)
+                .where(
+                    # literally, because the names in RETURNING are rendered without their table
+                    earlier.conversation_id == literal_column("messages.conversation_id"),
+                    earlier.id < literal_column("messages.id"),
+                    earlier.finished_at.is_(None),
+                )
+                .exists()
+            ).label("first"),
+        )
+    )
+
+
+def record_once(connection: Connection, message: Message, *, deadline_ms: int, now: int | None = None) -> Recorded:
+    """Remember this message; `fresh` is False when it is here already. The connection commits each statement by itself.
+
+    One statement for a conversation and a person this process knows, three for new ones.
+    """
+    conversation_key = (message.platform, message.bot, _cut(message.conversation_id))
+    user_key = (message.platform, _cut(message.sender_id))
+    name = _cut(message.sender_name)
+    if not _conversations.has(conversation_key):
+        _remember_conversation(connection, message, now)
+    if not _users.has(user_key, name):
+        _remember_user(connection, message, now)
+    values: dict[str, Any] = {
+        "platform": message.platform,
+        "bot": message.bot,
+        "external_id": _cut(message.external_id),
+        "conversation_ref": conversation_key[2],
+        "conversation_kind": message.conversation_kind,
+        "sender_ref": user_key[1],
+        "text": _clean(message.text),
+        "parts": [_clean_json(asdict(part)) for part in message.parts],
+        "address": _clean_json(dict(message.address)),
+        "state": State.RECEIVED if message.addressed else State.IGNORED,
+        "step": "received" if message.addressed else "ignored",
+        "note": None if message.addressed else "not addressed to the bot",
+        "sent_at": message.sent_at_ms,
+        "deadline_ms": deadline_ms,
+        "open": 1 if message.addressed else None,
+        "finished": None if message.addressed else 0,
+    }
+    if now is not None:
+        values["now"] = now
+    statement = _record_statement(connection.dialect.name, now is not None)
+    row = connection.execute(statement, values).first()
+    if row is None:
+        known = find(connection, message)
+        if known is not None:
+            return Recorded(known, fresh=False, first_in_line=False)
+        # the conversation was purged while this process still believed in it
+        _remember_conversation(connection, message, now)
+        row = connection.execute(statement, values).one()
+    _conversations.add(conversation_key)
+    _users.add(user_key, name)
+    return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=not message.addressed)
+
+
+def find(connection: Connection, message: Message) -> int | None:
+    """The id under which this message was recorded before."""
+    return connection.execute(
+        select(MessageRow.id).where(
+            MessageRow.platform == message.platform,
+            MessageRow.bot == message.bot,
+            MessageRow.external_id == _cut(message.external_id),
+        )
+    ).scalar()
+
+
+def _remember_conversation(connection: Connection, message: Message, now: int | None) -> None:
+    connection.execute(
+        _insert(connection, ConversationRow)
+        .values(
+            platform=message.platform,
+            bot=message.bot,
+            external_id=_cut(message.conversation_id),
+            kind=message.conversation_kind,
+            title=_cut(message.conversation_title),
+            created_at=DB_NOW if now is None else now,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _remember_user(connection: Connection, message: Message, now: int | None) -> None:
+    seen = DB_NOW if now is None else now
+    insert = _insert(connection, UserRow).values(
+        platform=message.platform,
+        external_id=_cut(message.sender_id),
+        name=_cut(message.sender_name),
+        created_at=seen,
+        seen_at=seen,
+    )
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["platform", "external_id"],
+            set_={"name": insert.excluded.name, "seen_at": insert.excluded.seen_at},
+        )
+    )
+
+
+def forget_known() -> None:
+    """Start without what this process believes to know; for tests that change databases, and after a purge."""
+    for known in (_conversations, _users):
+        known._seen.clear()
+
+
+def is_first_in_line(connection: Connection, message_id: int) -> bool:
+    """Nothing before this message in its conversation is unfinished, and it is unfinished itself."""
+    earlier = aliased(MessageRow)
+    return bool(
+        connection.execute(
+            select(MessageRow.id).where(
+                MessageRow.id == message_id,
+                MessageRow.finished_at.is_(None),
+                ~select(earlier.id)
+                .where(
+                    earlier.conversation_id == MessageRow.conversation_id,
+                    earlier.id < MessageRow.id,
+                    earlier.finished_at.is_(None),
+                )
+                .exists(),
+            )
+        ).scalar()
+    )

@@ -1,0 +1,289 @@
+"""What a stage writes when it is done with a message: each is a compare-and-set by the claim's attempt and state."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, literal_column, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mindbot_tasks.core.errors import Stopped
+from mindbot_tasks.model.answer import Answer, Classification
+from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.stores.claims import CLAIMABLE, Claim, now_or_given, wake_by
+from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
+
+#: the sweeper leaves a stage alone for this long after the stage before it has handed over
+HANDOVER_GRACE_MS = 10_000
+
+_NEXT = """(SELECT min(n.id) FROM messages n WHERE n.conversation_id = messages.conversation_id
+    AND n.id > messages.id AND n.finished_at IS NULL)"""
+
+
+class LostLease(Stopped):
+    """Somebody else has this message now; what was being done no longer counts."""
+
+
+@functools.cache
+def _held(timed: bool, kind: str) -> Any:
+    """UPDATE of a message that is held by exactly this claim; `kind` picks what changes."""
+    now = now_or_given(timed)
+    free: dict[str, Any] = {
+        "lease_owner": None,
+        "lease_until": None,
+        "step": bindparam("step"),
+        "stepped_at": now,
+        "note": bindparam("note"),
+    }
+    orderly = {"strikes": 0, "retries": 0, "last_error": None, "wake_at": wake_by(now + HANDOVER_GRACE_MS)}
+    values: dict[str, Any]
+    if kind == "classified":
+        values = {
+            **free,
+            **orderly,
+            "state": State.CLASSIFIED.value,
+            "classified_at": now,
+            "label": bindparam("label"),
+            "confidence": bindparam("confidence"),
+            "classification": bindparam("classification", type_=MessageRow.__table__.c.classification.type),
+        }
+    elif kind == "answered":
+        values = {**free, **orderly, "state": State.ANSWERED.value, "answered_at": now}
+    elif kind == "finished":
+        values = {
+            **free,
+            "strikes": 0,
+            "wake_at": None,
+            "finished_at": now,
+            "state": bindparam("state"),
+            "sent_parts": bindparam("sent_parts"),
+            "sent_id": bindparam("sent_id"),
+        }
+    elif kind == "part_sent":
+        values = {
+            "step": bindparam("step"),
+            "stepped_at": now,
+            "note": bindparam("note"),
+            "sent_parts": bindparam("sent_parts"),
+            "sent_id": bindparam("sent_id"),
+        }
+    elif kind == "deferred":
+        due = now + bindparam("delay_ms", type_=BigInteger)
+        values = {
+            **free,
+            "not_before": due,
+            "wake_at": wake_by(due),
+            "strikes": bindparam("new_strikes"),
+            "retries": MessageRow.retries + bindparam("retried"),
+            "last_error": bindparam("note"),
+        }
+    elif kind == "given_up":
+        values = {
+            **free,
+            "verdict": bindparam("verdict"),
+            "strikes": 0,
+            "retries": 0,
+            "attempt": MessageRow.attempt + 1,
+            "wake_at": now + HANDOVER_GRACE_MS,
+            "last_error": bindparam("note"),
+        }
+    else:
+        raise ValueError(kind)
+    statement = (
+        update(MessageRow)
+        .where(
+            MessageRow.id == bindparam("message_id"),
+            MessageRow.attempt == bindparam("held_attempt"),
+            MessageRow.state.in_(bindparam("held_states", expanding=True)),
+            MessageRow.finished_at.is_(None),
+            MessageRow.lease_owner.is_not(None),
+        )
+        .values(**values)
+    )
+    return statement.returning(literal_column(_NEXT).label("next")) if kind == "finished" else statement
+
+
+def _held_states(stage: Stage) -> list[str]:
+    return [State.REPLYING.value] if stage is Stage.REPLY else [state.value for state in CLAIMABLE[stage]]
+
+
+def _change(connection: Connection, held: Claim, kind: str, step: str, now: int | None, **values: Any) -> Any:
+    """Run `_held`; raises LostLease when the claim no longer holds."""
+    values |= {
+        "message_id": held.message_id,
+        "held_attempt": held.attempt,
+        "held_states": _held_states(held.stage),
+        "step": step,
+        "note": values.get("note"),
+    }
+    if values["note"] is not None:
+        values["note"] = values["note"][:500]
+    if now is not None:
+        values["now"] = now
+    result = connection.execute(_held(now is not None, kind), values)
+    if kind == "finished":
+        row = result.first()
+        if row is not None:
+            return row.next
+    elif result.rowcount == 1:
+        return None
+    raise LostLease(f"message {held.message_id} is no longer held by attempt {held.attempt}")
+
+
+def save_classification(
+    connection: Connection, held: Claim, classification: Classification, *, now: int | None = None
+) -> None:
+    """received -> classified. Raises LostLease."""
+    _change(
+        connection,
+        held,
+        "classified",
+        "classified",
+        now,
+        note=f"{classification.label} ({classification.confidence:.2f})",
+        label=classification.label[:80],
+        confidence=classification.confidence,
+        classification={
+            "label": classification.label,
+            "confidence": classification.confidence,
+            "reason": classification.reason,
+            "scores": dict(classification.scores),
+        },
+    )
+
+
+def save_answer(
+    connection: Connection,
+    held: Claim,
+    answer: Answer,
+    *,
+    sessions: Mapping[str, str] | None = None,
+    now: int | None = None,
+) -> None:
+    """classified -> answered, with the answer and the remote conversation ids to keep; run it in a transaction. Raises LostLease."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    at = DB_NOW if now is None else now
+    row = insert(AnswerRow).values(
+        message_id=held.message_id,
+        text=answer.text,
+        parts=[{"kind": part.kind, "text": part.text, "data": dict(part.data)} for part in answer.parts],
+        provider=answer.provider,
+        model=answer.model,
+        workflow=answer.workflow,
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        latency_ms=answer.latency_ms,
+        first_token_ms=answer.first_token_ms,
+        details=dict(answer.details),
+        created_at=at,
+    )
+    columns = [column.name for column in AnswerRow.__table__.c if column.name != "message_id"]
+    _change(connection, held, "answered", "answered", now, note=answer.workflow or answer.provider)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["message_id"], set_={name: getattr(row.excluded, name) for name in columns}
+        )
+    )
+    for answerer, session_id in (sessions or {}).items():
+        session = insert(SessionRow).values(
+            conversation_id=held.conversation_id,
+            answerer=answerer,
+            user_ref=held.sender_ref,
+            session_id=session_id,
+            updated_at=at,
+        )
+        connection.execute(
+            session.on_conflict_do_update(
+                index_elements=["conversation_id", "answerer", "user_ref"],
+                set_={"session_id": session.excluded.session_id, "updated_at": session.excluded.updated_at},
+            )
+        )
+
+
+def save_apology(connection: Connection, held: Claim, apology: Answer) -> None:
+    """Keep what was said instead of an answer, for those who fetch it; an answer that exists stays."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(
+        insert(AnswerRow)
+        .values(
+            message_id=held.message_id,
+            text=apology.text,
+            parts=[],
+            provider=apology.provider,
+            model="",
+            workflow="",
+            input_tokens=0,
+            output_tokens=0,
+            latency_ms=0,
+            details={},
+            created_at=DB_NOW,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def note_part_sent(
+    connection: Connection, held: Claim, *, sent_parts: int, sent_id: str, note: str | None, now: int | None = None
+) -> None:
+    """One of several pieces has gone out; the next try goes on after it. Raises LostLease."""
+    _change(connection, held, "part_sent", "part_sent", now, sent_parts=sent_parts, sent_id=sent_id[:255], note=note)
+
+
+def finish(
+    connection: Connection,
+    held: Claim,
+    state: State,
+    *,
+    sent_parts: int = 0,
+    sent_id: str = "",
+    note: str | None = None,
+    now: int | None = None,
+) -> int | None:
+    """The end of a message; returns the next one of its conversation, if any waits. Raises LostLease."""
+    following: int | None = _change(
+        connection,
+        held,
+        "finished",
+        state.value,
+        now,
+        state=state.value,
+        sent_parts=sent_parts,
+        sent_id=sent_id[:255] or None,
+        note=note,
+    )
+    return following
+
+
+def defer(
+    connection: Connection,
+    held: Claim,
+    *,
+    delay_ms: int,
+    error: str,
+    retried: bool = True,
+    keep_strikes: bool = False,
+    now: int | None = None,
+) -> None:
+    """Give the message back, to be tried again not before `delay_ms` from now. Raises LostLease.
+
+    retried: counts as one of the stage's retries. keep_strikes: the work ended in a way that might end the process next time.
+    """
+    _change(
+        connection,
+        held,
+        "deferred",
+        f"{held.stage}:{'retry' if retried else 'released'}",
+        now,
+        delay_ms=delay_ms,
+        note=error,
+        retried=int(retried),
+        new_strikes=held.strikes if keep_strikes else held.strikes - 1,
+    )
+
+
+def give_up(connection: Connection, held: Claim, verdict: Verdict, *, error: str, now: int | None = None) -> None:
+    """No answer will come: from here only `apologise` may go on. Raises LostLease."""
+    _change(connection, held, "given_up", f"given up: {verdict}", now, verdict=verdict.value, note=error)

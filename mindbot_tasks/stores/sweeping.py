@@ -1,0 +1,232 @@
+"""What the sweeper asks and changes: workers that went silent, messages that are due, and what is to be done about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, func, literal, select, update
+
+from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.stores.claims import APOLOGY_MARGIN_MS, MAX_STRIKES, first_in_line
+from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.tables import MessageRow, WorkerRow
+
+#: a worker says that it is alive every 2 seconds; after this long it is taken for dead
+SILENT_MS = 8_000
+#: a message that waits for its turn is looked at this often, should the start of its turn get lost
+WAITING_MS = 10_000
+#: the longest pause between two starts of a message that nobody picks up
+MAX_RESTART_MS = 120_000
+#: after the deadline an apology is tried for this much longer
+APOLOGY_PATIENCE_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that the sweeper should look at, with everything the decision needs."""
+
+    message_id: int
+    state: State
+    verdict: Verdict | None
+    attempt: int
+    strikes: int
+    leased: bool
+    first: bool
+    left_ms: int  #: until the deadline; negative after it
+    idle_ms: int  #: since a stage last made progress
+    wake_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the chain of a message at this stage; look again after `look_again_ms`."""
+
+    stage: Stage
+    look_again_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now."""
+
+    look_again_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No answer will come; apologise."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Not even an apology will come."""
+
+    state: State
+    note: str
+
+
+Decision = Start | Wait | GiveUp | End
+
+NEXT_STAGE = {
+    State.RECEIVED: Stage.CLASSIFY,
+    State.CLASSIFIED: Stage.GENERATE,
+    State.ANSWERED: Stage.REPLY,
+    State.REPLYING: Stage.REPLY,
+}
+
+
+def decide(due: Due, *, queued: dict[Stage, int]) -> Decision:
+    """What the sweeper does with a message; pure.
+
+    queued: how many tasks wait in the broker for each stage. A message that nobody picked up is probably among them as long as
+    there are any, so starting it again would only make the queue longer; an empty queue means that its task got lost.
+    """
+    if due.verdict is not None:
+        return _decide_apology(due)
+    if due.leased:
+        if due.left_ms <= APOLOGY_MARGIN_MS and due.state is not State.REPLYING:
+            return GiveUp(Verdict.LATE)
+        return Wait(WAITING_MS)
+    if due.strikes >= MAX_STRIKES:
+        return GiveUp(Verdict.POISON)
+    # an answer that is there already may use the time kept for an apology: it is the better message
+    answered = due.state in (State.ANSWERED, State.REPLYING)
+    if due.left_ms <= (0 if answered else APOLOGY_MARGIN_MS):
+        return GiveUp(Verdict.LATE)
+    if not due.first:
+        return Wait(WAITING_MS)
+    stage = NEXT_STAGE[due.state]
+    if queued.get(stage, 0) > 0 and due.strikes == 0 and due.idle_ms < MAX_RESTART_MS:
+        return Wait(WAITING_MS // 2)
+    return Start(stage, look_again_ms=min(max(due.idle_ms, WAITING_MS), MAX_RESTART_MS))
+
+
+def _decide_apology(due: Due) -> Decision:
+    end = State.QUARANTINED if due.verdict is Verdict.POISON else State.EXPIRED
+    if due.leased:
+        return Wait(WAITING_MS)
+    if due.strikes >= MAX_STRIKES:
+        return End(end, "the apology took its worker down")
+    if due.left_ms < -APOLOGY_PATIENCE_MS:
+        return End(end, "the apology could not be delivered in time")
+    if not due.first:
+        return Wait(WAITING_MS)
+    return Start(Stage.APOLOGISE, look_again_ms=WAITING_MS)
+
+
+def bury_silent_workers(connection: Connection, *, now: int | None = None) -> list[int]:
+    """Mark workers that no longer say they live, and free what they held; returns the messages freed.
+
+    The strikes of those messages stay, so that one that killed its worker is counted.
+    """
+    at: Any = DB_NOW if now is None else literal(now, BigInteger)
+    connection.execute(
+        update(WorkerRow).where(WorkerRow.gone_at.is_(None), WorkerRow.seen_at < at - SILENT_MS).values(gone_at=at)
+    )
+    freed = connection.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.lease_owner.in_(select(WorkerRow.id).where(WorkerRow.gone_at.is_not(None))),
+            MessageRow.lease_owner.is_not(None),
+            MessageRow.finished_at.is_(None),
+        )
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            wake_at=at,
+            step="worker lost",
+            stepped_at=at,
+            note=MessageRow.last_error,
+        )
+        .returning(MessageRow.id)
+    )
+    return list(freed.scalars())
+
+
+def find_due(connection: Connection, *, limit: int = 500, now: int | None = None) -> list[Due]:
+    """Unfinished messages whose `wake_at` has come, the longest waiting first."""
+    at: Any = DB_NOW if now is None else literal(now, BigInteger)
+    progress = func.coalesce(MessageRow.answered_at, MessageRow.classified_at, MessageRow.received_at)
+    rows = connection.execute(
+        select(
+            MessageRow.id,
+            MessageRow.state,
+            MessageRow.verdict,
+            MessageRow.attempt,
+            MessageRow.strikes,
+            (MessageRow.lease_owner.is_not(None) & (MessageRow.lease_until >= at)).label("leased"),
+            first_in_line().label("first"),
+            (MessageRow.deadline_at - at).label("left"),
+            (at - progress).label("idle"),
+            MessageRow.wake_at,
+        )
+        .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
+        .order_by(MessageRow.wake_at)
+        .limit(limit)
+    )
+    return [
+        Due(
+            message_id=row.id,
+            state=State(row.state),
+            verdict=Verdict(row.verdict) if row.verdict else None,
+            attempt=row.attempt,
+            strikes=row.strikes,
+            leased=bool(row.leased),
+            first=bool(row.first),
+            left_ms=row.left,
+            idle_ms=row.idle,
+            wake_at=row.wake_at,
+        )
+        for row in rows
+    ]
+
+
+def apply(connection: Connection, due: Due, decision: Decision, *, now: int | None = None) -> bool:
+    """Write the decision down; False when the message has moved on, or another sweeper was faster."""
+    at: Any = DB_NOW if now is None else literal(now, BigInteger)
+    values: dict[str, Any]
+    match decision:
+        case Start(stage=stage, look_again_ms=pause):
+            # once more this long without anybody picking it up means that this start got lost, too
+            values = {"wake_at": at + pause, "not_before": None, "step": f"restarted: {stage}", "stepped_at": at}
+        case Wait(look_again_ms=pause):
+            values = {"wake_at": at + pause}
+        case GiveUp(verdict=verdict):
+            values = {
+                "verdict": verdict.value,
+                "attempt": MessageRow.attempt + 1,  # whoever still works on it has lost it
+                "strikes": 0,
+                "retries": 0,
+                "lease_owner": None,
+                "lease_until": None,
+                "not_before": None,
+                "wake_at": at + WAITING_MS,
+                "step": f"given up: {verdict}",
+                "stepped_at": at,
+                "note": MessageRow.last_error,
+            }
+        case End(state=state, note=note):
+            values = {
+                "state": state.value,
+                "finished_at": at,
+                "wake_at": None,
+                "lease_owner": None,
+                "lease_until": None,
+                "step": state.value,
+                "stepped_at": at,
+                "note": note,
+            }
+    changed = connection.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.id == due.message_id,
+            MessageRow.attempt == due.attempt,
+            MessageRow.wake_at == due.wake_at,
+            MessageRow.finished_at.is_(None),
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1

@@ -1,0 +1,89 @@
+"""The sweeper: whatever was lost on the way is found in the ledger and set going again, or ended with an apology."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from mindbot_tasks import chains
+from mindbot_tasks.app import app
+from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.model.message import Stage
+from mindbot_tasks.stores import sweeping, workers
+from mindbot_tasks.stores.database import one_statement, reading
+from mindbot_tasks.stores.sweeping import End, GiveUp, Start
+from mindbot_tasks.task import MindBotTask
+
+log = structlog.get_logger(__name__)
+
+EVERY_MS = 5_000
+#: a sweep ends after this long; what is left comes with the next one
+BUDGET_S = 4.0
+_BATCH = 500
+
+
+@app.task(name="mindbot.sweep", base=MindBotTask)
+def sweep() -> int:
+    """Look at every message that is due; returns how many were touched.
+
+    Once in a slot of five seconds, whoever calls: beat, a second beat, or a worker that finds beat missing.
+    """
+    try:
+        with one_statement() as connection:
+            # a little less than the slot, or beat's own jitter would make every second sweep come too early
+            if not workers.take_duty(connection, "sweep", every_ms=EVERY_MS - 500):
+                return 0
+            freed = sweeping.bury_silent_workers(connection)
+        if freed:
+            log.warning("work_of_a_lost_worker_freed", messages=len(freed))
+        return _sweep_due()
+    except DatabaseUnavailable as exc:
+        log.warning("sweep_skipped", reason=str(exc))
+        return 0
+
+
+def _sweep_due() -> int:
+    ends_at = time.monotonic() + BUDGET_S
+    queued = _queued()
+    touched = 0
+    while time.monotonic() < ends_at:
+        with reading() as connection:
+            batch = sweeping.find_due(connection, limit=_BATCH)
+        for due in batch:
+            decision = sweeping.decide(due, queued=queued)
+            with one_statement() as connection:
+                changed = sweeping.apply(connection, due, decision)
+            if not changed:
+                continue
+            touched += 1
+            if isinstance(decision, Start):
+                log.info(
+                    "message_restarted", message_id=due.message_id, start=str(decision.stage), state=str(due.state)
+                )
+                chains.start(due.message_id, decision.stage)
+            elif isinstance(decision, GiveUp):
+                MESSAGES.labels("", f"given_up_{decision.verdict}").inc()
+                log.warning("message_given_up", message_id=due.message_id, verdict=str(decision.verdict))
+                chains.start(due.message_id, Stage.APOLOGISE)
+            elif isinstance(decision, End):
+                MESSAGES.labels("", str(decision.state)).inc()
+                log.error("message_ended_in_silence", message_id=due.message_id, state=str(decision.state))
+        if len(batch) < _BATCH:
+            break
+    return touched
+
+
+def _queued() -> dict[Stage, int]:
+    """How many tasks wait in the broker for each stage; nothing when the broker does not say."""
+    waiting: dict[Stage, int] = {}
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=1)
+            channel = connection.default_channel
+            for stage in (Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY):
+                waiting[stage] = channel.queue_declare(queue=str(stage), passive=True).message_count
+    except (OSError, *app.connection_for_write().connection_errors, *app.connection_for_write().channel_errors) as exc:
+        log.warning("queue_lengths_unknown", reason=type(exc).__name__)
+    return waiting

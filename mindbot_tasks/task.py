@@ -1,0 +1,216 @@
+"""MindBotTask: what all stages share about claiming a message, failing, waiting, limits and stopping.
+
+Retries are declared with Celery's own options (`autoretry_for`, `retry_backoff`, `retry_backoff_max`, `max_retries`); here their
+delays become durable: the row of the message says when to go on, and the sweeper wakes it. Nothing waits in a worker.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, ClassVar, NoReturn
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore, Retry
+
+from mindbot_tasks import chains, presence
+from mindbot_tasks.core import shutdown
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Cancelled, DatabaseUnavailable, Draining, MindBotError, Rejected, Throttled
+from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.model.message import Stage, Verdict
+from mindbot_tasks.stores import claims, steps
+from mindbot_tasks.stores.claims import MAX_STRIKES, Claim
+from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.limiter import take
+from mindbot_tasks.stores.steps import LostLease
+
+log = structlog.get_logger(__name__)
+
+
+class MindBotTask(Task):  # type: ignore[type-arg]
+    """Base of the stages that work on one message; `claim` first, then one of the `stores.steps`."""
+
+    abstract = True
+    #: which stage of a message this task is; None: the task does not work on a message
+    stage: ClassVar[Stage | None] = None
+    #: starts of this task in the whole fleet, "200/s" or "600/m"; not Celery's `rate_limit`, which counts per worker and
+    #: blocks unrelated tasks. The key may name fields of the claim: one bucket for each value.
+    fleet_rate_limit: ClassVar[str | None] = None
+    fleet_rate_key: ClassVar[str] = "{stage}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.stage is None:
+            return self.run(*args, **kwargs)
+        message_id = args[0]
+        started = time.monotonic()
+        outcome = "done"
+        self.request.claimed = None
+        with structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)):
+            try:
+                return self.run(*args, **kwargs)
+            except Retry:
+                outcome = "retry"
+                raise
+            except Ignore:
+                outcome = "elsewhere"
+                raise
+            except LostLease:
+                outcome = "elsewhere"
+                log.info("lease_lost")
+                raise Ignore from None
+            except Draining:
+                outcome = "drained"
+                self._hand_over()
+            except Cancelled as exc:
+                outcome = "cancelled"
+                self._give_up(Verdict.CANCELLED, exc)
+            except DatabaseUnavailable as exc:
+                outcome = "database"
+                self._release_later(exc)
+            except Rejected as exc:
+                outcome = "rejected"
+                self._give_up(Verdict.FAILED, exc)
+            except Exception as exc:
+                outcome = "crash"
+                self._strike(exc)
+                raise
+            finally:
+                STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
+
+    def claim(self, message_id: int) -> Claim:
+        """Take the message for this stage; ends the task (and its chain) quietly when it is not this stage's turn."""
+        if self.stage is None:
+            raise TypeError(f"{self.name} has no stage")
+        if shutdown.stopping():
+            raise Ignore  # its row is free; whoever sweeps next starts it elsewhere
+        worker = presence.get_presence().worker_id
+        lease_ms = int(get_settings().times.lease_s * 1000)
+        with one_statement() as connection:
+            held = claims.claim(connection, message_id, self.stage, worker=worker, lease_ms=lease_ms)
+        if held is None:
+            log.debug("not_my_turn")
+            raise Ignore
+        self.request.claimed = held
+        self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
+        self._take_limit(held)
+        return held
+
+    def deadline(self, held: Claim, total_s: float) -> Deadline:
+        """How long this stage may take: `total_s`, the message's own deadline, and until this process has to stop."""
+        if self.stage is Stage.APOLOGISE:  # it has all the time it needs, for there is nothing after it
+            return Deadline(total_s, stop_check=shutdown.check)
+        return Deadline(min(total_s, max(0.0, held.time_left_ms / 1000)), stop_check=shutdown.check)
+
+    def retry(
+        self, *args: Any, exc: BaseException | None = None, countdown: float | None = None, **options: Any
+    ) -> Any:
+        """Put the delay into the message's row, and tell Celery (and so Flower) that this is a retry.
+
+        Waits at least as long as the far side asked. After `max_retries` the message is given up.
+        """
+        held: Claim | None = getattr(self.request, "claimed", None)
+        if held is None:
+            raise exc or Ignore()
+        limit = options.get("max_retries", self.max_retries)
+        kind = getattr(exc, "kind", type(exc).__name__)
+        RETRIES.labels(str(held.stage), kind).inc()
+        if limit is not None and held.retries >= limit:
+            self._give_up(Verdict.FAILED, exc)
+        asked_s = getattr(exc, "retry_after_s", None) or 0.0
+        delay_s = max(asked_s, countdown or 0.0)
+        try:
+            with one_statement() as connection:
+                steps.defer(connection, held, delay_ms=int(delay_s * 1000), error=_describe(exc))
+        except DatabaseUnavailable as away:
+            self._release_later(away)
+        except LostLease:
+            raise Ignore from None
+        log.info("stage_deferred", reason=_describe(exc), delay_s=round(delay_s, 2), retries=held.retries + 1)
+        raise Retry(_describe(exc), exc=exc if isinstance(exc, Exception) else None, when=delay_s)
+
+    def _take_limit(self, held: Claim) -> None:
+        rate = get_settings().limits.get(self.name.removeprefix("mindbot."), self.fleet_rate_limit)
+        if not rate:
+            return
+        key = self.fleet_rate_key.format(stage=held.stage, platform=held.platform, bot=held.bot)
+        wait_s = take(key, rate)
+        if wait_s > 0:
+            with one_statement() as connection:
+                steps.defer(
+                    connection, held, delay_ms=int(wait_s * 1000), error="waits for the fleet-wide limit", retried=False
+                )
+            raise Retry("fleet-wide limit", exc=Throttled("fleet-wide limit", retry_after_s=wait_s), when=wait_s)
+
+    def _hand_over(self) -> NoReturn:
+        """This process stops: give the message back and start it again at once, for another worker."""
+        held: Claim | None = self.request.claimed
+        if held is not None:
+            try:
+                with one_statement() as connection:
+                    steps.defer(connection, held, delay_ms=0, error="handed over by a stopping worker", retried=False)
+                chains.start(held.message_id, held.stage)
+                log.info("stage_handed_over")
+            except (DatabaseUnavailable, LostLease) as exc:
+                log.warning("hand_over_failed", reason=str(exc))
+        raise Ignore
+
+    def _give_up(self, verdict: Verdict, exc: BaseException | None) -> NoReturn:
+        held: Claim | None = self.request.claimed
+        if held is None:
+            raise Ignore
+        log.warning("message_given_up", verdict=str(verdict), reason=_describe(exc))
+        MESSAGES.labels(held.platform, f"given_up_{verdict}").inc()
+        try:
+            with one_statement() as connection:
+                steps.give_up(connection, held, verdict, error=_describe(exc))
+        except DatabaseUnavailable as away:
+            self._release_later(away)
+        except LostLease:
+            raise Ignore from None
+        chains.start(held.message_id, Stage.APOLOGISE)
+        raise Ignore
+
+    def _release_later(self, exc: DatabaseUnavailable) -> NoReturn:
+        """The database is away: whatever was done is lost, but the message must not wait for its whole lease."""
+        held: Claim | None = self.request.claimed
+        log.warning("database_unavailable", reason=str(exc))
+        if held is not None:
+
+            def release() -> None:
+                try:
+                    with one_statement() as connection:
+                        steps.defer(connection, held, delay_ms=0, error=str(exc), retried=False)
+                except LostLease:
+                    return
+
+            presence.get_presence().later(release)
+        raise Ignore
+
+    def _strike(self, exc: Exception) -> None:
+        """A bug, ours or a plugin's: try again soon, but not for ever; the strike stays."""
+        held: Claim | None = self.request.claimed
+        log.exception("stage_crashed", error=type(exc).__name__)
+        if held is None:
+            return
+        try:
+            with one_statement() as connection:
+                if held.strikes >= MAX_STRIKES:
+                    steps.give_up(connection, held, Verdict.POISON, error=_describe(exc))
+                else:
+                    # no two crashes at the same time, should they have the same cause
+                    delay_ms = int(1000 * held.strikes * random.uniform(1, 2))  # noqa: S311
+                    steps.defer(
+                        connection, held, delay_ms=delay_ms, error=_describe(exc), retried=False, keep_strikes=True
+                    )
+        except (DatabaseUnavailable, LostLease) as away:
+            log.warning("strike_not_recorded", reason=str(away))
+
+
+def _describe(exc: BaseException | None) -> str:
+    """Words for the ledger: our own errors explain themselves; of others only the type, for they may quote a message."""
+    if exc is None:
+        return "unknown"
+    return str(exc) if isinstance(exc, MindBotError) else type(exc).__name__
