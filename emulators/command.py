@@ -1,0 +1,129 @@
+"""The command line of the emulators: `python -m emulators NAME`, and the same as `mindbot emulate NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from emulators import dify, dingtalk, openai
+from emulators.faults import AnyRule, parse_rules
+
+
+class Rules(click.ParamType[list[AnyRule]]):
+    """JSON text of one fault rule or of a list of them."""
+
+    name = "JSON"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[AnyRule]:
+        try:
+            return parse_rules(orjson.loads(value))
+        except (ValidationError, orjson.JSONDecodeError) as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def served(command: Callable[..., web.Application]) -> Callable[..., None]:
+    """Give a function that makes an application the options of all emulators, and serve what it makes."""
+
+    @functools.wraps(command)  # takes the options along that are declared below `served`
+    def run(
+        *, host: str, port: int, with_parent: bool, fault: tuple[list[AnyRule], ...], log: Path | None, **options: Any
+    ) -> None:
+        app = command(log=log, faults=[rule for rules in fault for rule in rules], **options)
+        try:
+            asyncio.run(_serve(app, host, port, with_parent))
+        except OSError as exc:
+            raise click.ClickException(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+
+    for option in (
+        click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input is closed."),
+        click.option("--fault", type=Rules(), multiple=True, help="A fault from the start on; may be repeated."),
+        click.option("--tokens-per-second", type=click.FloatRange(0), default=0, help="0: the whole answer at once."),
+        click.option("--delay-ms", type=click.FloatRange(0), default=0, help="Before the first byte of an answer."),
+        click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Append a line for each call."),
+        click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one."),
+        click.option("--host", default="127.0.0.1", show_default=True),
+    ):
+        run = option(run)
+    return run
+
+
+@click.group(name="emulate")
+def emulate() -> None:
+    """Stand-ins of vendors, for trying and testing without accounts."""
+
+
+@emulate.command(name="openai")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def openai_command(**options: Any) -> web.Application:
+    """A model server with OpenAI's chat completions."""
+    return openai.create_app(**options)
+
+
+@emulate.command(name="dify")
+@served
+@click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
+              "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
+def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
+    """Dify's service API: chat apps, agents, chatflows and workflows."""
+    try:
+        return dify.create_app(apps=dify.parse_apps(apps), **options)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--app") from exc
+
+
+@emulate.command(name="dingtalk")
+@served
+@click.option("--app-key", default="", help="Refuse other apps. Default: every app is taken.")
+@click.option("--app-secret", default="", help="The secret that goes with --app-key.")
+@click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
+def dingtalk_command(**options: Any) -> web.Application:
+    """DingTalk's robot API, and a sender of signed robot callbacks."""
+    return dingtalk.create_app(**options)
+
+
+async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:
+    """Serve until SIGTERM or SIGINT; says where on one line of standard output as soon as it is true."""
+    # A call is cancelled when its caller goes away: that is how the log knows.
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1, keepalive_timeout=75)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=2048)
+        await site.start()
+        bound: tuple[str, int] = runner.addresses[0][:2]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        click.echo(f"http://{shown}:{bound[1]}")
+        sys.stdout.flush()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if with_parent:
+            await loop.connect_read_pipe(lambda: _UntilClosed(stop), sys.stdin)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+class _UntilClosed(asyncio.Protocol):
+    """Sets an event when the other end of a pipe is gone, for instance because its process was killed."""
+
+    def __init__(self, closed: asyncio.Event) -> None:
+        self._closed = closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()

@@ -1,0 +1,61 @@
+"""DingTalk: the robot's server API, and a sender of signed robot callbacks.
+
+One module for each part of the API; `create_app` puts them together. A further part (cards, media, the stream gateway)
+is a module with a `serve(front, ...)` of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from emulators.answers import Answer, Call
+from emulators.dingtalk import posting, robot, tokens
+from emulators.dingtalk.sender import DingTalkSender
+from emulators.dingtalk.sessions import Sessions
+from emulators.dingtalk.tokens import Tokens, api_error
+from emulators.faults import AnyRule
+from emulators.front import Front
+
+__all__ = ["DingTalkSender", "create_app"]
+
+
+def create_app(
+    *,
+    log: Path | None = None,
+    delay_ms: float = 0,
+    tokens_per_second: float = 0,
+    faults: Sequence[AnyRule] = (),
+    app_key: str = "",
+    app_secret: str = "",
+    token_lifetime_s: float = 7200,
+) -> web.Application:
+    """`app_key` "": every app may fetch a token, whatever its secret."""
+    issued = Tokens(app_key, app_secret, token_lifetime_s)
+    sessions = Sessions()
+    state = robot.Robot(issued, sessions)
+
+    def reset() -> None:
+        issued.reset()
+        sessions.reset()
+        state.reset()
+
+    front = Front(
+        "dingtalk",
+        unknown=_unknown,
+        reset=reset,
+        log=log,
+        delay_ms=delay_ms,
+        tokens_per_second=tokens_per_second,
+        faults=faults,
+    )
+    tokens.serve(front, issued)
+    robot.serve(front, state)
+    posting.serve(front)
+    return front.finish()
+
+
+def _unknown(call: Call) -> Answer:
+    return api_error(404, "InvalidAction.NotFound", f"{call.method} {call.path} is not known here")

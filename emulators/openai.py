@@ -1,0 +1,162 @@
+"""A model server with OpenAI's chat completions: streaming or not, at a chosen delay and speed."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
+from emulators.faults import AnyRule
+from emulators.front import Front
+from emulators.words import answer_to, count, tokens
+
+_DONE = b"data: [DONE]\n\n"
+
+
+def create_app(
+    *,
+    log: Path | None = None,
+    delay_ms: float = 0,
+    tokens_per_second: float = 0,
+    faults: Sequence[AnyRule] = (),
+    api_key: str = "",
+    models: Sequence[str] = (),
+    words: int = 0,
+) -> web.Application:
+    """`api_key` "": every key is taken; `models` empty: every name is; `words` make the answer longer."""
+    server = ModelServer(api_key, models, words)
+    front = server.front = Front(
+        "openai",
+        unknown=_unknown,
+        reset=lambda: None,
+        log=log,
+        delay_ms=delay_ms,
+        tokens_per_second=tokens_per_second,
+        faults=faults,
+    )
+    front.add("POST", "/v1/chat/completions", server.chat)
+    front.add("GET", "/v1/models", server.list_models)
+    return front.finish()
+
+
+class ModelServer:
+    front: Front
+
+    def __init__(self, api_key: str, models: Sequence[str], words: int) -> None:
+        self._api_key = api_key
+        self._models = tuple(models)
+        self._words = words
+        self._numbers = itertools.count(1)
+        self._started_at = int(time.time())
+
+    def list_models(self, call: Call) -> Answer:
+        if refusal := self._not_let_in(call):
+            return refusal
+        names = self._models or ("mock-model",)
+        data = [{"id": n, "object": "model", "created": self._started_at, "owned_by": "emulator"} for n in names]
+        return json_answer({"object": "list", "data": data})
+
+    def chat(self, call: Call) -> Answer:
+        if refusal := self._not_let_in(call):
+            return refusal
+        body = call.json
+        if body is None:
+            return _error(400, "We could not parse the JSON body of your request.", None, None)
+        model, messages = body.get("model"), body.get("messages")
+        if not isinstance(model, str) or not model:
+            return _error(400, "you must provide a model parameter", "model", None)
+        if self._models and model not in self._models:
+            return _error(404, f"The model `{model}` does not exist or you do not have access to it.", "model",
+                          "model_not_found")  # fmt: skip
+        if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
+            return _error(400, "Invalid 'messages': expected an array of at least one object.", "messages", None)
+        text = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
+        answer = answer_to(text, call.fault, words=self._words)
+        pieces = tokens(answer)
+        asked = sum(count(_text(m)) for m in messages)
+        usage = {"prompt_tokens": asked, "completion_tokens": len(pieces), "total_tokens": asked + len(pieces)}
+        streaming = body.get("stream") is True
+        facts = {
+            "model": model,
+            "stream": streaming,
+            "text": text,
+            "messages": len(messages),
+            "user": body.get("user"),
+            "answer_tokens": len(pieces),
+        }
+        pace = self.front.pace
+        head = {
+            "id": f"chatcmpl-{self._started_at:x}-{next(self._numbers)}",
+            "created": int(time.time()),
+            "model": model,
+        }
+        if not streaming:
+            choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+            took_s = len(pieces) / pace.tokens_per_second if pace.tokens_per_second else 0
+            return json_answer(
+                {**head, "object": "chat.completion", "choices": [choice], "usage": usage},
+                facts=facts,
+                delay_s=pace.delay_ms / 1000 + took_s,
+            )
+        options = body.get("stream_options")
+        with_usage = isinstance(options, dict) and options.get("include_usage") is True
+        return Stream(
+            events=_events(head, pieces),
+            tail=_tail(head, usage if with_usage else None),
+            per_s=pace.tokens_per_second,
+            delay_s=pace.delay_ms / 1000,
+            facts=facts,
+            error=lambda status, code, message: sse({"error": _problem(message, None, code)}),
+        )
+
+    def _not_let_in(self, call: Call) -> Answer | None:
+        if not self._api_key or call.bearer == self._api_key:
+            return None
+        return _error(401, "Incorrect API key provided.", None, "invalid_api_key")
+
+
+def _events(head: dict[str, Any], pieces: list[str]) -> list[bytes]:
+    """One event for each token; only the text differs, so the rest is written once."""
+    mark = "\x00"
+    chunk = {**head, "object": "chat.completion.chunk"}
+    pattern = orjson.dumps({**chunk, "choices": [_choice({"content": mark}, None)]})
+    before, after = pattern.split(orjson.dumps(mark))
+    before, after = b"data: " + before, after + b"\n\n"
+    first = sse({**chunk, "choices": [_choice({"role": "assistant", "content": ""}, None)]})
+    return [first, *(before + orjson.dumps(piece) + after for piece in pieces)]
+
+
+def _tail(head: dict[str, Any], usage: dict[str, int] | None) -> list[bytes]:
+    chunk = {**head, "object": "chat.completion.chunk"}
+    last = sse({**chunk, "choices": [_choice({}, "stop")]})
+    return [last, _DONE] if usage is None else [last, sse({**chunk, "choices": [], "usage": usage}), _DONE]
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
+
+
+def _text(message: dict[str, Any]) -> str:
+    """The text of a message; its content is a text or a list of parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _problem(message: str, param: str | None, code: str | None) -> dict[str, str | None]:
+    return {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+
+
+def _error(status: int, message: str, param: str | None, code: str | None) -> Answer:
+    return refused({"error": _problem(message, param, code)}, status)
+
+
+def _unknown(call: Call) -> Answer:
+    return _error(404, f"Invalid URL ({call.method} {call.path})", None, None)
