@@ -200,17 +200,13 @@ def _add_exception(_logger: object, _method: str, event: EventDict) -> EventDict
 
 
 def _render(_logger: object, _method: str, event: EventDict) -> bytes:
-    line = _to_json(event)
-    if _gate.search(line) is not None:
-        line = _to_json(_by_look(json.loads(line)))
-    return line
-
-
-def _to_json(value: object) -> bytes:
     try:
-        return orjson.dumps(value, default=str, option=_JSON_OPTIONS)
-    except TypeError:  # integers beyond 64 bits, lone surrogates, circles: rare, slower, and never a reason to raise
-        return json.dumps(value, default=str, skipkeys=True).encode() + b"\n"
+        line = orjson.dumps(event, default=str, option=_JSON_OPTIONS)
+        if _gate.search(line) is None:
+            return line
+    except TypeError:  # integers beyond 64 bits, lone surrogates: rare, slower, and never a reason to raise
+        line = json.dumps(event, default=str, skipkeys=True).encode()
+    return json.dumps(_by_look(json.loads(line)), separators=(",", ":")).encode() + b"\n"
 
 
 class _Sink:

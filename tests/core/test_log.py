@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -171,7 +172,7 @@ def test_whatever_is_logged_becomes_one_line_of_json(event: dict[str, Any]) -> N
     for processor in log._PROCESSORS:
         line = processor(None, "info", line)
     assert line.count(b"\n") == 1
-    assert isinstance(orjson.loads(line), dict)
+    assert isinstance(json.loads(line), dict)
 
 
 def test_a_process_writes_to_stdout_and_says_why_it_died() -> None:
