@@ -1,0 +1,129 @@
+"""What is counted and timed, and how the numbers of all processes of this machine come together at /metrics.
+
+Set PROMETHEUS_MULTIPROC_DIR (a directory, empty at every start of the whole) before the first import, and any web
+process shows the sums of all processes. Without it each process shows only its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+
+log = structlog.get_logger(__name__)
+
+_QUICK: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5)
+_SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
+
+MESSAGES = Counter("mindbot_messages", "Messages that reached a state.", ["platform", "state"])
+STAGE_SECONDS = Histogram("mindbot_stage_seconds", "Time of one stage.", ["stage", "outcome"], buckets=_SLOW)
+ANSWER_SECONDS = Histogram(
+    "mindbot_answer_seconds", "Time of one try to answer.", ["answerer", "outcome"], buckets=_SLOW
+)
+FIRST_TOKEN_SECONDS = Histogram("mindbot_first_token_seconds", "Time to the first token.", ["answerer"], buckets=_SLOW)
+RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
+SENDS = Counter("mindbot_sends", "Pieces handed to a platform.", ["platform", "outcome"])
+LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
+BREAKER_OPEN = Gauge(
+    "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
+)
+WEBHOOKS = Counter("mindbot_webhooks", "Webhook calls by HTTP status.", ["platform", "status"])
+WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
+
+
+def render() -> tuple[bytes, str]:
+    """Everything counted so far in the Prometheus text format, and its content type."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not directory:
+        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+    fold_in_dead_processes(Path(directory))
+    try:
+        return _sum_of(directory), CONTENT_TYPE_LATEST
+    except FileNotFoundError:  # another process folded a file away while we were reading
+        return _sum_of(directory), CONTENT_TYPE_LATEST
+
+
+def _sum_of(directory: str) -> bytes:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def fold_in_dead_processes(directory: Path) -> None:
+    """Forget the gauges of processes that are gone, and add their counters to one file.
+
+    Every process that ever lived leaves its files behind; unfolded, a fleet that restarts often makes /metrics slower
+    for ever.
+    """
+    dead = [path for path in directory.glob("*.db") if (pid := _pid_of(path)) and not _is_alive(pid)]
+    if not dead:
+        return
+    with (directory / "fold.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # another web process is at it
+        for kind in ("counter", "histogram"):
+            parts = [path for path in dead if path.name.startswith(kind) and path.exists()]
+            if parts:
+                _fold(directory / f"{kind}_0.db", parts)
+        for path in dead:
+            path.unlink(missing_ok=True)
+
+
+def _fold(total: Path, parts: list[Path]) -> None:
+    """Add the values of `parts` to those in `total`, which is replaced in one step."""
+    sums: dict[str, float] = defaultdict(float)
+    for path in [total, *parts]:
+        if path.exists():
+            for key, value in _values_of(path):
+                sums[key] += value
+    fresh = total.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    book = MmapedDict(str(fresh))  # type: ignore[no-untyped-call]
+    for key, value in sums.items():
+        book.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    book.close()  # type: ignore[no-untyped-call]
+    fresh.replace(total)
+
+
+def _values_of(path: Path) -> list[tuple[str, float]]:
+    """Keys (padded with blanks in the file) and values; none where a kill left a file half written."""
+    try:
+        values = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
+        return [(key.rstrip(" "), value) for key, value, _at, _position in values]
+    except (RuntimeError, ValueError, struct.error) as exc:
+        log.warning("metrics_file_unreadable", file=path.name, error=type(exc).__name__)
+        return []
+
+
+def _pid_of(path: Path) -> int | None:
+    """The process a file belongs to: `counter_123.db`, `gauge_livemostrecent_123.db`. None for the folded sums."""
+    number = path.stem.rsplit("_", 1)[-1]
+    return int(number) or None if number.isdigit() else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

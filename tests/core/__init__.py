@@ -1,0 +1,1 @@
+"""Settings, errors, clock, log and metrics."""
