@@ -192,7 +192,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
     def _strike(self, exc: Exception) -> None:
         """A bug, ours or a plugin's: try again soon, but not for ever; the strike stays."""
         held: Claim | None = self.request.claimed
-        log.exception("stage_crashed", error=type(exc).__name__)
+        log.error("stage_crashed", exc_info=exc)
         if held is None:
             return
         try:
@@ -210,7 +210,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
 
 
 def _describe(exc: BaseException | None) -> str:
-    """Words for the ledger: our own errors explain themselves; of others only the type, for they may quote a message."""
+    """Words for the ledger: our own errors explain themselves; others may quote a message, so only their type."""
     if exc is None:
         return "unknown"
     return str(exc) if isinstance(exc, MindBotError) else type(exc).__name__
