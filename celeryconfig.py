@@ -10,6 +10,8 @@ _settings = get_settings()
 _times = _settings.times
 
 broker_url = _settings.redis_url.get_secret_value()
+if broker_url.startswith("redis://"):
+    broker_transport = "mindbot_tasks.broker:Transport"
 broker_transport_options = {
     "visibility_timeout": _times.visibility_s,
     "unacked_restore_interval": 5,

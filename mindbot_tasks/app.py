@@ -17,6 +17,16 @@ app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
 
 
+def only_publish() -> None:
+    """This process never consumes: give up on a broker that does not answer within a second; the ledger keeps the message."""
+    app.conf.task_publish_retry = False
+    app.conf.broker_transport_options = {
+        **app.conf.broker_transport_options,
+        "socket_connect_timeout": 0.5,
+        "socket_timeout": 1.0,
+    }
+
+
 @signals.celeryd_after_setup.connect
 def _introduce(instance: Any = None, **_: Any) -> None:
     """Which queues this worker serves is known now."""

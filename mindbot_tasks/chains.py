@@ -36,12 +36,16 @@ def answer(message_id: int, start: Stage = Stage.CLASSIFY) -> Signature:
 def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
     """Start the chain of a message. False when the broker does not take it: the sweeper will, from the ledger."""
     global _broker_down_until
-    if time.monotonic() < _broker_down_until:
+    now = time.monotonic()
+    if now < _broker_down_until:
         return False
+    if _broker_down_until:  # one thread tries whether it is back; the others do not wait with it
+        _broker_down_until = now + BROKER_PAUSE_S
     try:
         answer(message_id, stage).apply_async()
     except (OperationalError, OSError) as exc:
         _broker_down_until = time.monotonic() + BROKER_PAUSE_S
         log.warning("broker_unreachable", reason=type(exc).__name__, message_id=message_id)
         return False
+    _broker_down_until = 0.0
     return True

@@ -1,4 +1,4 @@
-"""How a message gets in: record it once, start it when it is its turn. The door and the bridges both come through here."""
+"""How a message gets in: record it once, start it when it is its turn. Door and bridges both come through here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def receive(messages: Sequence[Message]) -> list[int]:
     """Record each message once and start the chains; returns our ids, those of the first copies for duplicates.
 
-    When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains later.
+    When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains.
     Raises DatabaseUnavailable; then the caller must not acknowledge, and may hand in the same messages again.
     """
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
@@ -36,7 +36,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state).inc()
-        log.info("message_" + state, message_id=row.message_id, platform=message.platform, bot=message.bot)
+        log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
             chains.start(row.message_id)
     return [row.message_id for row, _ in recorded]

@@ -1,8 +1,8 @@
 """What a worker process tells the ledger: it is here, it lives, it stops, it is gone.
 
-A thread says every two seconds that the process lives. Whoever stays silent for eight is taken for dead, and the sweeper
-frees what it held: that is how an answer whose worker was killed goes on elsewhere within 15 seconds, although its lease is
-much longer.
+A thread says every two seconds that the process lives. Whoever stays silent for eight is taken for dead, and the
+sweeper frees what it held: that is how an answer whose worker was killed goes on elsewhere within 15 seconds, although
+its lease is much longer.
 """
 
 from __future__ import annotations

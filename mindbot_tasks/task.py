@@ -1,7 +1,8 @@
 """MindBotTask: what all stages share about claiming a message, failing, waiting, limits and stopping.
 
-Retries are declared with Celery's own options (`autoretry_for`, `retry_backoff`, `retry_backoff_max`, `max_retries`); here their
-delays become durable: the row of the message says when to go on, and the sweeper wakes it. Nothing waits in a worker.
+Retries are declared with Celery's own options (`autoretry_for`, `retry_backoff`, `retry_backoff_max`, `max_retries`);
+here their delays become durable: the row of the message says when to go on, and the sweeper wakes it. Nothing waits in
+a worker.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
     abstract = True
     #: which stage of a message this task is; None: the task does not work on a message
     stage: ClassVar[Stage | None] = None
-    #: starts of this task in the whole fleet, "200/s" or "600/m"; not Celery's `rate_limit`, which counts per worker and
-    #: blocks unrelated tasks. The key may name fields of the claim: one bucket for each value.
+    #: starts of this task in the whole fleet, "200/s" or "600/m"; not Celery's `rate_limit`, which counts per worker
+    #: and blocks unrelated tasks. The key may name fields of the claim: one bucket for each value.
     fleet_rate_limit: ClassVar[str | None] = None
     fleet_rate_key: ClassVar[str] = "{stage}"
 

@@ -1,0 +1,30 @@
+"""kombu's Redis transport with one client object for each channel instead of one for each command.
+
+redis-py builds about 170 response callbacks for every client, which costs more than the command itself: measured in
+`benchmarks/`, a three-task chain needs about a third less CPU with this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import redis
+
+
+class Channel(redis.Channel):  # type: ignore[misc]
+    """Keeps the client of its synchronous commands; redis clients are safe to share between threads."""
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:  # a pub/sub or a blocking pop owns its connection
+            return super()._create_client(asynchronous=True)
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()
+        return self._kept
+
+
+class Transport(redis.Transport):  # type: ignore[misc]
+    """The Redis transport with the channel above."""
+
+    Channel = Channel
