@@ -18,7 +18,7 @@ app.conf.beat_schedule = BEAT_SCHEDULE
 
 
 def only_publish() -> None:
-    """This process never consumes: give up on a broker that does not answer within a second; the ledger keeps the message."""
+    """This process never consumes: it gives up on a broker within a second, for the ledger keeps the message."""
     app.conf.task_publish_retry = False
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,

@@ -199,6 +199,4 @@ def replay(message_id: int, stage: str, force: bool) -> None:
     if chains.start(message_id, Stage(stage)):
         click.echo(f"message {message_id} goes through again from {stage}; see: mindbot messages show {message_id}")
     else:
-        click.echo(
-            f"message {message_id} is ready to go from {stage}, but the broker does not answer: the sweeper will start it"
-        )
+        click.echo(f"message {message_id} is ready; the broker does not answer, so the sweeper will start it")
