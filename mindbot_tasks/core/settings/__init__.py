@@ -1,0 +1,85 @@
+"""Every setting of MindBot, typed; read once from mindbot.yaml, the environment and `.env`."""
+
+from __future__ import annotations
+
+import functools
+
+from mindbot_tasks.core.settings.alerts import (
+    AlertManagerSettings,
+    AlertWebhookSettings,
+    EmailSettings,
+    RecipientSettings,
+    RuleSettings,
+    SmsProviderSettings,
+    SmsSettings,
+)
+from mindbot_tasks.core.settings.answers import (
+    AgentSettings,
+    AgentWorkflowsSettings,
+    ChromaSettings,
+    IntegrationSettings,
+    LangchainSettings,
+    ModelSettings,
+    ProviderSelectionSettings,
+    ProviderSettings,
+    WorkflowRef,
+    WorkflowSettings,
+)
+from mindbot_tasks.core.settings.platforms import (
+    AimSettings,
+    ChatSettings,
+    DingTalkSettings,
+    WeComCsSettings,
+    WeComSettings,
+)
+from mindbot_tasks.core.settings.problems import InvalidSettings, Place, Problem
+from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
+from mindbot_tasks.core.settings.root import Settings
+from mindbot_tasks.core.settings.section import Section
+
+__all__ = [
+    "AgentSettings",
+    "AgentWorkflowsSettings",
+    "AimSettings",
+    "AlertManagerSettings",
+    "AlertWebhookSettings",
+    "ChatSettings",
+    "ChromaSettings",
+    "DingTalkSettings",
+    "EmailSettings",
+    "IntegrationSettings",
+    "InvalidSettings",
+    "LangchainSettings",
+    "ModelSettings",
+    "Place",
+    "Problem",
+    "ProviderSelectionSettings",
+    "ProviderSettings",
+    "RecipientSettings",
+    "RuleSettings",
+    "Section",
+    "Settings",
+    "SmsProviderSettings",
+    "SmsSettings",
+    "TimesSettings",
+    "WeComCsSettings",
+    "WeComSettings",
+    "WebSettings",
+    "WorkflowRef",
+    "WorkflowSettings",
+    "get_settings",
+    "reset_settings",
+]
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """The settings of this process. Raises InvalidSettings with file, line and key of every problem."""
+    from mindbot_tasks.core.settings.load import load  # YAML and the rest are needed once
+
+    return load()
+
+
+def reset_settings() -> None:
+    """Forget what was read; for tests, and for a process that has just written what the settings read."""
+    get_settings.cache_clear()

@@ -1,0 +1,84 @@
+"""The places where people talk to the bot; each may have several bots."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr
+
+from mindbot_tasks.core.settings.section import Count, Port, Seconds, Section, Url
+
+
+class BotSettings(Section):
+    """What every bot has; `named_by` are the keys that name an entry of the list form, the first that is given."""
+
+    named_by: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str = ""
+    enabled: bool = True
+
+
+class DingTalkSettings(BotSettings):
+    named_by: ClassVar[tuple[str, ...]] = ("name", "robot_name", "client_id")
+    also_called: ClassVar[dict[str, str]] = {"enable-stream-reply": "enable_stream_reply"}
+
+    client_id: str
+    client_secret: SecretStr
+    robot_code: str = ""
+    robot_name: str = ""
+    markdown_card: bool = True
+    enable_stream_reply: bool = False
+    card_template_id: str = ""
+    api_base: Url = "https://api.dingtalk.com"
+    oapi_base: Url = "https://oapi.dingtalk.com"
+    gateway_base: Url = ""  #: "" means: as api_base
+    mode: Literal["http", "stream"] = "http"
+    timestamp_tolerance_s: Count = 3600
+
+
+class WeComSettings(BotSettings):
+    named_by: ClassVar[tuple[str, ...]] = ("name", "corpid")
+    also_called: ClassVar[dict[str, str]] = {"EncodingAESKey": "encoding_aes_key", "agentid": "agent_id"}
+
+    corpid: str
+    secret: SecretStr
+    token: SecretStr
+    encoding_aes_key: SecretStr
+    contacts_secret: SecretStr | None = None
+    agent_id: Count | None = None  #: None: taken from the messages that come in
+    host: str = ""  #: "" means: as web.host; a server of its own is started only when port is given
+    port: Port | None = None
+    api_base: Url = "https://qyapi.weixin.qq.com"
+
+
+class WeComCsSettings(BotSettings):
+    named_by: ClassVar[tuple[str, ...]] = ("name", "corpid")
+    also_called: ClassVar[dict[str, str]] = {"EncodingAESKey": "encoding_aes_key"}
+
+    corpid: str
+    secret: SecretStr
+    token: SecretStr
+    encoding_aes_key: SecretStr
+    host: str = ""
+    port: Port | None = None
+    api_base: Url = "https://qyapi.weixin.qq.com"
+
+
+class AimSettings(BotSettings):
+    named_by: ClassVar[tuple[str, ...]] = ("name", "username")
+
+    username: str
+    password: SecretStr
+    server: str
+    port: Port = 5190
+    tls: bool = False
+    keep_login_host: bool = False  #: for servers behind NAT, which advertise an address that cannot be reached
+    keepalive_s: Seconds = 60
+
+
+class ChatSettings(BotSettings):
+    """The generic platform: signed JSON in, answer by callback or fetched."""
+
+    secrets: list[SecretStr] = Field(default=[])  #: whsec_...; two while one replaces the other
+    callback_url: Url = ""  #: "": the asker fetches the answer
+    allow_private_callback: bool = False

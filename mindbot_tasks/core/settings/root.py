@@ -1,0 +1,98 @@
+"""The whole configuration as one frozen object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PrivateAttr, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mindbot_tasks.core.settings.alerts import AlertManagerSettings
+from mindbot_tasks.core.settings.answers import (
+    AgentSettings,
+    ChromaSettings,
+    ProviderSelectionSettings,
+    ProviderSettings,
+    WorkflowSettings,
+)
+from mindbot_tasks.core.settings.platforms import (
+    AimSettings,
+    ChatSettings,
+    DingTalkSettings,
+    WeComCsSettings,
+    WeComSettings,
+)
+from mindbot_tasks.core.settings.problems import Problem
+from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
+from mindbot_tasks.core.settings.section import BrokerUrl, DatabaseUrl, RedisUrl
+
+PREFIX = "MINDBOT_"
+BETWEEN = "__"
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What is in a dict of this object is on; what is off is only in `off`, with the reason."""
+
+    # MINDBOT_DINGTALK__CLIENT_ID=... fills dingtalk.client_id; `load` reads it, so that errors can name the variable
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=BETWEEN, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    home: Path = Path("var")
+    redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
+    broker_url: BrokerUrl = SecretStr("")  #: "" means: redis_url
+    database_url: DatabaseUrl = SecretStr("sqlite:///var/mindbot.db")
+    secret_key: SecretStr = SecretStr("")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
+    log_file: str = ""
+    production: bool = False
+    language: Literal["auto", "en", "zh"] = "auto"
+    system_prompt: str = ""
+    web: WebSettings = WebSettings()
+    times: TimesSettings = TimesSettings()
+    dingtalk: dict[str, DingTalkSettings] = {}  #: by bot name; the single form is "default"
+    wecom: dict[str, WeComSettings] = {}
+    wecomcs: dict[str, WeComCsSettings] = {}
+    aim: dict[str, AimSettings] = {}
+    chat: dict[str, ChatSettings] = {}
+    providers: dict[str, ProviderSettings] = {}
+    provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
+    workflows: dict[str, WorkflowSettings] = {}
+    agent: AgentSettings | None = None
+    chromadb: ChromaSettings | None = None
+    alert_manager: AlertManagerSettings | None = None
+
+    _off: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+    _files: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def off(self) -> dict[str, str]:
+        """Dotted path of what is off -> why."""
+        return self._off
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What works, but probably not as meant."""
+        return self._warnings
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were read."""
+        return self._files
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
