@@ -6,7 +6,6 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3; do \
             if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
-SOURCE := mindbot_tasks webhooks emulators tests benchmarks beat_schedule.py celeryconfig.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test check lint types contracts docs audit units bench chaos lock clean
