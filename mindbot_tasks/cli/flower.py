@@ -43,17 +43,16 @@ def format_task(task: Any) -> Any:
 
 
 def flower_environment(environment: dict[str, str], home: Path, address: str, port: int) -> dict[str, str]:
-    """Flower's own FLOWER_* options. Raises SettingsError for an open door."""
-    if environment.get("FLOWER_BASIC_AUTH") == "" and not environment.get("FLOWER_AUTH"):
-        if not is_loopback(address):
-            raise SettingsError(
-                f"Flower without a login may only listen on loopback, not on {address or 'all addresses'}"
-            )
-        login: dict[str, str] = {}
-    elif environment.get("FLOWER_BASIC_AUTH") or environment.get("FLOWER_AUTH"):
-        login = {}
-    else:
-        login = {"FLOWER_BASIC_AUTH": flower_credentials(home)[1]}
+    """Flower's own FLOWER_* options. Raises SettingsError for an open door.
+
+    A login of the operator's own (FLOWER_BASIC_AUTH, FLOWER_AUTH) is left alone; an empty FLOWER_BASIC_AUTH means that
+    no login is wanted, which only loopback may have; else one is made up.
+    """
+    own_login = bool(environment.get("FLOWER_BASIC_AUTH") or environment.get("FLOWER_AUTH"))
+    no_login = not own_login and environment.get("FLOWER_BASIC_AUTH") == ""
+    if no_login and not is_loopback(address):
+        raise SettingsError(f"Flower without a login may only listen on loopback, not on {address or 'all addresses'}")
+    login = {} if own_login or no_login else {"FLOWER_BASIC_AUTH": flower_credentials(home)[1]}
     return {
         **login,
         "FLOWER_ADDRESS": address,

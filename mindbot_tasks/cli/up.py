@@ -171,7 +171,9 @@ def run(
             if prepare_database(supervisor, commands.get(roles.RELEASE), child_environment):
                 for line in planned:
                     if line.starts:
-                        supervisor.start(Spec(line.role, roles.shell(line.command), child_environment))
+                        supervisor.start(
+                            Spec(line.role, roles.shell(line.command), {**child_environment, "MINDBOT_ROLE": line.role})
+                        )
                 readiness = announce(choices, settings, planned, home, lines, words)
                 supervisor.run_until(lambda: False)
         finally:
