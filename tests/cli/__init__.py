@@ -1,0 +1,1 @@
+"""The `mindbot` command, run as a user runs it."""

@@ -1,0 +1,1 @@
+"""What ships for other people's machines is right."""
