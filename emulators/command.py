@@ -101,6 +101,10 @@ async def _serve(app: web.Application, host: str, port: int, with_parent: bool) 
     # A call is cancelled when its caller goes away: that is how the log knows.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1, keepalive_timeout=75)
     await runner.setup()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     try:
         site = web.TCPSite(runner, host, port, backlog=2048)
         await site.start()
@@ -108,10 +112,6 @@ async def _serve(app: web.Application, host: str, port: int, with_parent: bool) 
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         click.echo(f"http://{shown}:{bound[1]}")
         sys.stdout.flush()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
         if with_parent:
             await loop.connect_read_pipe(lambda: _UntilClosed(stop), sys.stdin)
         await stop.wait()

@@ -9,6 +9,8 @@ from emulators.faults import AnyRule, Say
 #: what every model stand-in says; the last user message stands in it letter by letter
 ECHO = "You said: {text}"
 
+MAX_TOKENS = 4000
+
 _TOKEN = re.compile(r"\s*[\u2e80-\uffee]|\s*[^\s\u2e80-\uffee]+|\s+")
 
 
@@ -21,8 +23,15 @@ def answer_to(text: str, rule: AnyRule | None, *, words: int = 0) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Pieces that join to the text again: a word with the blanks before it, or one wide character."""
-    return _TOKEN.findall(text)
+    """Pieces that join to the text again: a word with the blanks before it, or one wide character.
+
+    Never more than MAX_TOKENS: megabytes of text come in larger pieces.
+    """
+    pieces: list[str] = _TOKEN.findall(text)
+    if len(pieces) <= MAX_TOKENS:
+        return pieces
+    size = -(-len(text) // MAX_TOKENS)
+    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def count(text: str) -> int:

@@ -1,0 +1,1 @@
+"""The stand-ins of vendors, proven over real HTTP."""
