@@ -1,0 +1,88 @@
+"""Which platforms there are, and the one object per bot that this process uses."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from pydantic import SecretStr
+
+from mindbot_tasks.core.errors import MindBotError, SettingsError
+from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
+from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
+from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.platforms.base import Platform
+from mindbot_tasks.platforms.chat import Chat
+from mindbot_tasks.platforms.dingtalk import DingTalk
+from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.stores import tokens
+
+PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
+DEFAULT_BOT = "default"
+
+
+class UnknownPlatform(MindBotError):
+    """No such platform or bot, or it is off."""
+
+
+def _dingtalk(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.dingtalk:
+        return None
+    its_settings = settings.dingtalk[bot]
+    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens))
+
+
+def _chat(bot: str, settings: Settings) -> Platform | None:
+    if bot in settings.chat:
+        its_settings = settings.chat[bot]
+    elif bot == PLAYGROUND and playground_on(settings):
+        its_settings = ChatSettings(secrets=[SecretStr(playground_secret(settings))])
+    else:
+        return None
+    anywhere = Destinations(public_only=False, schemes=frozenset({"http", "https"}))
+    return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
+
+
+FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
+    "dingtalk": _dingtalk,
+    "chat": _chat,
+}
+
+
+@functools.cache
+def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
+    """This bot. Raises UnknownPlatform if there is none of that name or it is off."""
+    factory = FACTORIES.get(name)
+    platform = factory(bot, get_settings()) if factory else None
+    if platform is None:
+        raise UnknownPlatform(f"there is no bot {bot[:40]!r} on a platform {name[:40]!r}, or it is off")
+    return platform
+
+
+def enabled(settings: Settings) -> list[tuple[str, str]]:
+    """Every (platform, bot) that is on, in the order of the configuration."""
+    found = [("dingtalk", bot) for bot in settings.dingtalk]
+    found += [("chat", bot) for bot in settings.chat]
+    if playground_on(settings) and PLAYGROUND not in settings.chat:
+        found.append(("chat", PLAYGROUND))
+    return found
+
+
+def playground_on(settings: Settings) -> bool:
+    """Whether the page at / may send messages: not in production unless asked for, never without a secret key."""
+    wanted = settings.web.playground if settings.web.playground is not None else not settings.production
+    return wanted and bool(settings.secret_key.get_secret_value())
+
+
+def playground_secret(settings: Settings) -> str:
+    """The "whsec_..." secret of the playground's bot; the same in all processes of an installation.
+
+    Raises SettingsError without a secret key: everybody could compute it then.
+    """
+    secret_key = settings.secret_key.get_secret_value()
+    if not secret_key:
+        raise SettingsError("the playground needs a secret key (MINDBOT_SECRET_KEY)")
+    key = hmac.new(secret_key.encode(), b"mindbot playground webhook", hashlib.sha256).digest()
+    return standard_webhooks.secret_of(key)
