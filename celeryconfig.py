@@ -9,7 +9,7 @@ from mindbot_tasks.core.settings import get_settings
 _settings = get_settings()
 _times = _settings.times
 
-broker_url = _settings.redis_url.get_secret_value()
+broker_url = _settings.broker_url.get_secret_value() or _settings.redis_url.get_secret_value()
 if broker_url.startswith("redis://"):
     broker_transport = "mindbot_tasks.broker:Transport"
 broker_transport_options = {
