@@ -24,6 +24,8 @@ _TIME = re.compile(
 )
 # an expression: digits, operators, brackets, spaces and a little punctuation around it
 _SUM = re.compile(r"[-+(\d.][\d\s.,+\-*/%^()×÷（）]*[\d)）]")
+_NUMBERED = re.compile(r"\d+([-/]\d+)+")  # a phone number, a date, a version: a sum only when nothing else is said
+_ALONE = re.compile(r"[\s\d=?？/-]+")
 _SUM_WORDS = re.compile(r"[+\-*/%^×÷]")
 _ZONES = {
     place: zone
@@ -149,6 +151,8 @@ def _sum(text: str, words: dict[str, str]) -> str | None:
     found = max(_SUM.findall(text.translate(_FULL_WIDTH)), key=len, default="")
     expression = found.strip(" ,")
     if not _SUM_WORDS.search(expression[1:]) or len(expression) > 200:
+        return None
+    if _NUMBERED.fullmatch(expression) and not _ALONE.fullmatch(text):
         return None
     try:
         result = _Arithmetic().eval(re.sub(r"(?<=\d),(?=\d{3})", "", expression).replace("^", "**"))

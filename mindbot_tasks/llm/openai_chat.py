@@ -45,6 +45,9 @@ _CODES: Mapping[str, tuple[type[Rejected | RetryableError], str]] = {
     "engine_overloaded_error": (Unavailable, "server"),
 }
 
+_takes_less: set[tuple[str, str]] = set()
+"""(address, model) of models that refused the usual parameters in this process."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatModel:
@@ -64,6 +67,16 @@ class ChatModel:
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
+        try:
+            return self._ask(question, deadline, on_text)
+        except Rejected as exc:
+            # newer models of OpenAI refuse `temperature` or `max_tokens` outright
+            if exc.code not in ("unsupported_parameter", "unsupported_value") or (self.url, self.model) in _takes_less:
+                raise
+        _takes_less.add((self.url, self.model))
+        return self._ask(question, deadline, on_text)
+
+    def _ask(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         headers = {"Accept": "text/event-stream"} if self.stream else {}
         if self.api_key is not None:
             headers["Authorization"] = f"Bearer {self.api_key.get_secret_value()}"
@@ -109,10 +122,11 @@ class ChatModel:
         messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
         messages.append({"role": "user", "content": question.text})
         body: dict[str, Any] = {"model": self.model, "messages": messages, **(self.extra or {})}
-        if self.max_tokens is not None:
-            body["max_tokens"] = self.max_tokens
-        if self.temperature is not None:
-            body["temperature"] = self.temperature
+        if (self.url, self.model) not in _takes_less:
+            if self.max_tokens is not None:
+                body["max_tokens"] = self.max_tokens
+            if self.temperature is not None:
+                body["temperature"] = self.temperature
         if self.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body
