@@ -1,4 +1,4 @@
-"""What an answerer must be able to do: workflows, providers, the agent and the offline answerer look alike from above."""
+"""What an answerer must be able to do: workflows, providers and the offline answerer look alike from above."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ OnText: TypeAlias = Callable[[str], None]
 class Answerer(Protocol):
     """One way to get an answer."""
 
-    name: str  #: "workflow:general_chat", "provider:openai", "offline"; keys breakers, limits, sessions and metrics
+    @property
+    def name(self) -> str:
+        """ "workflow:general_chat", "provider:openai", "offline": keys breakers, limits, sessions and metrics."""
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, before the deadline. Raises Rejected, Throttled, Unavailable (or Stopped)."""

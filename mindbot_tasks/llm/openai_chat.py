@@ -1,0 +1,221 @@
+"""Any server that speaks OpenAI's chat completions: OpenAI, GLM, DeepSeek, Qwen, vLLM, Ollama's /v1 and so on.
+
+Written on our own HTTP client instead of an SDK: a call costs a third of the CPU, and deadlines and stops hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+from pydantic import SecretStr
+
+from mindbot_tasks.core import sse
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Rejected, RetryableError, Throttled, Unavailable
+from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
+from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.visible import Visible
+from mindbot_tasks.model.answer import Answer, Usage
+
+MAX_ANSWER_BYTES = 8_000_000
+
+# error.code or error.type -> (our class, kind). OpenAI and Zhipu (its codes are numbers in text), read 2026-11-20.
+_CODES: Mapping[str, tuple[type[Rejected | RetryableError], str]] = {
+    # told as 429, but waiting does not help
+    "insufficient_quota": (Rejected, "quota"),
+    "credit_balance_exhausted": (Rejected, "quota"),
+    "billing_hard_limit_reached": (Rejected, "quota"),
+    "spend_limit_reached": (Rejected, "quota"),
+    "billing_not_active": (Rejected, "quota"),
+    "account_deactivated": (Rejected, "auth"),
+    "1113": (Rejected, "quota"),
+    "1302": (Throttled, "rate_limit"),
+    "rate_limit_exceeded": (Throttled, "rate_limit"),
+    "invalid_api_key": (Rejected, "auth"),
+    "model_not_found": (Rejected, "not_found"),
+    "context_length_exceeded": (Rejected, "invalid_request"),
+    "content_filter": (Rejected, "content"),
+    "content_policy_violation": (Rejected, "content"),
+    "server_error": (Unavailable, "server"),
+    "engine_overloaded": (Unavailable, "server"),
+    "engine_overloaded_error": (Unavailable, "server"),
+}
+
+_takes_less: set[tuple[str, str]] = set()
+"""(address, model) of models that refused the usual parameters in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """One model of one provider."""
+
+    name: str  #: "provider:openai"
+    url: str  #: of chat/completions
+    model: str
+    api_key: SecretStr | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    system_prompt: str = ""
+    patience: Patience | None = None
+    extra: Mapping[str, Any] | None = None  #: more fields of the body, such as {"thinking": {"type": "disabled"}}
+    stream: bool = True
+    http: Http | None = None
+
+    def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
+        try:
+            return self._ask(question, deadline, on_text)
+        except Rejected as exc:
+            # newer models of OpenAI refuse `temperature` or `max_tokens` outright
+            if exc.code not in ("unsupported_parameter", "unsupported_value") or (self.url, self.model) in _takes_less:
+                raise
+        _takes_less.add((self.url, self.model))
+        return self._ask(question, deadline, on_text)
+
+    def _ask(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        headers = {"Accept": "text/event-stream"} if self.stream else {}
+        if self.api_key is not None:
+            headers["Authorization"] = f"Bearer {self.api_key.get_secret_value()}"
+        started = time.monotonic()
+        with (self.http or get_http()).stream(
+            "POST",
+            self.url,
+            deadline=deadline,
+            provider=self.name,
+            headers=headers,
+            json=self._body(question),
+            patience=self.patience,
+            max_bytes=MAX_ANSWER_BYTES,
+        ) as stream:
+            if stream.status != 200:
+                _raise_error(stream.whole())
+            said = _Said(Visible(on_text, started), self.name)
+            if "json" in (stream.headers.get("Content-Type") or "") or not self.stream:
+                said.take_whole(stream.whole())  # some servers ignore `stream`
+            else:
+                said.take_events(sse.events(stream.chunks()))
+        text = said.visible.end()
+        if not text.strip():
+            refused = said.finish == "content_filter"
+            raise (Rejected if refused else Unavailable)(
+                "the answer is empty", kind="content", provider=self.name, code=said.finish or None
+            )
+        details: dict[str, Any] = {"finish": said.finish} if said.finish not in ("", "stop") else {}
+        return Spoken(
+            Answer(
+                text=text,
+                provider=self.name.partition(":")[2] or self.name,
+                model=said.model or self.model,
+                usage=said.usage,
+                latency_ms=int((time.monotonic() - started) * 1000),
+                first_token_ms=said.visible.first_ms,
+                details=details,
+            )
+        )
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        messages = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
+        messages.append({"role": "user", "content": question.text})
+        body: dict[str, Any] = {"model": self.model, "messages": messages, **(self.extra or {})}
+        if (self.url, self.model) not in _takes_less:
+            if self.max_tokens is not None:
+                body["max_tokens"] = self.max_tokens
+            if self.temperature is not None:
+                body["temperature"] = self.temperature
+        if self.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return body
+
+
+class _Said:
+    """What came of one call."""
+
+    def __init__(self, visible: Visible, provider: str) -> None:
+        self.visible = visible
+        self.model = ""
+        self.finish = ""
+        self.usage = Usage()
+        self._provider = provider
+
+    def take_events(self, events: Iterator[sse.Event]) -> None:
+        """Raises Unavailable unless the stream is whole: it ends with [DONE], or at least says why it finished."""
+        for event in events:
+            if event.data == "[DONE]":
+                return
+            try:
+                chunk = orjson.loads(event.data)
+                if chunk.get("error"):
+                    _raise_problem(chunk["error"], 200, self._provider, None)
+                self._take(chunk, "delta")
+            except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError) as exc:
+                raise self._unreadable() from exc
+        if not self.finish:
+            raise Unavailable(
+                "the answer broke off", kind="connection", code="cut", provider=self._provider, status=200
+            )
+
+    def take_whole(self, response: Response) -> None:
+        body = response.json()
+        try:
+            if body.get("error"):
+                _raise_problem(body["error"], 200, self._provider, None)
+            self._take(body, "message")
+        except (AttributeError, TypeError, KeyError) as exc:
+            raise self._unreadable() from exc
+
+    def _take(self, body: dict[str, Any], part: str) -> None:
+        if usage := body.get("usage"):
+            self.usage = Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+        choices = body.get("choices")
+        if not choices:
+            return
+        choice = choices[0]
+        self.model = body.get("model") or self.model
+        # thinking models also send `reasoning_content`: not for the reader
+        piece = (choice.get(part) or {}).get("content")
+        if piece:
+            self.visible.add(piece)
+        self.finish = choice.get("finish_reason") or self.finish
+
+    def _unreadable(self) -> Unavailable:
+        return Unavailable("the answer cannot be read", kind="protocol", provider=self._provider, status=200)
+
+
+def _raise_error(response: Response) -> NoReturn:
+    """Raise what an error answer means, JSON or a gateway's page."""
+    body = response.json_or_none()
+    error = body.get("error") if isinstance(body, dict) else None
+    if error is not None:
+        _raise_problem(error, response.status, response.provider, retry_after_s(response.headers))
+    refuse(response)
+
+
+def _raise_problem(error: Any, status: int, provider: str, wait_s: float | None) -> NoReturn:
+    """Raise what OpenAI's error object means; the vendor's words stay out, they may repeat the question."""
+    told = error if isinstance(error, dict) else {}
+    codes = [str(told[key]) for key in ("code", "type") if told.get(key) not in (None, "")]
+    code = codes[0][:64] if codes else None
+    raised, kind = next((_CODES[name] for name in codes if name in _CODES), (None, ""))
+    if raised is None:
+        raised, kind = _by_status(status)
+    raise raised(
+        f"the model server refused ({status})",
+        kind=kind,
+        provider=provider,
+        status=status,
+        code=code,
+        retry_after_s=wait_s if raised is not Rejected else None,
+    )
+
+
+def _by_status(status: int) -> tuple[type[Rejected | RetryableError], str]:
+    if status == 429:
+        return Throttled, "rate_limit"
+    if status in (200, 408, 409, 425) or status >= 500:  # 200: an error in mid-stream
+        return Unavailable, "server"
+    return Rejected, {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}.get(status, "invalid_request")

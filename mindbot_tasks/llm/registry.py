@@ -1,0 +1,152 @@
+"""Which ways to answer a kind of message has, in their order, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+
+from mindbot_tasks.core.http import Patience
+from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores.limiter import Rate
+
+GENERAL = "general_chat"
+"""The workflow for what fits no other; it also helps out when another one is down."""
+
+#: where providers that speak OpenAI's chat completions live, unless `base_url` says otherwise
+_OPENAI_BASES = MappingProxyType(
+    {
+        "openai": "https://api.openai.com/v1",
+        "chatglm": "https://open.bigmodel.cn/api/paas/v4",
+        "zhipu": "https://open.bigmodel.cn/api/paas/v4",
+        "deepseek": "https://api.deepseek.com/v1",
+        "ollama": "http://127.0.0.1:11434/v1",
+    }
+)
+#: they have a protocol of their own
+_OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
+
+
+def answerers(settings: Settings, label: str) -> Sequence[Way]:
+    """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
+
+    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay.
+    """
+    global _built
+    if _built is None or _built[0] is not settings:
+        _built = (settings, {})
+    known = _built[1]
+    ways = known.get(label)
+    if ways is None:
+        ways = tuple(_ways(settings, label))
+        if len(known) > 200:
+            known.clear()
+        known[label] = ways
+    return ways
+
+
+_built: tuple[Settings, dict[str, tuple[Way, ...]]] | None = None
+
+
+def not_built(settings: Settings) -> dict[str, str]:
+    """Providers that are on in the configuration and cannot answer: dotted path -> why."""
+    reasons = {}
+    for name, provider in settings.providers.items():
+        if provider.enabled and (why := _why_not(name, provider)):
+            reasons[f"providers.{name}"] = why
+    return reasons
+
+
+def _ways(settings: Settings, label: str) -> Iterator[Way]:
+    workflows = [_workflow(settings, label)]
+    providers = [_provider(settings, name) for name in provider_order(settings)]
+    if label != GENERAL:
+        providers.append(_workflow(settings, GENERAL))
+    ways = [way for way in (*workflows, *providers) if way is not None]
+    if ways:
+        yield from ways
+        return
+    from mindbot_tasks.llm.offline import Offline
+
+    yield Way(Offline(), timeout_s=5, guarded=False)
+
+
+def provider_order(settings: Settings) -> list[str]:
+    """The names of the providers as they are tried: those of `fallback_order`, then the others as written."""
+    wanted = [name for name in settings.provider_selection.fallback_order if name in settings.providers]
+    return list(dict.fromkeys([*wanted, *settings.providers]))
+
+
+def _workflow(settings: Settings, name: str) -> Way | None:
+    workflow = settings.workflows.get(name)
+    if workflow is None or not workflow.enabled or workflow.dify_api_key is None:
+        return None
+    from mindbot_tasks.llm.dify import DifyApp
+
+    app = DifyApp(
+        f"workflow:{name}", workflow.dify_endpoint, workflow.dify_api_key, workflow=name, patience=_patience(settings)
+    )
+    return Way(app, workflow.timeout)
+
+
+def _provider(settings: Settings, name: str) -> Way | None:
+    provider = settings.providers[name]
+    if not provider.enabled or _why_not(name, provider):
+        return None
+    rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
+    if _kind(name, provider) == "dify":
+        from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
+
+        assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
+        app = DifyApp(
+            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, provider.api_key, patience=_patience(settings)
+        )
+        return Way(app, provider.timeout, rate)
+    from mindbot_tasks.llm.openai_chat import ChatModel
+
+    model: ModelSettings = provider.models[0]
+    chat = ChatModel(
+        f"provider:{name}",
+        url=_chat_url(name, provider),
+        model=model.name,
+        api_key=provider.api_key,
+        max_tokens=model.max_tokens,
+        temperature=model.temperature,
+        system_prompt=_system_prompt(settings),
+        patience=_patience(settings),
+    )
+    return Way(chat, provider.timeout, rate)
+
+
+def _why_not(name: str, provider: ProviderSettings) -> str:
+    """ "" if it can be built."""
+    kind = _kind(name, provider)
+    if kind == "dify":
+        return "" if provider.api_key is not None else "it has no api_key"
+    if kind in _OTHER_PROTOCOLS:
+        return f"the protocol of {kind} is not spoken yet; an OpenAI-compatible base_url with type: openai works"
+    if not _chat_url(name, provider):
+        return "it has no base_url"
+    if not provider.models:
+        return "it names no model"
+    return ""
+
+
+def _kind(name: str, provider: ProviderSettings) -> str:
+    return (provider.type or name).lower()
+
+
+def _chat_url(name: str, provider: ProviderSettings) -> str:
+    base = provider.base_url or _OPENAI_BASES.get(_kind(name, provider), "")
+    base = base.rstrip("/").removesuffix("/chat/completions")
+    return f"{base}/chat/completions" if base else ""
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(settings.times.connect_s, settings.times.first_byte_s, settings.times.gap_s)
+
+
+def _system_prompt(settings: Settings) -> str:
+    if settings.system_prompt or settings.agent is None or settings.agent.langchain is None:
+        return settings.system_prompt
+    return settings.agent.langchain.system_prompt
