@@ -25,7 +25,7 @@ from mindbot_tasks.core.settings.platforms import (
 )
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
-from mindbot_tasks.core.settings.section import BrokerUrl, DatabaseUrl, RedisUrl
+from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl
 
 PREFIX = "MINDBOT_"
 BETWEEN = "__"
@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     production: bool = False
     language: Literal["auto", "en", "zh"] = "auto"
     system_prompt: str = ""
+    history_tokens: Count = 2000  #: of the conversation so far, that go along with a question
+    retention_days: AtLeastOne = 30
+    limits: dict[str, Rate] = {}  #: by stage, of the whole fleet; "" means: none
     web: WebSettings = WebSettings()
     times: TimesSettings = TimesSettings()
     dingtalk: dict[str, DingTalkSettings] = {}  #: by bot name; the single form is "default"
