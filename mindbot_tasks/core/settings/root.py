@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
+from pydantic import BeforeValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
@@ -25,7 +25,7 @@ from mindbot_tasks.core.settings.platforms import (
 )
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
-from mindbot_tasks.core.settings.section import BrokerUrl, DatabaseUrl, RedisUrl
+from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl
 
 PREFIX = "MINDBOT_"
 BETWEEN = "__"
@@ -53,12 +53,9 @@ class Settings(BaseSettings):
     production: bool = False
     language: Literal["auto", "en", "zh"] = "auto"
     system_prompt: str = ""
-    history_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 3000  #: of earlier turns that go along with a question
-    retention_days: Annotated[int, Field(ge=1)] = (
-        30  #: finished messages are forgotten after this, never before `times.dedup_days`
-    )
-    #: starts of a task in the whole fleet, by its name without "mindbot.": {"reply": "200/s", "generate": "600/m"}
-    limits: dict[str, Annotated[str, Field(pattern=r"^\d+/[sm]$")]] = {}
+    history_tokens: Count = 2000  #: of the conversation so far, that go along with a question
+    retention_days: AtLeastOne = 30
+    limits: dict[str, Rate] = {}  #: by stage, of the whole fleet; "" means: none
     web: WebSettings = WebSettings()
     times: TimesSettings = TimesSettings()
     dingtalk: dict[str, DingTalkSettings] = {}  #: by bot name; the single form is "default"

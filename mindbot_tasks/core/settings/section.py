@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -64,10 +65,17 @@ def _check_database(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_rate(rate: str) -> str:
+    if rate and not re.fullmatch(r"[0-9]*\.?[0-9]+/[smh]", rate):
+        raise Wrong(Sentence("settings.bad_rate"))
+    return rate
+
+
 Url = Annotated[str, AfterValidator(_check_http)]  #: without the slash at its end; "" means: not set
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_check_broker)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
+Rate = Annotated[str, AfterValidator(_check_rate)]  #: "20/s", "600/m" or "1000/h"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]

@@ -1,0 +1,119 @@
+"""The rows of `mindbot config check`: every platform, provider, workflow and notifier, on or off and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.core.words import Lang, Sentence, say
+
+PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
+
+
+@dataclass(frozen=True)
+class Row:
+    kind: str
+    name: str
+    on: bool | None  #: None: nobody configured it
+    why: str = ""
+
+
+def rows_of(settings: Settings, lang: Lang) -> list[Row]:
+    """In the order of the documentation. What is off is listed with its reason, what is on with what matters of it."""
+
+    def tell(key: str, **fields: object) -> str:
+        return say(f"config.{key}", lang, **fields)
+
+    rows: list[Row] = []
+    for platform in PLATFORMS:
+        rows += _items(settings, lang, tell("platform"), platform, platform, _about_bots(settings, platform))
+    providers = {
+        name: ", ".join(model.name for model in provider.models) or provider.base_url
+        for name, provider in settings.providers.items()
+    }
+    rows += _items(settings, lang, tell("provider"), "providers", "", providers)
+    workflows = {
+        name: tell("patterns", count=len(workflow.task_patterns), priority=workflow.priority)
+        for name, workflow in settings.workflows.items()
+    }
+    rows += _items(settings, lang, tell("workflow"), "workflows", "", workflows)
+    rows += _agent(settings, lang, tell("agent"))
+    chroma = settings.chromadb
+    rows.append(_single(settings, lang, tell("knowledge"), "chromadb", chroma.collection_name if chroma else None))
+    rows += _alerts(settings, lang)
+    listed = {row.name for row in rows}
+    rows += [
+        Row(tell("setting"), path, False, _said(why, lang)) for path, why in settings.off.items() if path not in listed
+    ]
+    return rows
+
+
+def _said(why: str, lang: Lang) -> str:
+    return why.in_(lang) if isinstance(why, Sentence) else why
+
+
+def _about_bots(settings: Settings, platform: str) -> dict[str, str]:
+    about = {}
+    for name, bot in getattr(settings, platform).items():
+        shown = [
+            getattr(bot, key)
+            for key in ("mode", "robot_name", "corpid", "username", "callback_url")
+            if hasattr(bot, key)
+        ]
+        about[name] = ", ".join(part for part in shown if part)
+    return about
+
+
+def _off_below(settings: Settings, lang: Lang, section: str) -> Iterator[tuple[str, str]]:
+    for path, why in settings.off.items():
+        if path == section or (path.startswith(f"{section}.") and path.count(".") == section.count(".") + 1):
+            yield path, _said(why, lang)
+
+
+def _items(settings: Settings, lang: Lang, kind: str, section: str, absent: str, about: dict[str, str]) -> list[Row]:
+    """Those that are on, those that are off, and when there is neither, a row that says so (if `absent` names it)."""
+    on = [Row(kind, section if name == "default" else f"{section}.{name}", True, why) for name, why in about.items()]
+    off = [Row(kind, path, False, why) for path, why in _off_below(settings, lang, section)]
+    if not on and not off:
+        return [Row(kind, absent or section, None, say("config.not_configured", lang))]
+    return on + off
+
+
+def _single(settings: Settings, lang: Lang, kind: str, path: str, about: str | None) -> Row:
+    if about is not None:
+        return Row(kind, path, True, about)
+    if why := settings.off.get(path):
+        return Row(kind, path, False, _said(why, lang))
+    return Row(kind, path, None, say("config.not_configured", lang))
+
+
+def _agent(settings: Settings, lang: Lang, kind: str) -> list[Row]:
+    agent = settings.agent
+    if agent is None:
+        return [Row(kind, "agent", None, say("config.not_configured", lang))]
+    chain, flows = agent.langchain, agent.workflows
+    about = ", ".join(part for part in (chain.primary_provider, chain.model, *chain.tools) if part) if chain else None
+    rows = [_single(settings, lang, kind, "agent.langchain", about)]
+    rows.append(_single(settings, lang, kind, "agent.workflows", flows.routing_strategy if flows else None))
+    for section in ("agent.providers", "agent.workflows.workflows"):
+        rows += [Row(kind, path, False, why) for path, why in _off_below(settings, lang, section)]
+    return rows
+
+
+def _alerts(settings: Settings, lang: Lang) -> list[Row]:
+    kind, notifier = say("config.alerts", lang), say("config.notifier", lang)
+    alerts = settings.alert_manager
+    if alerts is None:
+        return [_single(settings, lang, kind, "alert_manager", None)]
+    people = sum(len(group) for group in alerts.recipients.values())
+    rows = [Row(kind, "alert_manager", True, say("config.alert_counts", lang, rules=len(alerts.rules), people=people))]
+    base = "alert_manager"
+    sms = {name: provider.type or name for name, provider in alerts.sms.providers.items()}
+    rows += _items(settings, lang, notifier, f"{base}.sms.providers", "", sms)
+    email = alerts.email
+    rows.append(_single(settings, lang, notifier, f"{base}.email", email.host if email else None))
+    rows += _items(
+        settings, lang, notifier, f"{base}.webhooks", "", {name: hook.url for name, hook in alerts.webhooks.items()}
+    )
+    return rows

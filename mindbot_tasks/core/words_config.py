@@ -1,0 +1,34 @@
+"""What `mindbot config check` says."""
+
+from __future__ import annotations
+
+from mindbot_tasks.core.words import Words
+
+WORDS: Words = {
+    "read": ("Configuration: {files}", "配置:{files}"),
+    "no_file": ("no mindbot.yaml; defaults and environment only", "没有 mindbot.yaml,仅使用默认值和环境变量"),
+    "problems": ("Problems: {count}", "问题:{count} 个"),
+    "warning": ("Warning: {text}", "警告:{text}"),
+    "fine": (
+        "The configuration is valid. On: {on}, off: {off}, warnings: {warnings}",
+        "配置有效。启用 {on} 项,停用 {off} 项,警告 {warnings} 条",
+    ),
+    "on": ("on", "启用"),
+    "off": ("off", "停用"),
+    "absent": ("-", "-"),
+    "not_configured": ("not configured", "未配置"),
+    "head_kind": ("kind", "类别"),
+    "head_name": ("name", "名称"),
+    "head_state": ("state", "状态"),
+    "head_why": ("why, or what", "原因或说明"),
+    "platform": ("platform", "平台"),
+    "provider": ("provider", "提供方"),
+    "workflow": ("workflow", "工作流"),
+    "agent": ("agent", "智能体"),
+    "knowledge": ("knowledge", "知识库"),
+    "alerts": ("alerts", "告警"),
+    "notifier": ("notifier", "通知"),
+    "setting": ("setting", "设置"),
+    "patterns": ("patterns: {count}, priority {priority}", "{count} 个模式,优先级 {priority}"),
+    "alert_counts": ("rules: {rules}, recipients: {people}", "{rules} 条规则,{people} 位接收人"),
+}
