@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -19,6 +20,17 @@ from mindbot_tasks.core.settings import get_settings
 
 #: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
 _sqlite_writer = threading.Lock()
+#: how long a thread of ours waits for the others before it says that the database is not available
+_SQLITE_QUEUE_S = 3.0
+
+
+def _new_writer() -> None:
+    """In a forked child: a thread that held the lock does not exist here, so nobody would ever give it back."""
+    global _sqlite_writer
+    _sqlite_writer = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_writer)
 
 
 def _dumps(value: Any) -> str:
@@ -31,11 +43,12 @@ def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statemen
     durable: for SQLite, a commit survives a power cut (PostgreSQL's does anyway). Statements give up after
     `statement_timeout_s` seconds; a connection is tried for 3 seconds.
     """
-    if make_url(url).get_backend_name() == "sqlite":
-        return _open_sqlite(url, durable=durable, pool_size=pool_size, busy_s=statement_timeout_s)
+    address = _with_driver(url)
+    if address.get_backend_name() == "sqlite":
+        return _open_sqlite(address, durable=durable, pool_size=pool_size, busy_s=statement_timeout_s)
     timeout_ms = int(statement_timeout_s * 1000)
     return create_engine(
-        url,
+        address,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=3,
@@ -55,7 +68,15 @@ def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statemen
     )
 
 
-def _open_sqlite(url: str, *, durable: bool, pool_size: int, busy_s: float) -> Engine:
+def _with_driver(url: str) -> URL:
+    """The driver we ship: hosters write postgres://, and SQLAlchemy takes postgresql:// for psycopg 3."""
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        return make_url(f"postgresql+psycopg2{separator}{rest}")
+    return make_url(url)
+
+
+def _open_sqlite(url: URL, *, durable: bool, pool_size: int, busy_s: float) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -116,12 +137,24 @@ def _as_unavailable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _sqlite_turn() -> Iterator[None]:
+    """This thread's turn to write. Raises DatabaseUnavailable when the others take too long."""
+    writer = _sqlite_writer
+    if not writer.acquire(timeout=_SQLITE_QUEUE_S):
+        raise DatabaseUnavailable("the database is busy with other writers")
+    try:
+        yield
+    finally:
+        writer.release()
+
+
+@contextlib.contextmanager
 def one_statement(engine: Engine | None = None) -> Iterator[Connection]:
-    """A connection on which every statement commits by itself: one round trip, not three. Raises DatabaseUnavailable."""
+    """A connection on which each statement commits by itself: one round trip, not three. Raises DatabaseUnavailable."""
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with _sqlite_writer, engine.connect() as connection:
+            with _sqlite_turn(), engine.connect() as connection:
                 yield connection
         else:
             with engine.connect() as connection:
@@ -146,8 +179,9 @@ def transaction(engine: Engine | None = None) -> Iterator[Connection]:
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with _sqlite_writer, engine.connect() as connection:
-                with connection.execution_options(immediate=True).begin():
+            with _sqlite_turn(), engine.connect() as connection:
+                connection = connection.execution_options(immediate=True)
+                with connection.begin():
                     yield connection
         else:
             with engine.begin() as connection:

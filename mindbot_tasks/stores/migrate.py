@@ -47,7 +47,10 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 
 
 def upgrade(url: str | None = None, *, to: str = "head") -> tuple[str | None, str | None]:
-    """Migrate; returns the revision before and after. Raises DatabaseUnavailable, or SettingsError for a folder that cannot be made."""
+    """Migrate; returns the revision before and after.
+
+    Raises DatabaseUnavailable, or SettingsError for a folder that cannot be made.
+    """
     url = url or get_settings().database_url.get_secret_value()
     engine = open_engine(url, statement_timeout_s=600)
     if engine.dialect.name == "sqlite" and engine.url.database:

