@@ -1,0 +1,135 @@
+"""Breaks things, by a recorded seed: kills any process, empties or freezes Redis, stops workers in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from tests.chaos.history import KILLS
+from tests.chaos.journal import Journal, now_ms
+from tests.chaos.processes import Children
+
+FREEZE_S = (1.0, 5.0)
+#: a process that has not run for this long is not worth a kill
+WORTH_KILLING_S = 2.0
+PATIENCE_S = 8.0
+
+Deed = tuple[str, str]
+
+#: one deck: every kind comes up before any comes up again
+_DECK: tuple[Deed, ...] = (
+    ("sigkill", "fast"),
+    ("sigkill", "generate"),
+    ("sigkill", "upkeep"),
+    ("sigkill", "web"),
+    ("sigkill", "fast"),
+    ("sigkill", "generate2"),
+    ("sigkill", "beat"),
+    ("redis_kill", "redis"),
+    ("sigkill", "fast"),
+    ("sigkill", "generate"),
+    ("redis_wipe", "redis"),
+    ("sigkill", "generate2"),
+    ("flush", "redis"),
+    ("freeze", "redis"),
+    ("drain", "generate"),
+    ("drain", "fast"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """How much is broken, and over how long."""
+
+    kills: int
+    over_s: float
+    seed: int
+
+
+def deeds(chance: random.Random) -> Iterator[Deed]:
+    """What to do, for ever."""
+    while True:
+        yield from chance.sample(_DECK, len(_DECK))
+
+
+class Nemesis:
+    """Does a campaign's deeds to processes of `children`; `run` returns when the last kill is done."""
+
+    def __init__(
+        self, campaign: Campaign, children: Children, journal: Journal, *, redis_url: str, redis_folder: Path
+    ) -> None:
+        self._campaign = campaign
+        self._children = children
+        self._journal = journal
+        self._redis_url = redis_url
+        self._redis_folder = redis_folder
+        self._chance = random.Random(campaign.seed)
+
+    async def run(self) -> None:
+        began = time.monotonic()
+        done = 0
+        for kind, target in deeds(self._chance):
+            if done >= self._campaign.kills:
+                return
+            kill = kind in KILLS
+            # what is not a kill comes between two kills and does not change their pace
+            due = began + self._campaign.over_s * (done + (self._chance.uniform(0, 0.8) if kill else 0.3)) / max(
+                1, self._campaign.kills
+            )
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if await self._worth(target):
+                await self._do(kind, target)
+                done += kill
+
+    async def _worth(self, target: str) -> bool:
+        """Wait until the target runs; False when it does not come back for long."""
+        until = time.monotonic() + PATIENCE_S
+        while self._children[target].up_for_s() < WORTH_KILLING_S:
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    async def _do(self, kind: str, target: str) -> None:
+        at_ms = now_ms()
+        group = self._children[target].pid
+        actions: dict[str, Callable[[], object]] = {
+            "sigkill": lambda: self._children.kill(target),
+            "redis_kill": lambda: self._children.kill(target),
+            "redis_wipe": self._wipe,
+            "flush": self._flush,
+            "drain": lambda: self._children.terminate(target),
+        }
+        if kind == "freeze":
+            await self._freeze()
+        else:
+            actions[kind]()
+        self._journal.note("fault", kind=kind, target=target, group=group, at_ms=at_ms, done_ms=now_ms())
+
+    def _wipe(self) -> None:
+        self._children.kill("redis")
+        shutil.rmtree(self._redis_folder)
+        self._redis_folder.mkdir()
+
+    def _flush(self) -> None:
+        with redis.Redis.from_url(self._redis_url, socket_timeout=2) as client:
+            try:
+                client.flushall()
+            except redis.RedisError:
+                self._journal.note("flush_failed")
+
+    async def _freeze(self) -> None:
+        if self._children.signal_group("redis", signal.SIGSTOP) is None:
+            return
+        try:
+            await asyncio.sleep(self._chance.uniform(*FREEZE_S))
+        finally:
+            self._children.signal_group("redis", signal.SIGCONT)

