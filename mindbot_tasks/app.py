@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
 
 from celery import Celery, signals
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import presence
-from mindbot_tasks.core import shutdown
+from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.database import forget_engine
 
@@ -25,6 +27,15 @@ def only_publish() -> None:
         "socket_connect_timeout": 0.5,
         "socket_timeout": 1.0,
     }
+
+
+@signals.setup_logging.connect
+def _log(**_: Any) -> None:
+    """Our own logging, in place of Celery's."""
+    log.configure(os.environ.get("MINDBOT_ROLE", "celery"))
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):
+        # two lines for each task, which our own lines and Flower tell better; `LOG_LEVEL=DEBUG` brings them back
+        logging.getLogger(chatty).setLevel(logging.WARNING if get_settings().log_level != "DEBUG" else logging.DEBUG)
 
 
 @signals.celeryd_after_setup.connect

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import structlog
+from kombu.exceptions import ChannelError, OperationalError
+from redis import RedisError
 
 from mindbot_tasks import chains
 from mindbot_tasks.app import app
@@ -81,9 +84,16 @@ def _queued() -> dict[Stage, int]:
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=1)
-            channel = connection.default_channel
+            channel: Any = connection.default_channel
             for stage in (Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY):
-                waiting[stage] = channel.queue_declare(queue=str(stage), passive=True).message_count
-    except (OSError, *app.connection_for_write().connection_errors, *app.connection_for_write().channel_errors) as exc:
+                waiting[stage] = _length(channel, str(stage))
+    except (OSError, OperationalError, RedisError) as exc:
         log.warning("queue_lengths_unknown", reason=type(exc).__name__)
     return waiting
+
+
+def _length(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # on Redis an empty queue does not exist

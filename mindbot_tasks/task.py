@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import random
 import time
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NoReturn
 
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Retry
 
-from mindbot_tasks import chains, presence
+from mindbot_tasks import presence
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DatabaseUnavailable, Draining, MindBotError, Rejected, Throttled
@@ -29,6 +31,9 @@ from mindbot_tasks.stores.limiter import take
 from mindbot_tasks.stores.steps import LostLease
 
 log = structlog.get_logger(__name__)
+
+#: the message that the running task has claimed
+_held: ContextVar[Claim | None] = ContextVar("held", default=None)
 
 
 class MindBotTask(Task):  # type: ignore[type-arg]
@@ -48,7 +53,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         message_id = args[0]
         started = time.monotonic()
         outcome = "done"
-        self.request.claimed = None
+        _held.set(None)
         with structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)):
             try:
                 return self.run(*args, **kwargs)
@@ -94,7 +99,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if held is None:
             log.debug("not_my_turn")
             raise Ignore
-        self.request.claimed = held
+        _held.set(held)
         self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
         self._take_limit(held)
         return held
@@ -112,7 +117,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
 
         Waits at least as long as the far side asked. After `max_retries` the message is given up.
         """
-        held: Claim | None = getattr(self.request, "claimed", None)
+        held = _held.get()
         if held is None:
             raise exc or Ignore()
         limit = options.get("max_retries", self.max_retries)
@@ -130,7 +135,11 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         except LostLease:
             raise Ignore from None
         log.info("stage_deferred", reason=_describe(exc), delay_s=round(delay_s, 2), retries=held.retries + 1)
-        raise Retry(_describe(exc), exc=exc if isinstance(exc, Exception) else None, when=delay_s)
+        raise Retry(
+            _describe(exc),
+            exc=exc if isinstance(exc, Exception) else None,
+            when=datetime.now(UTC) + timedelta(seconds=delay_s),
+        )
 
     def _take_limit(self, held: Claim) -> None:
         rate = get_settings().limits.get(self.name.removeprefix("mindbot."), self.fleet_rate_limit)
@@ -143,23 +152,26 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 steps.defer(
                     connection, held, delay_ms=int(wait_s * 1000), error="waits for the fleet-wide limit", retried=False
                 )
-            raise Retry("fleet-wide limit", exc=Throttled("fleet-wide limit", retry_after_s=wait_s), when=wait_s)
+            raise Retry(
+                "fleet-wide limit",
+                exc=Throttled("fleet-wide limit", retry_after_s=wait_s),
+                when=datetime.now(UTC) + timedelta(seconds=wait_s),
+            )
 
     def _hand_over(self) -> NoReturn:
-        """This process stops: give the message back and start it again at once, for another worker."""
-        held: Claim | None = self.request.claimed
+        """This process stops: give the message back; the next sweep starts it elsewhere."""
+        held = _held.get()
         if held is not None:
             try:
                 with one_statement() as connection:
                     steps.defer(connection, held, delay_ms=0, error="handed over by a stopping worker", retried=False)
-                chains.start(held.message_id, held.stage)
                 log.info("stage_handed_over")
             except (DatabaseUnavailable, LostLease) as exc:
                 log.warning("hand_over_failed", reason=str(exc))
         raise Ignore
 
     def _give_up(self, verdict: Verdict, exc: BaseException | None) -> NoReturn:
-        held: Claim | None = self.request.claimed
+        held = _held.get()
         if held is None:
             raise Ignore
         log.warning("message_given_up", verdict=str(verdict), reason=_describe(exc))
@@ -171,12 +183,11 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             self._release_later(away)
         except LostLease:
             raise Ignore from None
-        chains.start(held.message_id, Stage.APOLOGISE)
-        raise Ignore
+        raise Ignore  # the next sweep starts the apology
 
     def _release_later(self, exc: DatabaseUnavailable) -> NoReturn:
         """The database is away: whatever was done is lost, but the message must not wait for its whole lease."""
-        held: Claim | None = self.request.claimed
+        held = _held.get()
         log.warning("database_unavailable", reason=str(exc))
         if held is not None:
 
@@ -192,7 +203,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
 
     def _strike(self, exc: Exception) -> None:
         """A bug, ours or a plugin's: try again soon, but not for ever; the strike stays."""
-        held: Claim | None = self.request.claimed
+        held = _held.get()
         log.error("stage_crashed", exc_info=exc)
         if held is None:
             return

@@ -22,7 +22,7 @@ _SINCE = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class _Since(click.ParamType):
+class _Since(click.ParamType[float]):
     """A span of time such as 90s, 15m, 2h or 7d; becomes seconds."""
 
     name = "time"

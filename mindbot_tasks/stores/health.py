@@ -36,7 +36,7 @@ def snapshot(connection: Connection) -> HealthSnapshot:
         )
     ).scalar()
     open_states = select(MessageRow.state).where(MessageRow.finished_at.is_(None)).limit(COUNT_LIMIT).subquery()
-    unfinished = dict(
+    unfinished: dict[str, int] = dict(
         connection.execute(select(open_states.c.state, func.count()).group_by(open_states.c.state)).tuples().all()
     )
     queues = connection.execute(select(WorkerRow.queues).where(WorkerRow.gone_at.is_(None))).scalars().all()

@@ -87,7 +87,7 @@ def _held(timed: bool, kind: str) -> Any:
             "strikes": 0,
             "retries": 0,
             "attempt": MessageRow.attempt + 1,
-            "wake_at": now + HANDOVER_GRACE_MS,
+            "wake_at": now,  # the next sweep starts the apology
             "last_error": bindparam("note"),
         }
     else:
