@@ -70,7 +70,7 @@ task_routes = {
     "mindbot.apologise": {"queue": "reply"},
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
-    "mindbot.canary": {"queue": "upkeep"},  # beat names the queue of each canary
+    "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
     "mindbot_tasks.classify",

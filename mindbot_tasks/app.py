@@ -12,7 +12,7 @@ from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import presence
 from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores.database import forget_engine
+from mindbot_tasks.stores.database import forget_engine, only_advance
 
 app = Celery("mindbot")
 app.config_from_object("celeryconfig")
@@ -41,6 +41,7 @@ def _log(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _introduce(instance: Any = None, **_: Any) -> None:
     """Which queues this worker serves is known now."""
+    only_advance()
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=lambda: app.tasks["mindbot.sweep"].run(),

@@ -39,7 +39,7 @@ def snapshot(connection: Connection) -> HealthSnapshot:
     unfinished: dict[str, int] = dict(
         connection.execute(select(open_states.c.state, func.count()).group_by(open_states.c.state)).tuples().all()
     )
-    queues = connection.execute(select(WorkerRow.queues).where(WorkerRow.gone_at.is_(None))).scalars().all()
+    queues = _queues(connection)
     return HealthSnapshot(
         canary_age_s={name.removeprefix("canary:"): age for name, age in ages.items() if name.startswith("canary:")},
         sweep_age_s=ages.get("sweep"),
@@ -48,3 +48,13 @@ def snapshot(connection: Connection) -> HealthSnapshot:
         workers=len(queues),
         served=frozenset(queue for worker in queues for queue in worker),
     )
+
+
+def _queues(connection: Connection) -> list[list[str]]:
+    """The queues of each living worker."""
+    return list(connection.execute(select(WorkerRow.queues).where(WorkerRow.gone_at.is_(None))).scalars())
+
+
+def served_queues(connection: Connection) -> set[str]:
+    """Every queue that some living worker serves."""
+    return {queue for worker in _queues(connection) for queue in worker}
