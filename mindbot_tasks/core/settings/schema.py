@@ -125,7 +125,7 @@ def tables(lang: Lang = "en") -> str:
     for section, path in every:
         rows = [f"### {f'`{path}`' if path else top}", "", head, "| --- | --- | --- |"]
         for key, field in section.model_fields.items():
-            meaning = describe(section, key, lang).replace("|", "\\|")
+            meaning = describe(section, key, lang).replace("|", "\\|").replace("<", "&lt;")
             rows.append(f"| `{key}` | {_default(field, lang)} | {meaning} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"

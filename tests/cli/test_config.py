@@ -1,0 +1,126 @@
+"""`mindbot config` as people use it, and that the command itself is light."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mindbot_tasks.cli import COMMANDS, main
+from tests.core.settings_files import VOCABULARY
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("celery", "kombu", "langchain", "langchain_core", "chromadb", "sqlalchemy", "flask", "requests", "redis")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES", "MINDBOT_CONFIG", "OPENAI_API_KEY", "REDIS_URL", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run(*args: str, **env: str) -> Result:
+    return CliRunner().invoke(main, list(args), env=env)
+
+
+def lines_about(result: Result, name: str) -> list[list[str]]:
+    return [line.split(maxsplit=3) for line in result.output.splitlines() if f" {name} " in f"{line} "]
+
+
+def test_check_lists_everything_of_the_reference_with_reasons() -> None:
+    result = run("config", "check", "--file", str(VOCABULARY / "mindbot.reference.yaml"))
+    assert result.exit_code == 0
+    for name, state, why in [
+        ("dingtalk", "on", "http, your_robot_name"),
+        ("aim", "-", "not configured"),
+        ("providers.openai", "off", "OPENAI_API_KEY is not set"),
+        ("workflows.code_analysis", "off", "DIFY_CODE_API_KEY is not set"),
+        ("alert_manager.sms.providers.alibaba_sms", "off", "ALIBABA_ACCESS_KEY, ALIBABA_SECRET_KEY are not set"),
+        ("chromadb", "on", "mindbot_knowledge"),
+    ]:
+        (row,) = lines_about(result, name)
+        assert (row[0], row[2], row[3]) == (state, name, why)
+    assert "dingtalk.client_secret: this is still the placeholder of the example" in result.output
+    assert "gpt-3.5-turbo is no longer served" in result.output
+
+
+def test_check_turns_an_item_on_when_its_variable_is_set() -> None:
+    result = run("config", "check", "--file", str(VOCABULARY / "mindbot.reference.yaml"), OPENAI_API_KEY="sk-hunter2")
+    assert lines_about(result, "providers.openai")[0][0] == "on"
+    assert "hunter2" not in result.output
+
+
+def test_check_ends_with_1_and_tells_every_problem(elsewhere: Path) -> None:
+    (elsewhere / "mindbot.yaml").write_text("web: {port: soon}\nprovidrs: {}\n")
+    result = run("config", "check")
+    assert result.exit_code == 1
+    assert "mindbot.yaml:1:13: web.port: expected a whole number; found 'soon'" in result.output
+    assert "did you mean providers?" in result.output
+    assert "Problems: 2" in result.output
+
+
+def test_check_speaks_chinese_when_the_locale_does(elsewhere: Path) -> None:
+    assert "配置有效" in run("config", "check", LANG="zh_CN.UTF-8").output
+    (elsewhere / "mindbot.yaml").write_text("web: {port: soon}\n")
+    assert "应为整数" in run("config", "check", LANG="zh_CN.UTF-8").output
+
+
+def test_check_accepts_the_example_as_it_is() -> None:
+    result = run("config", "check", "--file", str(ROOT / "mindbot.example.yaml"))
+    assert result.exit_code == 0
+    assert "Warning" not in result.output
+    assert "warnings: 0" in result.output
+
+
+def test_schema_prints_json_that_an_editor_can_read() -> None:
+    schema = json.loads(run("config", "schema").output)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["properties"]["times"]["description"]
+
+
+def test_the_variables_of_the_example_are_all_in_the_env_example() -> None:
+    import re
+
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "mindbot.example.yaml").read_text(encoding="utf-8"))) - {"NAME"}
+    offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    assert used <= offered
+
+
+def test_help_shows_the_commands_that_are_here_and_a_missing_one_is_told_plainly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(COMMANDS, "later", ("mindbot_tasks.cli.not_written:later", "Not yet."))
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "config " in result.output
+    assert "later" not in result.output
+    missing = run("later")
+    assert missing.exit_code == 2
+    assert "No such command 'later'" in missing.output
+
+
+def test_every_command_of_the_table_that_is_here_can_be_loaded() -> None:
+    for name in main.list_commands(main.make_context("mindbot", [], resilient_parsing=True)):
+        assert run(name, "--help").exit_code == 0, name
+
+
+@pytest.mark.parametrize("args", [["--help"], ["config", "check"]])
+def test_the_command_imports_nothing_heavy_in_a_process_of_its_own(elsewhere: Path, args: list[str]) -> None:
+    code = (
+        "import sys\nfrom mindbot_tasks.cli import main\n"
+        f"main({args!r}, standalone_mode=False)\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=elsewhere, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "heavy: []"
