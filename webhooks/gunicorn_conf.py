@@ -31,4 +31,4 @@ proc_name = "mindbot-web"
 def child_exit(server: Any, worker: Any) -> None:
     """The gauges of a worker that has gone must not stay in /metrics."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.mark_process_dead(worker.pid)
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
