@@ -1,7 +1,6 @@
 """The dependency audit of `make check`: known vulnerabilities in the lock, with reasoned exceptions.
 
-A vulnerability that is not listed in tests/audit.yaml fails; so does an exception without a reason or one that is no
-longer needed. When the advisory service cannot be reached nothing was learnt: that is said, and is no failure.
+A vulnerability that is not listed in tests/audit.yaml fails; so does an exception without a reason. When the advisory service cannot be reached nothing was learnt: that is said, and is no failure.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +54,11 @@ def judge(report: Mapping[str, Any], accepted: Mapping[str, str]) -> tuple[list[
     return wrong, used
 
 
+def unanswered(report: Mapping[str, Any]) -> list[str]:
+    """The packages about which nothing was learnt; pip-audit calls them skipped and still speaks of success."""
+    return [package["name"] for package in report["dependencies"] if "skip_reason" in package]
+
+
 def main() -> int:
     """Run pip-audit over the lock; returns the exit code."""
     accepted = exceptions()
@@ -62,24 +67,31 @@ def main() -> int:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired:
-        print(f"audit: NOT DONE, the advisory service did not answer within {PATIENCE_S} s")
+        click.echo(f"audit: NOT DONE, the advisory service did not answer within {PATIENCE_S} s")
         return 0
     try:
         report = json.loads(done.stdout)
     except ValueError:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         if any(word in done.stderr for word in UNREACHABLE):
-            print(f"audit: NOT DONE, the advisory service cannot be reached ({last[:200]})")
+            click.echo(f"audit: NOT DONE, the advisory service cannot be reached ({last[:200]})")
             return 0
-        print(f"audit: pip-audit failed: {last}", file=sys.stderr)
+        click.echo(f"audit: pip-audit failed: {last}", err=True)
         return 1
     wrong, used = judge(report, accepted)
+    asked, skipped = len(report["dependencies"]), unanswered(report)
     for line in wrong:
-        print(f"audit: {line}", file=sys.stderr)
-    for advisory in sorted(accepted.keys() - used):
-        print(f"audit: the exception for {advisory} is not needed any more; remove it from {EXCEPTIONS.name}")
-    if not wrong:
-        print(f"audit: {len(report['dependencies'])} packages, nothing known against them but {len(used)} exceptions")
+        click.echo(f"audit: {line}", err=True)
+    if len(skipped) == asked:
+        click.echo(
+            f"audit: NOT DONE, the advisory service knows none of our {asked} packages (is it a mirror without advisories?)"
+        )
+    elif skipped:
+        click.echo(f"audit: NOT COMPLETE, no answer for {len(skipped)} of {asked} packages: {', '.join(skipped)}")
+    else:
+        for advisory in sorted(accepted.keys() - used):
+            click.echo(f"audit: the exception for {advisory} is not needed any more; remove it from {EXCEPTIONS.name}")
+        click.echo(f"audit: {asked} packages, {len(wrong)} vulnerable, {len(used)} accepted with a reason")
     return 1 if wrong else 0
 
 

@@ -39,3 +39,9 @@ def test_an_exception_needs_a_reason(tmp_path: Path) -> None:
 
 def test_our_own_exceptions_have_reasons() -> None:
     assert "CVE-2026-45829" in audit.exceptions()
+
+
+def test_a_package_that_the_service_does_not_know_counts_as_not_audited() -> None:
+    report = {"dependencies": [*FOUND["dependencies"], {"name": "strange", "skip_reason": "not found"}]}
+    assert audit.unanswered(report) == ["strange"]
+    assert audit.judge(report, {"CVE-2026-1": "why"})[0] == []
