@@ -1,6 +1,7 @@
 """The dependency audit of `make check`: known vulnerabilities in the lock, with reasoned exceptions.
 
-A vulnerability that is not listed in tests/audit.yaml fails; so does an exception without a reason. When the advisory service cannot be reached nothing was learnt: that is said, and is no failure.
+A vulnerability that is not listed in tests/audit.yaml fails; so does an exception without a reason. When the advisory
+service cannot be reached nothing was learnt: that is said, and is no failure.
 """
 
 from __future__ import annotations
@@ -83,9 +84,7 @@ def main() -> int:
     for line in wrong:
         click.echo(f"audit: {line}", err=True)
     if len(skipped) == asked:
-        click.echo(
-            f"audit: NOT DONE, the advisory service knows none of our {asked} packages (is it a mirror without advisories?)"
-        )
+        click.echo(f"audit: NOT DONE, the advisory service knows none of our {asked} packages (a mirror?)")
     elif skipped:
         click.echo(f"audit: NOT COMPLETE, no answer for {len(skipped)} of {asked} packages: {', '.join(skipped)}")
     else:
