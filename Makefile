@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3; do \
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test check lint types contracts docs audit units bench chaos lock clean
+.PHONY: help run test check lint types contracts docs audit schema bench chaos lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,10 +17,10 @@ help:  ## show the targets
 run: $(VENV)/.run  ## start everything on this machine (PORT, default 8000)
 	@exec $(BIN)/mindbot up
 
-test: $(VENV)/.dev check  ## lint, types, contracts, docs, audit; then all tests
+test: check  ## lint, types, contracts, docs, audit; then all tests
 	$(BIN)/pytest
 
-check: $(VENV)/.dev lint types contracts docs audit  ## everything but the tests
+check: lint types contracts docs audit  ## everything but the tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 contracts: $(VENV)/.dev
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -70,11 +70,13 @@ $(BIN)/python:
 # --no-deps: the lock is complete, so nothing is resolved anew. A .pth file and a two-line script make the checkout
 # the installed program; building a package for that would need a build tool from the network.
 $(VENV)/.run: requirements.txt pyproject.toml .ci/install_checkout.py | $(BIN)/python
-	@test -e $(VENV)/.dev && test $(VENV)/.dev -nt requirements.txt || $(PIP) install --quiet --no-deps -r requirements.txt
+	@echo "installing the locked packages into $(VENV); the first time this takes a minute or two"
+	@test -e $(VENV)/.dev && test $(VENV)/.dev -nt requirements.txt || $(PIP) install -qq --no-deps -r requirements.txt
 	@$(BIN)/python .ci/install_checkout.py
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt pyproject.toml .ci/install_checkout.py | $(BIN)/python
-	@$(PIP) install --quiet --no-deps -r requirements-dev.txt
+	@echo "installing the locked packages and developer tools into $(VENV); the first time this takes a few minutes"
+	@$(PIP) install -qq --no-deps -r requirements-dev.txt
 	@$(BIN)/python .ci/install_checkout.py
 	@touch $@

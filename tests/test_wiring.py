@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import celeryconfig
 import pytest
-from beat_schedule import BEAT_SCHEDULE
 from celery import Task
+
+import celeryconfig
+from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks.app import app
 from mindbot_tasks.model.message import FINISHED, Stage, State, Verdict
 from mindbot_tasks.stores.sweeping import NEXT_STAGE
@@ -57,7 +58,14 @@ def test_task_options_are_options_that_celery_or_we_know(name: str) -> None:
     """Celery takes any keyword, so a misspelt one would pass unseen."""
     task = our_tasks()[name]
     known = set(dir(MindBotTask)) | {option[0] for option in Task.from_config}
-    known |= {"autoretry_for", "dont_autoretry_for", "retry_kwargs", "retry_backoff", "retry_backoff_max", "retry_jitter"}
+    known |= {
+        "autoretry_for",
+        "dont_autoretry_for",
+        "retry_kwargs",
+        "retry_backoff",
+        "retry_backoff_max",
+        "retry_jitter",
+    }
     known |= {"run", "__wrapped__", "__header__", "_decorated", "_orig_run", "__annotations__", "__trace__"}
     ours = {key for key in vars(type(task)) if not (key.startswith("__") and key.endswith("__"))}
     assert ours <= known

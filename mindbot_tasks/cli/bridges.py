@@ -18,7 +18,7 @@ MODULES = {"dingtalk": "mindbot_tasks.bridges.dingtalk_stream", "aim": "mindbot_
 def configured(settings: Settings) -> list[str]:
     """The connections that the configuration asks for, as `kind:bot`."""
     streams = [f"dingtalk:{bot}" for bot, section in settings.dingtalk.items() if section.mode == "stream"]
-    return [*streams, "aim:default"] if getattr(settings, "aim", None) else streams
+    return [*streams, *(f"aim:{bot}" for bot in settings.aim)]
 
 
 def supported(names: Iterable[str]) -> list[str]:

@@ -28,9 +28,10 @@ from mindbot_tasks.cli.supervision.instance import (
 )
 from mindbot_tasks.cli.supervision.lines import Lines
 from mindbot_tasks.cli.supervision.supervisor import OURSELVES, Supervisor
-from mindbot_tasks.cli.supervision.words import Words, language_of
+from mindbot_tasks.cli.supervision.words import Words
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.core.words import lang_of
 
 REDIS = "redis"
 REDIS_READY_S = 60.0  # a large append-only file is read before the first answer
@@ -58,10 +59,10 @@ class Choices:
 def up(port: int | None, only: str, plan: bool, quiet: bool, procfile: Path | None) -> None:
     """Start MindBot on this machine: Redis, database, web, workers, beat, Flower. Ctrl-C ends it."""
     load_dotenv()
-    words = Words(language_of("auto"))
+    words = Words(lang_of())
     try:
         settings = get_settings()
-        words = Words(language_of(settings.language))
+        words = Words(lang_of(settings.language))
         asked = tuple(role.strip() for role in only.split(",") if role.strip())
         host = os.environ.get("MINDBOT_HOST") or settings.web.host
         web_port = chosen_port(port, "PORT", settings.web.port, words)
@@ -117,12 +118,6 @@ def port_for_flower(words: Words) -> int:
         require_port("127.0.0.1", port, words)
         return port
     return FLOWER_PORT if why_not_bindable("127.0.0.1", FLOWER_PORT) is None else free_port(first=FLOWER_PORT + 1)
-
-
-def config_file() -> Path | None:
-    """The configuration file that is in use, if any."""
-    path = Path(os.environ.get("MINDBOT_CONFIG") or "mindbot.yaml")
-    return path.resolve() if path.exists() else None
 
 
 def show_plan(planned: list[roles.Planned], words: Words) -> None:
@@ -227,7 +222,7 @@ def announce(
         port=choices.port,
         flower_port=choices.flower_port,
         home=home,
-        config=config_file(),
+        config=settings.files,
     )
     if not any(line.starts and line.role == "web" for line in planned):
         lines.plain(text)

@@ -15,8 +15,7 @@ MODULE = "mindbot_tasks.alerting.watchdog"
 
 def is_wanted(settings: Settings) -> bool:
     """Whether alerts are switched on."""
-    section = getattr(settings, "alert_manager", None)
-    return section is not None and bool(getattr(section, "enabled", True))
+    return settings.alert_manager is not None and settings.alert_manager.enabled
 
 
 def is_supported() -> bool:

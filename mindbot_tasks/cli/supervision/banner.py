@@ -108,7 +108,7 @@ def banner(
     port: int,
     flower_port: int,
     home: Path,
-    config: Path | None,
+    config: Sequence[Path],
 ) -> str:
     """The text that is printed once MindBot is ready."""
     address = reachable(host)
@@ -123,7 +123,7 @@ def banner(
     if "web" in started:
         rows.append((words("banner_webhook"), f"mindbot demo    POST {base}/webhooks/dingtalk"))
     rows += [
-        (words("banner_config"), str(config) if config else words("banner_no_config")),
+        (words("banner_config"), ", ".join(map(str, config)) or words("banner_no_config")),
         (words("banner_data"), str(home)),
     ]
     rows += [(words("banner_skipped"), f"{line.role}: {line.reason}") for line in plan if not line.starts]

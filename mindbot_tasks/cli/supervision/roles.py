@@ -45,7 +45,7 @@ def need_bridges(settings: Settings) -> Need:
 
 
 def need_ingest(settings: Settings) -> Need:
-    wanted = getattr(settings, "chromadb", None) is not None
+    wanted = settings.chromadb is not None
     return Need(wanted, "knowledge_wanted" if wanted else "no_knowledge", {})
 
 

@@ -21,6 +21,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "REDIS_URL": ("redis_url",),
     "DATABASE_URL": ("database_url",),
     "PORT": ("web", "port"),
+    "MINDBOT_HOST": ("web", "host"),
     "LOG_LEVEL": ("log_level",),
     "LOG_FILE": ("log_file",),
     "AIM_USERNAME": ("aim", "username"),
@@ -35,7 +36,7 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("aim",): ("AIM_USERNAME", "AIM_PASSWORD", "AIM_SERVER"),
     ("providers", "dify"): ("DIFY_API_KEY",),
 }
-NOT_SETTINGS = {"MINDBOT_CONFIG"}
+NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}  #: of the process, not of the file
 
 
 def read_environment(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:
