@@ -188,7 +188,7 @@ def _resolve(host: str, port: int, until: float, watch: Watch) -> list[tuple[int
     def look_up() -> None:
         try:
             results.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:  # a label of the name may be too long to be one
             results.put(exc)
 
     try:
@@ -203,7 +203,7 @@ def _resolve(host: str, port: int, until: float, watch: Watch) -> list[tuple[int
             break
         except queue.Empty:
             watch.check_connecting(until)
-    if isinstance(found, OSError):
+    if isinstance(found, Exception):
         raise Unavailable("the host's name cannot be resolved", kind="connection", code="connect") from found
     pairs = [(family, address) for family, _, _, _, address in found]
     if len(_names) > 1000:

@@ -1,0 +1,45 @@
+"""Questions, deadlines and listeners for the tests of answerers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.llm.base import Question
+from mindbot_tasks.model.answer import Classification, Turn
+
+
+def question(text: str = "hello", **fields: Any) -> Question:
+    values: dict[str, Any] = {
+        "message_id": 1,
+        "text": text,
+        "history": (Turn("user", "before"), Turn("assistant", "and after")),
+        "classification": Classification("general_chat", 0.5, "no pattern matches"),
+        "user_key": "dingtalk:user01",
+        "conversation_key": "dingtalk:default:cid1",
+        "language": "en",
+    }
+    return Question(**(values | fields))
+
+
+def nobody(_: str) -> None:
+    """Does not listen."""
+
+
+def stopping(exc: type[Exception], after_s: float, total_s: float = 30) -> Deadline:
+    """A deadline that raises `exc` after so many seconds."""
+    until = time.monotonic() + after_s
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise exc("stop")
+
+    return Deadline(total_s, stop_check=check)
+
+
+def took_s(call: Callable[[], object]) -> float:
+    started = time.monotonic()
+    call()
+    return time.monotonic() - started
