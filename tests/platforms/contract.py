@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,13 +16,16 @@ from mindbot_tasks.model.message import Message, Outgoing
 from mindbot_tasks.platforms.base import Inbound, Platform
 from tests.platforms.far_side import FarSide, Say
 
+ANY_TEXT = st.text(st.characters(), max_size=20)  # with halves of surrogate pairs, and NUL
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
     max_leaves=12,
 )
-#: function-scoped fixtures are fine here: platforms keep nothing between calls
-TOTAL = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+#: function-scoped fixtures and several classes are fine here: platforms keep nothing between calls
+TOTAL = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors], deadline=None
+)
 
 
 class PlatformContract:
@@ -29,6 +33,7 @@ class PlatformContract:
 
     max_chars: int
     idempotent: bool
+    more_fields: tuple[str, ...]
 
     def test_accepts_a_signed_call(self, platform: Platform, signed_call: Inbound) -> None:
         platform.verify(signed_call)
@@ -67,7 +72,7 @@ class PlatformContract:
             platform.verify(dataclasses.replace(signed_call, headers=headers))
 
     @TOTAL
-    @given(body=st.binary() | JSON.map(lambda value: __import__("json").dumps(value).encode()))
+    @given(body=st.binary() | JSON.map(json.dumps).map(str.encode))
     def test_any_body_is_messages_or_payload_invalid(
         self, platform: Platform, signed_call: Inbound, body: bytes
     ) -> None:
@@ -76,6 +81,32 @@ class PlatformContract:
         except PayloadInvalid:
             return
         assert all(isinstance(message, Message) for message in messages)
+
+    @TOTAL
+    @given(data=st.data())
+    def test_any_value_in_any_field_is_a_storable_message_or_payload_invalid(
+        self, platform: Platform, signed_call: Inbound, data: st.DataObject
+    ) -> None:
+        payload = json.loads(signed_call.body)
+        fields = st.sampled_from([*payload, *self.more_fields])
+        payload |= data.draw(st.dictionaries(fields, JSON, max_size=4))
+        inner = [name for name, value in payload.items() if isinstance(value, dict)]
+        for name in inner:
+            keys = st.sampled_from([*payload[name], *self.more_fields, "content"])
+            payload[name] = {**payload[name], **data.draw(st.dictionaries(keys, JSON, max_size=3))}
+        try:
+            messages = platform.parse(dataclasses.replace(signed_call, body=json.dumps(payload).encode()))
+        except PayloadInvalid:
+            return
+        for message in messages:
+            stored = json.dumps(dataclasses.asdict(message), allow_nan=False, ensure_ascii=False)
+            assert "\x00" not in stored.encode().decode()
+            assert "\\u0000" not in stored
+            assert 0 < len(message.external_id) <= 255
+            assert 0 < len(message.conversation_id) <= 255
+            assert 0 < len(message.sender_id) <= 255
+            assert len(message.sender_name) <= 255
+            assert len(message.conversation_title) <= 255
 
     @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5000, b"\xef\xbb\xbf{}", b"NaN"])
     def test_hostile_json_is_payload_invalid(self, platform: Platform, signed_call: Inbound, body: bytes) -> None:

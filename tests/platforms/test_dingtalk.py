@@ -85,6 +85,7 @@ def parsed(**changes: Any) -> Message:
 class TestContract(PlatformContract):
     max_chars = 5000
     idempotent = False
+    more_fields = ("content", "isInAtList", "richText", "repliedMsg", "recognition", "duration", "conversationTitle")
 
     @pytest.fixture
     def platform(self, server: FarSide) -> DingTalk:
@@ -295,7 +296,9 @@ def test_a_call_without_what_identifies_it_is_unreadable(changes: dict[str, Any]
 
 
 def test_numbers_and_strings_are_taken_for_each_other() -> None:
-    message = parsed(msgId=12345, conversationType=2, createAt="1700000000001", sessionWebhookExpiredTime="1700000000002")
+    message = parsed(
+        msgId=12345, conversationType=2, createAt="1700000000001", sessionWebhookExpiredTime="1700000000002"
+    )
     assert (message.external_id, message.conversation_kind, message.sent_at_ms) == ("12345", "group", 1700000000001)
     assert message.address["session_expires_at_ms"] == 1700000000002
 

@@ -24,9 +24,7 @@ from tests.platforms.test_dingtalk import NOW_MS, SECRET, call, robot, to_outgoi
 TOKEN = Say(200, {"accessToken": "t1", "expireIn": 7200})
 NEWER_TOKEN = Say(200, {"accessToken": "t2", "expireIn": 7200})
 STALE = Say(400, {"code": "InvalidAuthentication", "message": "不合法的access_token", "requestid": "r"})
-SENT = Say(
-    200, {"processQueryKey": "key-1", "invalidStaffIdList": [], "flowControlledStaffIdList": []}
-)
+SENT = Say(200, {"processQueryKey": "key-1", "invalidStaffIdList": [], "flowControlledStaffIdList": []})
 
 
 def a_message(bot: DingTalk, url: str, **changes: Any) -> Message:

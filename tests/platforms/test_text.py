@@ -16,8 +16,9 @@ ENCODABLE = st.characters(codec="utf-8")
 WORDS = st.lists(
     st.sampled_from(
         [
-            "word ", "And a sentence. ", "Really?! ", "3.14 ", "\n", "\n\n", "一句中文。", "没有句号的中文", "“好！”", "，",
-            "👩‍👩‍👧‍👦", "🇩🇪🇨🇳", "é", "\r\n", "x" * 300, "```python\n", "```\n", "~~~\n", "````\n", "`a` ", "```", "  ```\n",
+            "word ", "And a sentence. ", "Really?! ", "3.14 ", "\n", "\n\n", "一句中文。", "没有句号的中文", "“好！”",
+            "，", "👩‍👩‍👧‍👦", "🇩🇪🇨🇳", "é", "\r\n", "x" * 300, "```python\n", "```\n", "~~~\n", "````\n", "`a` ", "```",
+            "  ```\n",
         ]
     ),
     max_size=150,
