@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from emulators.dingtalk.callbacks import Callback, build
 from emulators.running import Emulator, running
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import FarSideError, Rejected, SignatureInvalid, Throttled, Unavailable
+from mindbot_tasks.core.errors import DeadlineExceeded, FarSideError, Rejected, SignatureInvalid, Throttled, Unavailable
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Part
 from mindbot_tasks.platforms.base import Inbound
@@ -102,6 +104,35 @@ def test_a_dead_session_is_followed_by_the_api(server: FarSide, errcode: object)
         "msgKey": "sampleMarkdown",
         "msgParam": '{"title":"hi","text":"**hi**"}',
     }
+
+
+def test_a_session_that_asks_for_a_login_is_dead_too(server: FarSide) -> None:
+    server.script.extend([Say(401, {}), TOKEN, SENT])
+    bot = robot(server.url)
+    assert send(bot, a_message(bot, server.url)) == "key-1"
+
+
+def test_a_call_without_time_left_is_not_made(server: FarSide) -> None:
+    bot = robot(server.url)
+    with pytest.raises(DeadlineExceeded) as raised:
+        bot.send(to_outgoing(a_message(bot, server.url)), Deadline(0))
+    assert raised.value.kind != "ambiguous"
+    assert server.asked == []
+
+
+def test_a_host_that_does_not_pick_up_was_certainly_not_reached() -> None:
+    with socket.socket() as deaf, contextlib.ExitStack() as waiting:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # fills the queue of connections, so that ours hangs
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(deaf.getsockname())
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        bot = robot(url)
+        with pytest.raises(Unavailable) as raised:
+            bot.send(to_outgoing(a_message(bot, url)), Deadline(1))
+        assert raised.value.kind == "connection"
 
 
 def test_a_session_that_is_about_to_expire_is_not_tried(server: FarSide) -> None:
