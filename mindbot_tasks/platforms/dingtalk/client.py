@@ -9,13 +9,14 @@ import orjson
 import structlog
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import Rejected, Stopped, Throttled, Unavailable
-from mindbot_tasks.core.http import Http, Response
+from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
+from mindbot_tasks.core.http import Http, Patience, Response
 from mindbot_tasks.core.settings import DingTalkSettings
 from mindbot_tasks.platforms.dingtalk.errors import PROVIDER, read_answer
 
 log = structlog.get_logger(__name__)
 
+CONNECT_S = 3.0
 FetchToken = Callable[[], tuple[str, float]]
 
 
@@ -40,8 +41,14 @@ class Client:
         self._api_base = settings.api_base.rstrip("/")
 
     def send_by_session(self, webhook: str, body: Mapping[str, Any], deadline: Deadline) -> None:
-        """Post to a session webhook, which must be a trusted one. Rejected with kind "session": it has expired."""
-        read_answer(self._send(webhook, body, {}, deadline))
+        """Post to a session webhook, which must be a trusted one. Rejected with kind "session": it works no more."""
+        try:
+            read_answer(self._send(webhook, body, {}, deadline))
+        except Rejected as exc:
+            if exc.kind != "token":
+                raise
+            # no token belongs to this call: it is the session itself that is refused
+            raise Rejected(str(exc), kind="session", provider=PROVIDER, status=exc.status, code=exc.code) from exc
 
     def send_to_person(
         self, robot_code: str, staff_id: str, msg_key: str, param: Mapping[str, str], deadline: Deadline
@@ -123,14 +130,17 @@ class Client:
         return token, float(lifetime_s)
 
     def _send(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], deadline: Deadline) -> Response:
-        """Post once. A call that may have been executed is Unavailable with kind "ambiguous"."""
+        """Post once. Unavailable has the kind "connection" if nothing was sent, "ambiguous" if all may have been."""
+        deadline.check()  # here it is certain that nothing was sent
+        # connecting gives up before the deadline does, so that running out of time means: while waiting for an answer
+        patience = Patience(connect_s=min(CONNECT_S, deadline.remaining_s() / 2))
         try:
-            return self._http.request("POST", url, deadline=deadline, provider=PROVIDER, headers=headers, json=body)
-        except Stopped:
-            raise
+            return self._http.request(
+                "POST", url, deadline=deadline, provider=PROVIDER, headers=headers, json=body, patience=patience
+            )
         except Unavailable as exc:
             if exc.code in ("connect", "tls"):
-                raise
+                raise Unavailable(str(exc), kind="connection", provider=PROVIDER, code=exc.code) from exc
             raise Unavailable(
                 "DingTalk took the message and did not say what became of it",
                 kind="ambiguous",

@@ -1,0 +1,77 @@
+"""The registry: what is on, and that a process has one object for each bot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from mindbot_tasks.core.errors import SettingsError
+from mindbot_tasks.core.settings import ChatSettings, DingTalkSettings, Settings, WebSettings
+from mindbot_tasks.platforms import registry, standard_webhooks
+from mindbot_tasks.platforms.registry import UnknownPlatform
+
+KEY = SecretStr("a secret key of this installation")
+SETTINGS = Settings(
+    secret_key=KEY,
+    dingtalk={"default": DingTalkSettings(client_id="a", client_secret=SecretStr("b"))},
+    chat={"crm": ChatSettings(secrets=[SecretStr(standard_webhooks.secret_of(bytes(32)))])},
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "get_settings", lambda: SETTINGS)
+    registry.get.cache_clear()
+    yield
+    registry.get.cache_clear()
+
+
+def test_lists_what_is_on() -> None:
+    assert registry.enabled(SETTINGS) == [("dingtalk", "default"), ("chat", "crm"), ("chat", "playground")]
+    assert registry.enabled(SETTINGS.model_copy(update={"production": True, "dingtalk": {}})) == [("chat", "crm")]
+
+
+def test_everything_that_is_on_can_be_had_and_only_once() -> None:
+    for name, bot in registry.enabled(SETTINGS):
+        platform = registry.get(name, bot)
+        assert (platform.name, platform.bot) == (name, bot)
+        assert registry.get(name, bot) is platform
+
+
+@pytest.mark.parametrize(("name", "bot"), [("pigeon", "default"), ("dingtalk", "other"), ("chat", "default"), ("", "")])
+def test_whatever_else_is_unknown(name: str, bot: str) -> None:
+    with pytest.raises(UnknownPlatform):
+        registry.get(name, bot)
+
+
+@pytest.mark.parametrize(
+    ("playground", "production", "key", "on"),
+    [
+        (None, False, KEY, True),
+        (None, True, KEY, False),
+        (False, False, KEY, False),
+        (True, True, KEY, True),
+        (None, False, SecretStr(""), False),
+        (True, False, SecretStr(""), False),
+    ],
+)
+def test_the_playground_is_for_development_and_needs_a_secret_key(
+    playground: bool | None, production: bool, key: SecretStr, on: bool
+) -> None:
+    settings = Settings(web=WebSettings(playground=playground), production=production, secret_key=key)
+    assert registry.playground_on(settings) is on
+    assert (("chat", "playground") in registry.enabled(settings)) is on
+
+
+def test_the_playground_signs_with_a_secret_of_this_installation() -> None:
+    secret = registry.playground_secret(SETTINGS)
+    assert secret == registry.playground_secret(SETTINGS)
+    assert secret != registry.playground_secret(Settings(secret_key=SecretStr("another")))
+    assert len(standard_webhooks.key_of(secret)) == 32
+
+
+def test_there_is_no_playground_secret_without_a_secret_key() -> None:
+    with pytest.raises(SettingsError):
+        registry.playground_secret(Settings(secret_key=SecretStr("")))
