@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import celeryconfig
 import pytest
-from beat_schedule import BEAT_SCHEDULE
 from celery import Task
+
+import celeryconfig
+from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks.app import app
 from mindbot_tasks.model.message import FINISHED, Stage, State, Verdict
 from mindbot_tasks.stores.sweeping import NEXT_STAGE
