@@ -57,10 +57,10 @@ def apologise(self: MindBotTask, message_id: int) -> None:
             # who fetches answers finds the apology where the answer would have been
             steps.save_apology(connection, held, answer)
         following = steps.finish(
-            connection, held, state, sent_parts=0 if answer is None else 1, sent_id=sent_id, note=str(verdict)
+            connection, held, state, sent_parts=None if answer is None else 1, sent_id=sent_id, note=str(verdict)
         )
     live.tell_state(held.platform, message_id, state)
     MESSAGES.labels(held.platform, str(state)).inc()
     log.warning("message_ended_without_answer", state=str(state), verdict=str(verdict))
     if following is not None:
-        chains.start(following)
+        chains.start(*following)

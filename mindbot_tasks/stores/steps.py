@@ -6,21 +6,27 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, literal_column, update
+from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, case, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import Stopped
 from mindbot_tasks.model.answer import Answer, Classification
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores.claims import CLAIMABLE, Claim, now_or_given, wake_by
+from mindbot_tasks.stores.claims import (
+    CLAIMABLE,
+    Claim,
+    Following,
+    as_following,
+    following_column,
+    now_or_given,
+    wake_by,
+)
+from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
 #: the sweeper leaves a stage alone for this long after the stage before it has handed over
 HANDOVER_GRACE_MS = 10_000
-
-_NEXT = """(SELECT min(n.id) FROM messages n WHERE n.conversation_id = messages.conversation_id
-    AND n.id > messages.id AND n.finished_at IS NULL)"""
 
 
 class LostLease(Stopped):
@@ -28,7 +34,7 @@ class LostLease(Stopped):
 
 
 @functools.cache
-def _held(timed: bool, kind: str) -> Any:
+def _held(dialect: str, timed: bool, kind: str) -> Any:
     """UPDATE of a message that is held by exactly this claim; `kind` picks what changes."""
     now = now_or_given(timed)
     free: dict[str, Any] = {
@@ -59,8 +65,8 @@ def _held(timed: bool, kind: str) -> Any:
             "wake_at": None,
             "finished_at": now,
             "state": bindparam("state"),
-            "sent_parts": bindparam("sent_parts"),
-            "sent_id": bindparam("sent_id"),
+            "sent_parts": func.coalesce(bindparam("sent_parts", type_=Integer), MessageRow.sent_parts),
+            "sent_id": func.coalesce(bindparam("sent_id", type_=String), MessageRow.sent_id),
         }
     elif kind == "part_sent":
         values = {
@@ -89,6 +95,10 @@ def _held(timed: bool, kind: str) -> Any:
             "attempt": MessageRow.attempt + 1,
             "wake_at": now,  # the next sweep starts the apology
             "last_error": bindparam("note"),
+            # nothing of the answer is with the asker, for sure: then an apology does not come on top of it
+            "replying_at": case(
+                ((MessageRow.sent_parts == 0) & (MessageRow.strikes <= 1), None), else_=MessageRow.replying_at
+            ),
         }
     else:
         raise ValueError(kind)
@@ -103,7 +113,7 @@ def _held(timed: bool, kind: str) -> Any:
         )
         .values(**values)
     )
-    return statement.returning(literal_column(_NEXT).label("next")) if kind == "finished" else statement
+    return statement.returning(following_column(dialect)) if kind == "finished" else statement
 
 
 def _held_states(stage: Stage) -> list[str]:
@@ -120,14 +130,14 @@ def _change(connection: Connection, held: Claim, kind: str, step: str, now: int 
         "note": values.get("note"),
     }
     if values["note"] is not None:
-        values["note"] = values["note"][:500]
+        values["note"] = cut(values["note"], 500)
     if now is not None:
         values["now"] = now
-    result = connection.execute(_held(now is not None, kind), values)
+    result = connection.execute(_held(connection.dialect.name, now is not None, kind), values)
     if kind == "finished":
         row = result.first()
         if row is not None:
-            return row.next
+            return as_following(row.following)
     elif result.rowcount == 1:
         return None
     raise LostLease(f"message {held.message_id} is no longer held by attempt {held.attempt}")
@@ -144,12 +154,12 @@ def save_classification(
         "classified",
         now,
         note=f"{classification.label} ({classification.confidence:.2f})",
-        label=classification.label[:80],
+        label=cut(classification.label, 80),
         confidence=classification.confidence,
         classification={
             "label": classification.label,
             "confidence": classification.confidence,
-            "reason": classification.reason,
+            "reason": clean(classification.reason),
             "scores": dict(classification.scores),
         },
     )
@@ -163,21 +173,24 @@ def save_answer(
     sessions: Mapping[str, str] | None = None,
     now: int | None = None,
 ) -> None:
-    """classified -> answered, with the answer and the remote conversation ids to keep; run it in a transaction. Raises LostLease."""
+    """classified -> answered, with the answer and the remote conversation ids to keep; run it in a transaction.
+
+    Raises LostLease.
+    """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     at = DB_NOW if now is None else now
     row = insert(AnswerRow).values(
         message_id=held.message_id,
-        text=answer.text,
-        parts=[{"kind": part.kind, "text": part.text, "data": dict(part.data)} for part in answer.parts],
-        provider=answer.provider,
-        model=answer.model,
-        workflow=answer.workflow,
+        text=clean(answer.text),
+        parts=clean_json([{"kind": part.kind, "text": part.text, "data": dict(part.data)} for part in answer.parts]),
+        provider=cut(answer.provider, 80),
+        model=cut(answer.model, 120),
+        workflow=cut(answer.workflow, 80),
         input_tokens=answer.usage.input_tokens,
         output_tokens=answer.usage.output_tokens,
         latency_ms=answer.latency_ms,
         first_token_ms=answer.first_token_ms,
-        details=dict(answer.details),
+        details=clean_json(dict(answer.details)),
         created_at=at,
     )
     columns = [column.name for column in AnswerRow.__table__.c if column.name != "message_id"]
@@ -192,7 +205,7 @@ def save_answer(
             conversation_id=held.conversation_id,
             answerer=answerer,
             user_ref=held.sender_ref,
-            session_id=session_id,
+            session_id=cut(session_id),
             updated_at=at,
         )
         connection.execute(
@@ -203,14 +216,14 @@ def save_answer(
         )
 
 
-def save_apology(connection: Connection, held: Claim, apology: Answer) -> None:
+def save_apology(connection: Connection, held: Claim, apology: Answer, *, now: int | None = None) -> None:
     """Keep what was said instead of an answer, for those who fetch it; an answer that exists stays."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
         insert(AnswerRow)
         .values(
             message_id=held.message_id,
-            text=apology.text,
+            text=clean(apology.text),
             parts=[],
             provider=apology.provider,
             model="",
@@ -219,7 +232,7 @@ def save_apology(connection: Connection, held: Claim, apology: Answer) -> None:
             output_tokens=0,
             latency_ms=0,
             details={},
-            created_at=DB_NOW,
+            created_at=DB_NOW if now is None else now,
         )
         .on_conflict_do_nothing()
     )
@@ -229,7 +242,7 @@ def note_part_sent(
     connection: Connection, held: Claim, *, sent_parts: int, sent_id: str, note: str | None, now: int | None = None
 ) -> None:
     """One of several pieces has gone out; the next try goes on after it. Raises LostLease."""
-    _change(connection, held, "part_sent", "part_sent", now, sent_parts=sent_parts, sent_id=sent_id[:255], note=note)
+    _change(connection, held, "part_sent", "part_sent", now, sent_parts=sent_parts, sent_id=cut(sent_id), note=note)
 
 
 def finish(
@@ -237,13 +250,16 @@ def finish(
     held: Claim,
     state: State,
     *,
-    sent_parts: int = 0,
+    sent_parts: int | None = None,
     sent_id: str = "",
     note: str | None = None,
     now: int | None = None,
-) -> int | None:
-    """The end of a message; returns the next one of its conversation, if any waits. Raises LostLease."""
-    following: int | None = _change(
+) -> Following | None:
+    """The end of a message; returns the one of its conversation whose turn it is now, if any waits. Raises LostLease.
+
+    sent_parts: how many pieces have gone out in all; None: as many as were noted.
+    """
+    following: Following | None = _change(
         connection,
         held,
         "finished",
@@ -251,7 +267,7 @@ def finish(
         now,
         state=state.value,
         sent_parts=sent_parts,
-        sent_id=sent_id[:255] or None,
+        sent_id=cut(sent_id) or None,
         note=note,
     )
     return following
@@ -269,7 +285,7 @@ def defer(
 ) -> None:
     """Give the message back, to be tried again not before `delay_ms` from now. Raises LostLease.
 
-    retried: counts as one of the stage's retries. keep_strikes: the work ended in a way that might end the process next time.
+    retried: counts as one of the stage's retries. keep_strikes: the work ended as it might end a process next time.
     """
     _change(
         connection,
@@ -286,4 +302,12 @@ def defer(
 
 def give_up(connection: Connection, held: Claim, verdict: Verdict, *, error: str, now: int | None = None) -> None:
     """No answer will come: from here only `apologise` may go on. Raises LostLease."""
+    if held.stage is Stage.APOLOGISE:
+        raise ValueError("an apology that cannot be given is the end: end_in_silence")
     _change(connection, held, "given_up", f"given up: {verdict}", now, verdict=verdict.value, note=error)
+
+
+def end_in_silence(connection: Connection, held: Claim, *, error: str, now: int | None = None) -> Following | None:
+    """Not even the apology can be delivered: the message ends, for an alert to tell people. Raises LostLease."""
+    state = State.QUARANTINED if held.verdict is Verdict.POISON else State.EXPIRED
+    return finish(connection, held, state, note=f"no apology: {error}", now=now)

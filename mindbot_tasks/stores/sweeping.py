@@ -1,15 +1,15 @@
-"""What the sweeper asks and changes: workers that went silent, messages that are due, and what is to be done about each."""
+"""What the sweeper asks and changes: workers that went silent, messages that are due, what to do about each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, func, literal, select, update
+from sqlalchemy import Connection, func, select, update
 
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores.claims import APOLOGY_MARGIN_MS, MAX_STRIKES, first_in_line
-from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.claims import APOLOGY_MARGIN_MS, MAX_STRIKES, first_in_line, next_stage
+from mindbot_tasks.stores.clock import this_moment
 from mindbot_tasks.stores.tables import MessageRow, WorkerRow
 
 #: a worker says that it is alive every 2 seconds; after this long it is taken for dead
@@ -34,8 +34,16 @@ class Due:
     leased: bool
     first: bool
     left_ms: int  #: until the deadline; negative after it
-    idle_ms: int  #: since a stage last made progress
+    delay_ms: int  #: until it may be tried again; 0 or less: it may
+    step: str  #: the last one
+    idle_ms: int  #: since that step
     wake_at: int
+    paused_ms: int = 0  #: how long the last restart was given to be picked up; 0: it was not a restart
+
+    @property
+    def published(self) -> bool:
+        """Whether a task for it was put into the broker after the last step, as far as the ledger knows."""
+        return self.step in _PUBLISHING or self.step.startswith(RESTARTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +78,17 @@ class End:
 
 Decision = Start | Wait | GiveUp | End
 
-NEXT_STAGE = {
-    State.RECEIVED: Stage.CLASSIFY,
-    State.CLASSIFIED: Stage.GENERATE,
-    State.ANSWERED: Stage.REPLY,
-    State.REPLYING: Stage.REPLY,
-}
+RESTARTED = "restarted: "
+#: steps after which the chain goes on by itself; after all others, retries above all, only the sweeper starts it again
+_PUBLISHING = ("received", "classified", "answered")
 
 
 def decide(due: Due, *, queued: dict[Stage, int]) -> Decision:
     """What the sweeper does with a message; pure.
 
-    queued: how many tasks wait in the broker for each stage. A message that nobody picked up is probably among them as long as
-    there are any, so starting it again would only make the queue longer; an empty queue means that its task got lost.
+    queued: how many tasks wait in the broker for each stage. A message that nobody picked up is probably among them as
+    long as there are any, so starting it again would only make the queue longer; an empty queue means that its task got
+    lost. One that nobody has published since its last step is started at once, however long the queue is.
     """
     if due.verdict is not None:
         return _decide_apology(due)
@@ -94,14 +100,22 @@ def decide(due: Due, *, queued: dict[Stage, int]) -> Decision:
         return GiveUp(Verdict.POISON)
     # an answer that is there already may use the time kept for an apology: it is the better message
     answered = due.state in (State.ANSWERED, State.REPLYING)
-    if due.left_ms <= (0 if answered else APOLOGY_MARGIN_MS):
+    usable_ms = due.left_ms - (0 if answered else APOLOGY_MARGIN_MS)
+    if usable_ms <= 0:
         return GiveUp(Verdict.LATE)
+    if due.delay_ms > 0:
+        return Wait(min(due.delay_ms, usable_ms))
     if not due.first:
         return Wait(WAITING_MS)
-    stage = NEXT_STAGE[due.state]
-    if queued.get(stage, 0) > 0 and due.strikes == 0 and due.idle_ms < MAX_RESTART_MS:
+    stage = next_stage(due.state, None)
+    if due.published and queued.get(stage, 0) > 0 and due.strikes == 0 and due.idle_ms < MAX_RESTART_MS:
         return Wait(WAITING_MS // 2)
-    return Start(stage, look_again_ms=min(max(due.idle_ms, WAITING_MS), MAX_RESTART_MS))
+    return Start(stage, look_again_ms=min(_pause_after(due), usable_ms))
+
+
+def _pause_after(due: Due) -> int:
+    """Each restart in a row is given twice as long as the one before; the first one after a step not at all long."""
+    return min(max(2 * due.paused_ms, WAITING_MS), MAX_RESTART_MS)
 
 
 def _decide_apology(due: Due) -> Decision:
@@ -112,9 +126,11 @@ def _decide_apology(due: Due) -> Decision:
         return End(end, "the apology took its worker down")
     if due.left_ms < -APOLOGY_PATIENCE_MS:
         return End(end, "the apology could not be delivered in time")
+    if due.delay_ms > 0:
+        return Wait(due.delay_ms)
     if not due.first:
         return Wait(WAITING_MS)
-    return Start(Stage.APOLOGISE, look_again_ms=WAITING_MS)
+    return Start(Stage.APOLOGISE, look_again_ms=_pause_after(due))
 
 
 def bury_silent_workers(connection: Connection, *, now: int | None = None) -> list[int]:
@@ -122,7 +138,7 @@ def bury_silent_workers(connection: Connection, *, now: int | None = None) -> li
 
     The strikes of those messages stay, so that one that killed its worker is counted.
     """
-    at: Any = DB_NOW if now is None else literal(now, BigInteger)
+    at = this_moment(now)
     connection.execute(
         update(WorkerRow).where(WorkerRow.gone_at.is_(None), WorkerRow.seen_at < at - SILENT_MS).values(gone_at=at)
     )
@@ -148,8 +164,7 @@ def bury_silent_workers(connection: Connection, *, now: int | None = None) -> li
 
 def find_due(connection: Connection, *, limit: int = 500, now: int | None = None) -> list[Due]:
     """Unfinished messages whose `wake_at` has come, the longest waiting first."""
-    at: Any = DB_NOW if now is None else literal(now, BigInteger)
-    progress = func.coalesce(MessageRow.answered_at, MessageRow.classified_at, MessageRow.received_at)
+    at = this_moment(now)
     rows = connection.execute(
         select(
             MessageRow.id,
@@ -160,7 +175,10 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             (MessageRow.lease_owner.is_not(None) & (MessageRow.lease_until >= at)).label("leased"),
             first_in_line().label("first"),
             (MessageRow.deadline_at - at).label("left"),
-            (at - progress).label("idle"),
+            func.coalesce(MessageRow.not_before - at, 0).label("delay"),
+            MessageRow.step,
+            MessageRow.stepped_at,
+            (at - MessageRow.stepped_at).label("idle"),
             MessageRow.wake_at,
         )
         .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
@@ -177,8 +195,11 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             leased=bool(row.leased),
             first=bool(row.first),
             left_ms=row.left,
+            delay_ms=row.delay,
+            step=row.step,
             idle_ms=row.idle,
             wake_at=row.wake_at,
+            paused_ms=row.wake_at - row.stepped_at if row.step.startswith(RESTARTED) else 0,
         )
         for row in rows
     ]
@@ -186,12 +207,18 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
 
 def apply(connection: Connection, due: Due, decision: Decision, *, now: int | None = None) -> bool:
     """Write the decision down; False when the message has moved on, or another sweeper was faster."""
-    at: Any = DB_NOW if now is None else literal(now, BigInteger)
+    at = this_moment(now)
     values: dict[str, Any]
     match decision:
         case Start(stage=stage, look_again_ms=pause):
-            # once more this long without anybody picking it up means that this start got lost, too
-            values = {"wake_at": at + pause, "not_before": None, "step": f"restarted: {stage}", "stepped_at": at}
+            # this long without anybody picking it up means that this start got lost, too
+            values = {
+                "wake_at": at + pause,
+                "not_before": None,
+                "step": f"{RESTARTED}{stage}",
+                "stepped_at": at,
+                "note": None,
+            }
         case Wait(look_again_ms=pause):
             values = {"wake_at": at + pause}
         case GiveUp(verdict=verdict):

@@ -56,14 +56,20 @@ class UserRow(Base):
 class MessageRow(Base):
     """One incoming message and how far it is: the state machine of the design.
 
-    A step that changes `stepped_at` is written into `events` by a trigger, and one that raises `sent_parts` into `sends`,
-    so that no path through the code can forget the timeline, and it costs no statement of its own.
+    A step that changes `stepped_at` is written into `events` by a trigger, and one that raises `sent_parts` into
+    `sends`, so that no path through the code can forget the timeline, and it costs no statement of its own.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("platform", "bot", "external_id"),
-        Index("ix_messages_history", "conversation_id", "id"),
+        Index(
+            "ix_messages_history",
+            "conversation_id",
+            "id",
+            sqlite_where=text("state = 'replied'"),
+            postgresql_where=text("state = 'replied'"),
+        ),
         Index(
             "ix_messages_turn",
             "conversation_id",

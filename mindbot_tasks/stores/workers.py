@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.clock import DB_NOW, this_moment
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
 
@@ -20,47 +20,55 @@ class Pulse:
     sweep_age_ms: int | None  #: since the last sweep; None: there was none
 
 
-def register(connection: Connection, name: str, queues: Sequence[str]) -> int:
+def register(connection: Connection, name: str, queues: Sequence[str], *, now: int | None = None) -> int:
     """A new worker process; returns its id."""
+    at = this_moment(now)
     return connection.execute(
         insert(WorkerRow)
-        .values(name=name[:255], queues=list(queues), started_at=DB_NOW, seen_at=DB_NOW)
+        .values(name=name[:255], queues=list(queues), started_at=at, seen_at=at)
         .returning(WorkerRow.id)
     ).scalar_one()
 
 
-def beat(connection: Connection, worker_id: int) -> Pulse:
+def beat(connection: Connection, worker_id: int, *, now: int | None = None) -> Pulse:
     """This worker is alive."""
-    sweep = select(DB_NOW - DutyRow.ran_at).where(DutyRow.name == "sweep").scalar_subquery()
+    at = this_moment(now)
+    sweep = select(at - DutyRow.ran_at).where(DutyRow.name == "sweep").scalar_subquery()
     row = connection.execute(
         update(WorkerRow)
         .where(WorkerRow.id == worker_id, WorkerRow.gone_at.is_(None))
-        .values(seen_at=DB_NOW)
+        .values(seen_at=at)
         .returning(WorkerRow.id, sweep.label("sweep_age"))
     ).first()
     return Pulse(row is not None, row.sweep_age if row is not None else None)
 
 
-def leave(connection: Connection, worker_id: int) -> list[int]:
-    """This worker stops in good order; what it still held is free at once. Returns those messages."""
-    connection.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(gone_at=DB_NOW))
+def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> list[int]:
+    """This worker stops in good order; what it still held is free at once. Returns those messages.
+
+    Their strikes stay: work that could not even be stopped may be what takes workers down, and of a reply nobody knows
+    whether it went out.
+    """
+    at = this_moment(now)
+    connection.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(gone_at=at))
     freed = connection.execute(
         update(MessageRow)
         .where(MessageRow.lease_owner == worker_id, MessageRow.finished_at.is_(None))
-        .values(lease_owner=None, lease_until=None, wake_at=DB_NOW, step="worker left", stepped_at=DB_NOW)
+        .values(lease_owner=None, lease_until=None, wake_at=at, step="worker left", stepped_at=at, note=None)
         .returning(MessageRow.id)
     )
     return list(freed.scalars())
 
 
-def take_duty(connection: Connection, name: str, *, every_ms: int) -> bool:
+def take_duty(connection: Connection, name: str, *, every_ms: int, now: int | None = None) -> bool:
     """True for exactly one caller in each slot of `every_ms`."""
+    at = DB_NOW if now is None else literal(now, BigInteger)
     row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow).values(
-        name=name, ran_at=DB_NOW
+        name=name, ran_at=at
     )
     taken = connection.execute(
         row.on_conflict_do_update(
-            index_elements=["name"], set_={"ran_at": DB_NOW}, where=DutyRow.ran_at <= DB_NOW - every_ms
+            index_elements=["name"], set_={"ran_at": at}, where=DutyRow.ran_at <= at - every_ms
         ).returning(DutyRow.name)
     ).first()
     return taken is not None
