@@ -58,11 +58,11 @@ class Stack:
         )
         environment = self.environment()
         children.add("redis", self._redis(), environment, self.folder)
-        await _until(self._redis_answers, "redis-server")
+        await _until(self._redis_answers, "redis-server", children)
         await asyncio.to_thread(self._migrate, environment)
         for name, argv in self._roles().items():
             children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder)
-        await _until(self._ready, f"the stack in {self.folder}")
+        await _until(self._ready, f"the stack in {self.folder}", children)
         children.keep()
 
     def environment(self) -> dict[str, str]:
@@ -183,9 +183,12 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
     }  # fmt: skip
 
 
-async def _until(answers: Callable[[], bool], what: str) -> None:
+async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:
     until = time.monotonic() + READY_S
     while not await asyncio.to_thread(answers):
+        if dead := next((child for child in children if child.pid is None), None):
+            words = (dead.folder / f"{dead.name}.log").read_text(errors="replace")
+            raise RuntimeError(f"{dead.name} ended while {what} was starting:\n{words[-2000:]}")
         if time.monotonic() > until:
             raise RuntimeError(f"{what} did not get ready within {READY_S:.0f} s")
         await asyncio.sleep(0.2)
