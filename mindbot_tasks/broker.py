@@ -23,7 +23,6 @@ class Channel(redis.Channel):
             self._kept = super()._create_client()  # type: ignore[misc]
         return self._kept
 
-
     def _connparams(self, asynchronous: bool = False) -> Any:
         # When the broker dies, Celery closes the transport before the channel, whose last wish is to give back what it
         # has fetched. kombu 5.7 then stumbles over the closed transport, and the AttributeError ends the whole worker;

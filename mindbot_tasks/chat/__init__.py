@@ -1,1 +1,1 @@
-"""Rules about messages: classification, routing, context, rendering, commands. Pure: no clock, no database, no network."""
+"""Rules about messages: classification, routing, context, wording. Pure: no clock, no database, no network."""

@@ -1,4 +1,4 @@
-"""How long a piece of work may still take; thread workers ignore Celery's time limits, so our own code must look here."""
+"""How long a piece of work may still take; thread workers ignore Celery's time limits, so our own code looks here."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def outgoing_piece(held: Claim, part: Part, number: int, total: int) -> Outgoing
 def deliver(platform: Platform, outgoing: Outgoing, deadline: Deadline) -> tuple[str, str | None]:
     """Send one piece; returns the platform's id and a note for the timeline.
 
-    A call that may or may not have gone through is not repeated where that could show the answer twice; it is noted and counted.
+    A call that may or may not have gone through is not repeated where that could show the answer twice; it is counted.
     """
     deadline.check()  # a worker that was frozen since its claim must not act on it any more
     try:

@@ -1,4 +1,4 @@
-"""What people can watch while it happens: states and growing text, by Redis publish/subscribe; nothing that must survive."""
+"""What people can watch while it happens, by Redis publish/subscribe: states and growing text. Nothing that must last."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class LiveText:
         with self._lock:
             self._calls += 1
             now = time.monotonic()
-            if self._calls < self._every_calls or now - self._told_at < self._every_s:
-                if self._told_at != float("-inf"):
-                    return
+            first = self._told_at == float("-inf")
+            if not first and (self._calls < self._every_calls or now - self._told_at < self._every_s):
+                return
             self._calls, self._told_at = 0, now
         _tell(self._message_id, {"type": "text", "text": text})
 

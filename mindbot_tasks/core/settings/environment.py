@@ -36,7 +36,8 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("aim",): ("AIM_USERNAME", "AIM_PASSWORD", "AIM_SERVER"),
     ("providers", "dify"): ("DIFY_API_KEY",),
 }
-NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}  #: of the process, not of the file
+#: of the process, not of the file
+NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}
 
 
 def read_environment(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:
