@@ -8,6 +8,7 @@ import structlog
 
 from mindbot_tasks.app import app
 from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry
@@ -37,6 +38,10 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
+    if not question.text:
+        with transaction() as connection:
+            steps.save_answer(connection, held, answer_to(held.parts, question.language))
+        return
     deadline = self.deadline(held, settings.times.answer_s)
     watched = platforms.get(held.platform, held.bot).capabilities.live
     started = time.monotonic()
