@@ -222,9 +222,11 @@ def test_the_embedded_redis_and_the_secret_key_are_found_in_home(files: Files) -
     settings = files.load()
     assert settings.redis_url.get_secret_value() == "redis://:word@127.0.0.1:7777/0"
     assert settings.secret_key.get_secret_value() == "generated"
+    assert not {"redis_url", "secret_key", "database_url"} & settings.model_fields_set  # found, but not given
     given = files.load(None, REDIS_URL="redis://127.0.0.1:1/0", MINDBOT_SECRET_KEY="mine")
     assert given.redis_url.get_secret_value() == "redis://127.0.0.1:1/0"
     assert given.secret_key.get_secret_value() == "mine"
+    assert {"redis_url", "secret_key"} <= given.model_fields_set
 
 
 def test_models_that_are_gone_are_warnings_with_a_successor(files: Files) -> None:

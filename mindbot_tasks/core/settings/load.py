@@ -101,11 +101,13 @@ def _build(root: Item, off: Off, here: Path) -> Settings:
     assert isinstance(values, dict)  # noqa: S101  read_yaml sees to it
     home = (here / Path(str(values.get("home", "var"))).expanduser()).resolve()
     values["home"] = home
-    values.setdefault("database_url", f"sqlite:///{home / 'mindbot.db'}")
-    for key, name in (("redis_url", REDIS_URL_FILE), ("secret_key", SECRET_KEY_FILE)):
-        if key not in values and (text := _line_of(home / name)):
-            values[key] = text
-    return Settings.model_validate(values)
+    derived = {"database_url": f"sqlite:///{home / 'mindbot.db'}"}
+    derived |= {"redis_url": _line_of(home / REDIS_URL_FILE), "secret_key": _line_of(home / SECRET_KEY_FILE)}
+    derived = {key: value for key, value in derived.items() if value and key not in values}
+    settings = Settings.model_validate(values | derived)
+    # `mindbot up` asks there whether somebody gave an address: the one that it wrote itself is none
+    settings.model_fields_set.difference_update(derived)
+    return settings
 
 
 def _copy(item: Item) -> Item:
