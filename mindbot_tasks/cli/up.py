@@ -138,9 +138,9 @@ def run(
     """Start, supervise, stop; returns the exit code. Raises CannotStart."""
     make_home(home, words)
     flower_credentials(home)
-    redis = external = None
-    if "redis_url" in settings.model_fields_set:
-        external = settings.redis_url.get_secret_value()
+    external = external_redis(settings, home)
+    redis = None
+    if external is not None:
         if why := redis_server.why_silent(external):
             raise CannotStart(words("redis_unreachable", url=redis_server.without_password(external), why=why))
     else:
@@ -178,6 +178,21 @@ def run(
             if redis is not None:
                 redis.clear()
     return 0
+
+
+def external_redis(settings: Settings, home: Path) -> str | None:
+    """The address of somebody else's Redis, if one is configured.
+
+    The settings also know the address that a former run left behind when it was killed; as we hold the lock, nobody
+    listens there any more.
+    """
+    if "redis_url" not in settings.model_fields_set:
+        return None
+    url = settings.redis_url.get_secret_value()
+    left_behind = home / "run" / "redis.url"
+    if left_behind.exists() and left_behind.read_text(encoding="utf-8").strip() == url:
+        return None
+    return url
 
 
 def start_redis(supervisor: Supervisor, redis: redis_server.EmbeddedRedis) -> None:

@@ -38,11 +38,11 @@ while True:
 """
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, patience_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], what: str | Callable[[], str], *, patience_s: float = PATIENCE_S) -> None:
     give_up_at = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > give_up_at:
-            pytest.fail(f"waited {patience_s} s in vain: {what}")
+            pytest.fail(f"waited {patience_s} s in vain: {what() if callable(what) else what}")
         time.sleep(0.05)
 
 
@@ -95,7 +95,7 @@ class Machine:
         return [(int(pid), float(at)) for pid, at in (line.split() for line in lines)]
 
     def wait_for(self, role: str, *, starts: int = 1) -> int:
-        wait_until(lambda: len(self.starts(role)) >= starts, f"start {starts} of {role}\n{self.output()}")
+        wait_until(lambda: len(self.starts(role)) >= starts, lambda: f"start {starts} of {role}\n{self.output()}")
         return self.starts(role)[-1][0]
 
     def ends(self) -> list[str]:
