@@ -24,6 +24,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
+from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.sockets import SLICE_S, PatientTLSSocket, Watch, pool_classes, watch_next
@@ -92,6 +93,14 @@ class Stream:
         """Pieces of the body as they come. Raises Unavailable, DeadlineExceeded or a Stopped."""
         while chunk := self._read():
             yield chunk
+
+    def events(self) -> Iterator[sse.Event]:
+        """The body as server-sent events. Raises as `chunks`, and Unavailable for a huge event."""
+        try:
+            yield from sse.events(self.chunks())
+        except FarSideError as exc:
+            exc.provider = exc.provider or self.provider
+            raise
 
     def whole(self) -> Response:
         """All of it."""

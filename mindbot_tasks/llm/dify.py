@@ -99,7 +99,7 @@ class DifyApp:
                 if "json" in (stream.headers.get("Content-Type") or ""):
                     told.take(stream.whole().json(), blocking=True)
                 else:
-                    told.take_events(sse.events(stream.chunks()))
+                    told.take_events(stream.events())
         except (Stopped, RetryableError):
             if told.task_id and not told.ended:
                 self._stop(told.task_id, question.user_key)

@@ -97,7 +97,7 @@ class ChatModel:
             if "json" in (stream.headers.get("Content-Type") or "") or not self.stream:
                 said.take_whole(stream.whole())  # some servers ignore `stream`
             else:
-                said.take_events(sse.events(stream.chunks()))
+                said.take_events(stream.events())
         text = said.visible.end()
         if not text.strip():
             refused = said.finish == "content_filter"

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from emulators.running import Emulator, running
+from tests.stores.fleet.redis_fixtures import no_redis, redis_url, shared
+
+__all__ = ["no_redis", "redis_url", "shared"]
 
 
 @pytest.fixture(scope="session")

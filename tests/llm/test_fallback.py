@@ -1,0 +1,174 @@
+"""The next way answers when one cannot, in time; and what is raised when none can."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from emulators.running import Emulator
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
+from mindbot_tasks.core.http import Patience
+from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.dify import DifyApp
+from mindbot_tasks.llm.fallback import Way, answer
+from mindbot_tasks.llm.openai_chat import ChatModel
+from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.stores import breaker
+from mindbot_tasks.stores.limiter import Rate
+from tests.llm.asking import nobody, question
+
+
+class Scripted:
+    """Does one thing after the other: raises it, waits so many seconds, or says it."""
+
+    def __init__(self, name: str, *script: Exception | float | str) -> None:
+        self.name = name
+        self.script = list(script)
+        self.asked: list[Question] = []
+
+    def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        self.asked.append(question)
+        act = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(act, Exception):
+            raise act
+        if isinstance(act, float):
+            until = time.monotonic() + act
+            while time.monotonic() < until:
+                deadline.check()
+                time.sleep(0.01)
+            act = "late"
+        on_text(act)
+        return Spoken(Answer(act, provider=self.name), session_id=f"session of {self.name}")
+
+
+def way(answerer: Scripted, timeout_s: float = 30, rate: Rate | None = None) -> Way:
+    return Way(answerer, timeout_s, rate)
+
+
+def ask(*ways: Way, deadline: Deadline | None = None, sessions: dict[str, str] | None = None) -> Any:
+    return answer(ways, question(), sessions or {}, deadline or Deadline(10), nobody)
+
+
+pytestmark = pytest.mark.usefixtures("shared")
+
+
+def test_the_first_that_can_answers_with_its_own_session() -> None:
+    first, second = Scripted("a", Unavailable("down", kind="server", status=503)), Scripted("b", "hello")
+    told = ask(way(first), way(second), sessions={"a": "1", "b": "2"})
+    assert (told.answer.text, told.answerer, told.session_id) == ("hello", "b", "session of b")
+    assert [first.asked[0].session_id, second.asked[0].session_id] == ["1", "2"]
+    tries = told.answer.details["tries"]
+    assert [(one["answerer"], one["outcome"]) for one in tries] == [("a", "Unavailable"), ("b", "ok")]
+    assert tries[0]["status"] == 503
+
+
+@pytest.mark.parametrize("error", [Rejected("no", kind="auth"), Throttled("wait", retry_after_s=3)])
+def test_any_failure_leads_to_the_next(error: Exception) -> None:
+    assert ask(way(Scripted("a", error)), way(Scripted("b", "hello"))).answerer == "b"
+
+
+@pytest.mark.parametrize("stop", [Draining("stop"), Cancelled("stop")])
+def test_a_stop_is_not_a_failure(stop: Exception) -> None:
+    second = Scripted("b", "hello")
+    with pytest.raises(type(stop)):
+        ask(way(Scripted("a", stop)), way(second))
+    assert second.asked == []
+
+
+def test_a_dead_first_one_leaves_time_for_the_next() -> None:
+    started = time.monotonic()
+    told = ask(way(Scripted("a", 60.0), timeout_s=0.5), way(Scripted("b", "hello")))
+    assert told.answerer == "b"
+    assert time.monotonic() - started < 1.5
+    told = ask(way(Scripted("c", 60.0)), way(Scripted("b", "hello")), deadline=Deadline(8.5))
+    assert told.answerer == "b"
+
+
+def test_the_whole_has_a_deadline() -> None:
+    second = Scripted("b", "hello")
+    with pytest.raises(DeadlineExceeded):
+        ask(way(Scripted("a", 60.0)), way(second), deadline=Deadline(0.3))
+    assert second.asked == []
+
+
+def test_hope_is_raised_first_and_the_shortest_wait_of_it() -> None:
+    with pytest.raises(Throttled) as caught:
+        ask(
+            way(Scripted("a", Rejected("no"))),
+            way(Scripted("b", Throttled("wait", retry_after_s=30))),
+            way(Scripted("c", Throttled("wait", retry_after_s=4))),
+        )
+    assert caught.value.retry_after_s == 4
+
+
+def test_when_all_say_no_so_do_we() -> None:
+    with pytest.raises(Rejected):
+        ask(way(Scripted("a", Rejected("no"))), way(Scripted("b", Rejected("no", kind="quota"))))
+    with pytest.raises(Rejected):
+        ask()
+
+
+def test_nobody_calls_during_the_pause_that_a_server_asked_for() -> None:
+    first = Scripted("a", Throttled("wait", retry_after_s=20), "hello")
+    with pytest.raises(Throttled):
+        ask(way(first))
+    for _ in range(5):
+        with pytest.raises(Throttled) as caught:
+            ask(way(first))
+        assert caught.value.code == "our_pause"
+        assert 15 < (caught.value.retry_after_s or 0) <= 20
+    assert len(first.asked) == 1
+
+
+def test_the_fleet_wide_limit_of_an_answerer_is_kept() -> None:
+    first, second = Scripted("a", "hello"), Scripted("b", "hello")
+    ways = (way(first, rate=Rate.per_minute(20)), way(second))
+    assert [ask(*ways).answerer for _ in range(4)] == ["a", "a", "b", "b"]
+
+
+def test_one_that_fails_all_the_time_is_left_alone_and_tried_again_later() -> None:
+    first, second = Scripted("a", Unavailable("down")), Scripted("b", "hello")
+    for _ in range(15):
+        assert ask(way(first), way(second)).answerer == "b"
+    assert len(first.asked) == 10
+    tries = ask(way(first), way(second)).answer.details["tries"]
+    assert tries[0]["skipped"] == "breaker"
+    with pytest.raises(Unavailable) as caught:
+        ask(way(first))
+    assert 0 < (caught.value.retry_after_s or 0) <= 15
+
+
+@pytest.mark.parametrize(
+    "error", [Rejected("no", kind="auth"), Unavailable("empty", kind="content"), Throttled("w", retry_after_s=0)]
+)
+def test_what_is_not_about_health_does_not_open_the_breaker(error: Exception) -> None:
+    for _ in range(15):
+        ask(way(Scripted("a", error)), way(Scripted("b", "hello")))
+    assert breaker.ask("a").reason != "breaker"
+
+
+def test_a_bug_is_not_swallowed() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ask(way(Scripted("a", ZeroDivisionError("a bug"))), way(Scripted("b", "hello")))
+
+
+def test_a_burst_of_errors_is_not_amplified(openai: Emulator, dify: Emulator) -> None:
+    openai.control.fault("status", status=500, always=True)
+    model = ChatModel("provider:openai", f"{openai.url}/v1/chat/completions", "m", patience=Patience(1, 5, 5))
+    app = DifyApp("workflow:x", dify.url, SecretStr("app-chat"), patience=Patience(1, 5, 5))
+    ways = (Way(model, 10), Way(app, 10))
+    for _ in range(30):
+        assert answer(ways, question(), {}, Deadline(10), nobody).answerer == "workflow:x"
+    calls: Callable[[Emulator], int] = lambda far: len(far.control.calls())  # noqa: E731
+    assert calls(openai) == 10
+    assert calls(openai) + calls(dify) <= 30 * 1.2 + 10
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_it_answers_without_redis() -> None:
+    assert ask(way(Scripted("a", Unavailable("down"))), way(Scripted("b", "hello"))).answerer == "b"

@@ -1,0 +1,98 @@
+"""Which ways to answer there are, and in which order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.llm import registry
+
+
+def settings(**values: Any) -> Settings:
+    return Settings.model_validate(values)
+
+
+def names(settings: Settings, label: str = "general_chat") -> list[str]:
+    return [way.answerer.name for way in registry.answerers(settings, label)]
+
+
+OPENAI = {"api_key": "k", "models": [{"name": "m"}], "rate_limit": 60, "timeout": 30}
+WORKFLOW = {"dify_endpoint": "https://d.example/v1/chat-messages", "dify_api_key": "k"}
+
+
+def test_nothing_configured_leaves_the_offline_answerer() -> None:
+    assert names(settings()) == ["offline"]
+
+
+def test_workflow_then_providers_in_order_then_the_general_workflow() -> None:
+    given = settings(
+        providers={
+            "chatglm": OPENAI,
+            "openai": OPENAI,
+            "dify": {"api_key": "k"},
+            "mine": {"base_url": "http://10.0.0.5:8000/v1", "models": ["llama"]},
+        },
+        provider_selection={"fallback_order": ["openai", "dify", "coze"]},
+        workflows={"general_chat": WORKFLOW, "code_analysis": WORKFLOW},
+    )
+    providers = ["provider:openai", "provider:dify", "provider:chatglm", "provider:mine"]
+    assert names(given, "code_analysis") == ["workflow:code_analysis", *providers, "workflow:general_chat"]
+    assert names(given, "general_chat") == ["workflow:general_chat", *providers]
+    assert names(given, "unheard of") == [*providers, "workflow:general_chat"]
+
+
+def test_what_is_switched_off_is_not_used() -> None:
+    given = settings(
+        providers={"openai": {**OPENAI, "enabled": False}}, workflows={"general_chat": {**WORKFLOW, "enabled": False}}
+    )
+    assert names(given) == ["offline"]
+
+
+def test_the_settings_arrive_at_the_answerer() -> None:
+    given = settings(
+        system_prompt="Be kind.",
+        times={"first_byte_s": 9, "gap_s": 8},
+        providers={"openai": {**OPENAI, "base_url": "https://x.example/v1/"}},
+    )
+    [way] = registry.answerers(given, "general_chat")
+    model: Any = way.answerer
+    assert (way.timeout_s, way.rate.interval_us if way.rate else 0) == (30, 1_000_000)
+    assert (model.url, model.model) == ("https://x.example/v1/chat/completions", "m")
+    assert (model.system_prompt, model.patience.first_byte_s, model.patience.gap_s) == ("Be kind.", 9, 8)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "google", "coze"])
+def test_a_protocol_that_is_not_spoken_says_so(name: str) -> None:
+    given = settings(providers={name: OPENAI})
+    assert names(given) == ["offline"]
+    assert name in registry.not_built(given)[f"providers.{name}"]
+    compatible = settings(providers={name: {**OPENAI, "type": "openai", "base_url": "https://x.example/v1"}})
+    assert names(compatible) == [f"provider:{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "why"),
+    [("mine", {"models": ["m"]}, "base_url"), ("openai", {"api_key": "k"}, "model"), ("dify", {}, "api_key")],
+)
+def test_what_is_missing_is_named(name: str, provider: dict[str, Any], why: str) -> None:
+    assert why in registry.not_built(settings(providers={name: provider}))[f"providers.{name}"]
+
+
+def test_the_ways_are_built_once() -> None:
+    given = settings(providers={"openai": OPENAI})
+    assert registry.answerers(given, "x") is registry.answerers(given, "x")
+    assert registry.answerers(settings(providers={"openai": OPENAI}), "x") is not registry.answerers(given, "x")
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify;"
+        "print([name for name in sys.modules if name.split('.')[0] in ('langchain', 'langchain_core', 'openai',"
+        " 'chromadb', 'numpy', 'simpleeval')])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""What all processes share through Redis: limits, breakers and access tokens."""

@@ -1,0 +1,47 @@
+"""Fixtures: the real Redis of the session, empty; and none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from mindbot_tasks.stores import breaker, limiter, tokens
+from tests.redis_server import redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
+def _use(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (limiter, tokens):
+        monkeypatch.setattr(module, "get_redis", lambda: client)
+    monkeypatch.setattr(limiter, "_scripts", {})
+    monkeypatch.setattr(limiter, "local", limiter.LocalLimits())
+    monkeypatch.setattr(breaker, "local", limiter.local)
+    monkeypatch.setattr(breaker, "local_breakers", breaker.LocalBreakers())
+    monkeypatch.setattr(breaker, "_successes", {})
+
+
+@pytest.fixture
+def shared(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an empty Redis, which the stores use too."""
+    client: Any = redis.Redis.from_url(redis_url, decode_responses=True)
+    client.flushall()
+    _use(client, monkeypatch)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens where Redis should be."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    _use(redis.Redis.from_url("unix:///nonexistent/redis.sock", retry=Retry(NoBackoff(), 0)), monkeypatch)

@@ -1,0 +1,121 @@
+"""An access token is fetched once for everybody, and early enough."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mindbot_tasks.core.errors import Rejected, Unavailable
+from mindbot_tasks.stores.tokens import Tokens
+
+
+class Vendor:
+    """Gives token-1, token-2 ... and counts."""
+
+    def __init__(self, lifetime_s: float = 7200, *, slow_s: float = 0.0, error: Exception | None = None) -> None:
+        self.calls = 0
+        self.lifetime_s = lifetime_s
+        self.slow_s = slow_s
+        self.error = error
+
+    def __call__(self) -> tuple[str, float]:
+        self.calls += 1
+        number = self.calls
+        time.sleep(self.slow_s)
+        if self.error is not None:
+            raise self.error
+        return f"token-{number}", self.lifetime_s
+
+
+def together(count: int, call: Callable[[int], Any]) -> list[Any]:
+    results: list[Any] = []
+
+    def one(number: int) -> None:
+        try:
+            results.append(call(number))
+        except Rejected as exc:
+            results.append(exc)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+def test_twenty_at_once_fetch_once(shared: Any) -> None:
+    vendor = Vendor(slow_s=0.2)
+    processes = [Tokens(shared) for _ in range(4)]
+    assert set(together(20, lambda number: processes[number % 4].get("dingtalk", vendor))) == {"token-1"}
+    assert vendor.calls == 1
+
+
+def test_it_is_replaced_before_it_ends(shared: Any) -> None:
+    vendor, tokens = Vendor(lifetime_s=1.0), Tokens(shared)
+    assert tokens.get("t", vendor) == "token-1"
+    time.sleep(0.92)
+    assert tokens.get("t", vendor) == "token-2"
+
+
+def test_an_old_one_serves_while_the_vendor_is_down(shared: Any) -> None:
+    vendor, tokens = Vendor(lifetime_s=3.0), Tokens(shared)
+    tokens.get("t", vendor)
+    time.sleep(2.75)
+    vendor.error = Unavailable("down")
+    assert tokens.get("t", vendor) == "token-1"
+
+
+def test_only_the_token_that_was_refused_is_dropped(shared: Any) -> None:
+    vendor, tokens = Vendor(), Tokens(shared)
+    assert tokens.get("t", vendor) == "token-1"
+    tokens.drop("t", "token-1")
+    assert tokens.get("t", vendor) == "token-2"
+    tokens.drop("t", "token-1")  # somebody late
+    assert tokens.get("t", vendor) == "token-2"
+    assert vendor.calls == 2
+
+
+def test_twenty_that_were_refused_at_once_fetch_once(shared: Any) -> None:
+    vendor, tokens = Vendor(slow_s=0.05), Tokens(shared)
+    tokens.get("t", vendor)
+
+    def refused(_: int) -> str:
+        tokens.drop("t", "token-1")
+        return tokens.get("t", vendor)
+
+    assert set(together(20, refused)) == {"token-2"}
+
+
+def test_wrong_credentials_do_not_loop(shared: Any) -> None:
+    vendor, tokens = Vendor(slow_s=0.05, error=Rejected("no", kind="auth", code="40001")), Tokens(shared)
+    results = together(20, lambda _: tokens.get("t", vendor))
+    assert [type(result) for result in results] == [Rejected] * 20
+    assert {result.code for result in results} == {"40001"}
+    assert vendor.calls <= 2
+
+
+def test_a_vendor_that_is_down_is_asked_again(shared: Any) -> None:
+    vendor, tokens = Vendor(error=Unavailable("down")), Tokens(shared)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            tokens.get("t", vendor)
+    vendor.error = None
+    assert tokens.get("t", vendor) == "token-3"
+
+
+def test_a_refresher_that_was_killed_is_waited_for_only_a_while(shared: Any) -> None:
+    shared.set("mindbot:token-lock:t", "somebody dead", px=300)
+    assert Tokens(shared).get("t", Vendor()) == "token-1"
+
+
+def test_without_redis_each_process_keeps_its_own(no_redis: None) -> None:
+    vendor, tokens = Vendor(slow_s=0.05), Tokens()
+    assert set(together(20, lambda _: tokens.get("t", vendor))) == {"token-1"}
+    tokens.drop("t", "token-1")
+    assert tokens.get("t", vendor) == "token-2"
+    assert vendor.calls == 2
