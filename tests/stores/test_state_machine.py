@@ -23,7 +23,7 @@ from tests.conftest import truncate
 from tests.stores.oracle import Hold, Oracle, Row, Worker
 from tests.stores.words import ANSWER, GENERAL, LEASE_MS, message, worker
 
-settings.register_profile("quick", max_examples=60, stateful_step_count=40)
+settings.register_profile("quick", max_examples=50, stateful_step_count=40)
 settings.register_profile("long", max_examples=2_000, stateful_step_count=80)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
@@ -101,11 +101,11 @@ class Ledger(RuleBasedStateMachine):
     @rule(pause=PAUSES)
     def time_passes(self, pause: int) -> None:
         self.now += pause
-        for worker in self.oracle.workers.values():
-            if not worker.silent and not worker.gone:
+        for process in self.oracle.workers.values():
+            if not process.silent and not process.gone:
                 with one_statement(self.engine) as connection:
-                    assert workers.beat(connection, worker.id, now=self.now).known
-                worker.seen_at = self.now
+                    assert workers.beat(connection, process.id, now=self.now).known
+                process.seen_at = self.now
 
     @rule(stage=STAGES, tasks=st.sampled_from([0, 5]))
     def broker_fills_or_empties(self, stage: Stage, tasks: int) -> None:
@@ -364,8 +364,12 @@ class Ledger(RuleBasedStateMachine):
 
 @pytest.mark.timeout(3600 if PROFILE == "long" else 120)
 def test_the_ledger_does_what_its_oracle_says(engine: Engine) -> None:
+    class Here(Ledger):
+        def __init__(self) -> None:
+            super().__init__(engine)
+
     run_state_machine_as_test(
-        lambda: Ledger(engine),
+        Here,
         settings=settings(
             settings.get_profile(PROFILE), deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
         ),
