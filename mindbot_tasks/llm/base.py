@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer, Classification, Turn
 
 
@@ -20,7 +21,7 @@ class Question:
     classification: Classification
     user_key: str  #: stable for one person on one platform: "dingtalk:user01"
     conversation_key: str  #: stable for one conversation: "dingtalk:default:cid..."
-    language: str  #: "zh" or "en", from the message itself
+    language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
 
 

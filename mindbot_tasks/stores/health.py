@@ -27,9 +27,7 @@ class HealthSnapshot:
 
 def snapshot(connection: Connection) -> HealthSnapshot:
     """The present state, in three statements."""
-    ages = {
-        name: age / 1000 for name, age in connection.execute(select(DutyRow.name, DB_NOW - DutyRow.ran_at)).tuples()
-    }
+    ages = {name: age / 1000 for name, age in connection.execute(select(DutyRow.name, DB_NOW - DutyRow.ran_at))}
     # by due time, so that both databases find the small index, and what waits longest is among those looked at
     looked_at = (
         select(MessageRow.state, MessageRow.attempt, MessageRow.received_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from mindbot_tasks.core.settings.section import AtLeastOne, Seconds, Section
 
@@ -15,6 +15,11 @@ class WebSettings(Section):
     max_body_bytes: AtLeastOne = 1_000_000
     playground: bool | None = None  #: None: on, unless in production
     public_url: str = ""
+    api_keys: list[SecretStr] = []  #: who may use /api/v1
+    api_calls_per_minute: AtLeastOne = 300  #: of one key
+    max_streams: AtLeastOne = 8  #: open event streams of one web process; keep it below its threads
+    trusted_proxies: Annotated[int, Field(ge=0)] = 0  #: how many proxies in front of us set X-Forwarded-For
+    flower_url: str = ""  #: shown in the playground; "": the one that `mindbot up` starts
 
 
 class TimesSettings(Section):

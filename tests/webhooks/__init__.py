@@ -1,0 +1,1 @@
+"""The Flask side: the door, health, the API and the playground."""

@@ -1,0 +1,161 @@
+"""The API: who gets in, what they see, how often they may ask, and that the description is true."""
+
+from __future__ import annotations
+
+import flask.testing
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from pydantic import SecretStr
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from tests.webhooks.conftest import API_KEY, Configure
+from tests.webhooks.ledger import a_message, a_playground_message, answer
+from webhooks.app import create_app
+
+KEY = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def test_a_message_is_shown_with_its_answer_classification_and_timeline(client: flask.testing.FlaskClient) -> None:
+    message_id = a_message(text="how are you?")
+    before = client.get(f"/api/v1/messages/{message_id}", headers=KEY).get_json()
+    assert (before["state"], before["finished"], before["answer"]) == ("received", False, None)
+    answer(message_id, "**Well**, <script>alert(1)</script>")
+    after = client.get(f"/api/v1/messages/{message_id}?render=html", headers=KEY).get_json()
+    assert (after["state"], after["finished"], after["text"]) == ("replied", True, "how are you?")
+    assert after["classification"] == {"label": "general_chat", "confidence": 0.8, "reason": "no pattern fits"}
+    assert after["answer"]["text"].startswith("**Well**")
+    assert "<strong>Well</strong>" in after["answer"]["html"]
+    assert "<script>" not in after["answer"]["html"]
+    assert [event["state"] for event in after["timeline"]] == ["received", "classified", "answered", "replied"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/messages/1", "/api/v1/messages/1/events"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_KEY}"}])
+def test_without_a_valid_key_nothing_is_shown(
+    client: flask.testing.FlaskClient, path: str, headers: dict[str, str]
+) -> None:
+    a_message()
+    response = client.get(path, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.get_json()["error"]["reason"] == "unauthorised"
+
+
+def test_a_wrong_key_is_not_made_up_for_by_a_cookie(client: flask.testing.FlaskClient) -> None:
+    client.get("/")
+    assert client.get("/api/v1/messages").status_code == 200
+    assert client.get("/api/v1/messages", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_the_playground_sees_its_own_conversation_only(client: flask.testing.FlaskClient) -> None:
+    client.get("/")
+    with client.session_transaction() as session:
+        conversation = session["conversation"]
+    own = a_playground_message(conversation)
+    others = [a_message(), a_playground_message("playground-of-somebody-else")]
+    assert [message["id"] for message in client.get("/api/v1/messages").get_json()["messages"]] == [own]
+    assert client.get(f"/api/v1/messages/{own}").status_code == 200
+    for message_id in others:
+        assert client.get(f"/api/v1/messages/{message_id}").status_code == 404
+        assert client.get(f"/api/v1/messages/{message_id}/events").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers"),
+    [
+        ("192.0.2.7", {}),
+        ("127.0.0.1", {"Host": "attacker.example"}),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}),
+    ],
+    ids=["another machine", "a name that points here", "through a proxy"],
+)
+def test_the_cookie_counts_only_on_this_machine(
+    client: flask.testing.FlaskClient, remote: str, headers: dict[str, str]
+) -> None:
+    client.get("/")
+    cookie = client.get_cookie("mindbot_session")
+    assert cookie is not None
+    response = client.get(
+        "/api/v1/messages",
+        headers={"Cookie": f"mindbot_session={cookie.value}", **headers},
+        environ_overrides={"REMOTE_ADDR": remote},
+    )
+    assert response.status_code == 401
+
+
+def test_lists_are_filtered_and_come_in_pages(client: flask.testing.FlaskClient) -> None:
+    ids = [a_message(number) for number in range(5)]
+    answer(ids[0], "yes")
+    seen: list[int] = []
+    address = "/api/v1/messages?limit=2"
+    while True:
+        page = client.get(address, headers=KEY).get_json()
+        seen += [message["id"] for message in page["messages"]]
+        if page["next_before_id"] is None:
+            break
+        address = f"/api/v1/messages?limit=2&before_id={page['next_before_id']}"
+    assert seen == ids[::-1]
+    done = client.get("/api/v1/messages?state=replied", headers=KEY).get_json()["messages"]
+    assert [message["id"] for message in done] == ids[:1]
+    assert len(client.get("/api/v1/messages?unfinished=true", headers=KEY).get_json()["messages"]) == 4
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "state=lost", "before_id=-1", "colour=red"])
+def test_a_wrong_filter_is_refused(client: flask.testing.FlaskClient, query: str) -> None:
+    response = client.get(f"/api/v1/messages?{query}", headers=KEY)
+    assert response.status_code == 422
+    assert response.get_json()["error"]["reason"] == "invalid"
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["counted in Redis", "counted here while Redis is away"])
+def test_who_asks_too_often_is_told_when_to_come_back_but_webhooks_never_are(
+    configure: Configure, broken: bool
+) -> None:
+    changes = {"redis_url": SecretStr("redis://127.0.0.1:1/0")} if broken else {}
+    keys = [SecretStr(f"a-key-of-its-own-{broken}"), SecretStr("another-key")]
+    client = create_app(configure(web={"api_keys": keys, "api_calls_per_minute": 3}, **changes)).test_client()
+    headers = {"Authorization": f"Bearer {keys[0].get_secret_value()}"}
+    codes = [client.get("/api/v1/messages", headers=headers).status_code for _ in range(8)]
+    assert codes[:3] == [200, 200, 200]
+    assert codes[-1] == 429
+    refused = client.get("/api/v1/messages", headers=headers)
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert refused.get_json()["error"]["reason"] == "too_many_requests"
+    assert {client.post("/webhooks/chat", data=b"{}").status_code for _ in range(8)} == {401}
+    if not broken:
+        other = client.get("/api/v1/messages", headers={"Authorization": "Bearer another-key"})
+        assert other.status_code == 200
+
+
+def test_without_a_database_the_api_says_so(configure: Configure) -> None:
+    client = create_app(configure(database_url=SecretStr("sqlite:////dev/null/no.db"))).test_client()
+    response = client.get("/api/v1/messages", headers=KEY)
+    assert response.status_code == 503
+    assert response.get_json()["error"]["reason"] == "database_unavailable"
+
+
+def test_the_description_is_true(app: flask.Flask) -> None:
+    a_message()
+    description = app.test_client().get("/api/v1/openapi.json").get_json()
+    assert set(description["paths"]) == {
+        "/api/v1/messages",
+        "/api/v1/messages/{message_id}",
+        "/api/v1/messages/{message_id}/events",
+    }
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+
+    for operation in schema.exclude(path_regex="/events$").get_all_operations():
+        _drive(operation.ok())
+
+
+def _drive(operation: schemathesis.schemas.APIOperation) -> None:  # type: ignore[type-arg]
+    @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(case=operation.as_strategy())
+    def check(case: schemathesis.Case) -> None:
+        response = case.call(headers=KEY)
+        assert response.status_code < 500
+        case.validate_response(response, excluded_checks=[ignored_auth])  # our key replaces the generated one
+
+    check()

@@ -1,0 +1,86 @@
+"""Readiness says whether a message can go all the way, and if not, why."""
+
+from __future__ import annotations
+
+import flask.testing
+import pytest
+from pydantic import SecretStr
+
+from mindbot_tasks.stores.health import HealthSnapshot
+from tests.webhooks.conftest import Configure
+from webhooks.app import create_app
+from webhooks.health import NEEDED, Check, judge
+
+UP = Check(True, "answers")
+
+
+def healthy(**changes: object) -> HealthSnapshot:
+    values: dict[str, object] = {
+        "canary_age_s": dict.fromkeys(NEEDED, 3.0),
+        "sweep_age_s": 2.0,
+        "oldest_unstarted_s": None,
+        "unfinished": {},
+        "workers": 2,
+        "served": frozenset(NEEDED),
+    }
+    return HealthSnapshot(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_healthy_system_is_ready() -> None:
+    assert judge(healthy(), broker=UP).ready
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "says"),
+    [
+        ({"canary_age_s": {}}, "queue generate", "no canary has come through yet"),
+        ({"canary_age_s": dict.fromkeys(NEEDED, 99.0)}, "queue reply", "99 s old, more than 35"),
+        ({"served": frozenset(), "canary_age_s": {}}, "queue classify", "no living worker"),
+        ({"served": frozenset((*NEEDED, "ingest"))}, "queue ingest", "no canary has come through yet"),
+        ({"sweep_age_s": None}, "sweeper", "nobody has swept yet"),
+        ({"oldest_unstarted_s": 300.0}, "oldest unstarted message", "300 s old, more than 60"),
+    ],
+)
+def test_what_is_missing_is_named(changes: dict[str, object], check: str, says: str) -> None:
+    readiness = judge(healthy(**changes), broker=UP)
+    assert not readiness.ready
+    assert not readiness.checks[check].ok
+    assert says in readiness.checks[check].reason
+
+
+def test_a_broker_that_is_down_is_named() -> None:
+    readiness = judge(healthy(), broker=Check(False, "does not answer"))
+    assert not readiness.ready
+    assert not readiness.checks["broker"].ok
+
+
+def test_alive_does_not_mean_ready(client: flask.testing.FlaskClient) -> None:
+    assert client.get("/livez").status_code == 200
+    response = client.get("/readyz")  # nobody works here
+    assert response.status_code == 503
+    checks = response.get_json()["checks"]
+    assert checks["database"]["ok"]
+    assert checks["broker"]["ok"]
+    assert not checks["queue generate"]["ok"]
+
+
+def test_readiness_survives_a_missing_database_and_broker(configure: Configure) -> None:
+    client = create_app(
+        configure(database_url=SecretStr("sqlite:////dev/null/no.db"), redis_url=SecretStr("redis://127.0.0.1:1/0"))
+    ).test_client()
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert not response.get_json()["checks"]["database"]["ok"]
+    assert not response.get_json()["checks"]["broker"]["ok"]
+    assert client.get("/metrics").status_code == 200
+
+
+def test_metrics_show_calls_and_the_ledger_but_no_invented_platform(client: flask.testing.FlaskClient) -> None:
+    client.post("/webhooks/chat", data=b"{}")
+    client.post("/webhooks/invented-name", data=b"{}")
+    page = client.get("/metrics").text
+    assert 'mindbot_webhooks_total{platform="chat",status="401"}' in page
+    assert 'mindbot_webhooks_total{platform="unknown",status="404"}' in page
+    assert "invented-name" not in page
+    assert "mindbot_ready 0.0" in page
+    assert "mindbot_workers 0.0" in page

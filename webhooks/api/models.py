@@ -1,0 +1,201 @@
+"""What the API answers, as OpenAPI shows it. Times are milliseconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mindbot_tasks.model.message import FINISHED, State
+from mindbot_tasks.stores.trace import Trace
+from webhooks.markdown import to_html
+
+MAX_ID = 2**63 - 1
+
+
+class View(BaseModel):
+    """Base of everything that goes out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClassificationView(View):
+    """What kind of request it was taken for, and how sure that is."""
+
+    label: str
+    confidence: float = Field(description="0 to 1")
+    reason: str = ""
+
+
+class AnswerView(View):
+    """What the bot said, and where that came from."""
+
+    text: str = Field(description="markdown")
+    html: str | None = Field(default=None, description="the same, safe to show; only with render=html")
+    provider: str
+    model: str
+    workflow: str
+    input_tokens: int
+    output_tokens: int
+    latency_ms: int
+    first_token_ms: int | None
+    details: dict[str, Any] = {}
+
+
+class EventView(View):
+    """One step: what happened when, where, and how long after the step before."""
+
+    at: int
+    step: str
+    state: str
+    attempt: int
+    worker: str
+    took_ms: int
+    note: str
+
+
+class SentView(View):
+    """One piece that the platform took."""
+
+    part: int
+    external_id: str
+    sent_at: int
+    note: str
+
+
+class MessageSummary(View):
+    """One message in a list."""
+
+    id: int
+    platform: str
+    bot: str
+    external_id: str
+    conversation_id: str = Field(description="the platform's own id")
+    sender_id: str = Field(description="the platform's own id")
+    text: str
+    state: State
+    finished: bool = Field(description="the state is an end; nothing more will happen")
+    verdict: str | None = Field(description="why it will not get its answer: failed, late, poison or cancelled")
+    error: str | None
+    retries: int
+    label: str | None
+    received_at: int
+    classified_at: int | None
+    answered_at: int | None
+    replying_at: int | None
+    finished_at: int | None
+    deadline_at: int
+
+
+class MessageView(MessageSummary):
+    """One message with its classification, its answer once there is one, and its whole timeline."""
+
+    classification: ClassificationView | None
+    answer: AnswerView | None
+    timeline: list[EventView]
+    sends: list[SentView]
+
+
+class MessagePage(View):
+    """Newest first. `next_before_id` goes into `before_id` to get the next page; null on the last."""
+
+    messages: list[MessageSummary]
+    next_before_id: int | None
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reason: str = Field(description="one word, for programs")
+    message: str = Field(description="one sentence, for people")
+
+
+class ErrorView(View):
+    """Every error has this shape."""
+
+    error: ErrorBody
+
+
+class ListQuery(BaseModel):
+    """Filters; all must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State | None = None
+    platform: Annotated[str, Field(max_length=40)] = ""
+    bot: Annotated[str, Field(max_length=80)] = ""
+    conversation_id: Annotated[str, Field(max_length=255)] = ""
+    sender_id: Annotated[str, Field(max_length=255)] = ""
+    unfinished: bool = False
+    before_id: Annotated[int | None, Field(ge=1, le=MAX_ID)] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class ShowQuery(BaseModel):
+    """How to show it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    render: Literal["markdown", "html"] = "markdown"
+
+
+def summary(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a message in the words of the API."""
+    return {
+        "id": row["id"],
+        "platform": row["platform"],
+        "bot": row["bot"],
+        "external_id": row["external_id"],
+        "conversation_id": row["conversation_ref"],
+        "sender_id": row["sender_ref"],
+        "text": row["text"],
+        "state": row["state"],
+        "finished": row["state"] in FINISHED,
+        "verdict": row["verdict"],
+        "error": row["last_error"],
+        "retries": row["retries"],
+        "label": row["label"],
+        **{name: row[f"{name}"] for name in _TIMES},
+    }
+
+
+_TIMES = ("received_at", "classified_at", "answered_at", "replying_at", "finished_at", "deadline_at")
+
+
+def message_view(trace: Trace, *, html: bool) -> MessageView:
+    """Everything that callers may know about one message."""
+    row, answer = trace.message, trace.answer
+    return MessageView(
+        **summary(row),
+        classification=None
+        if row["label"] is None
+        else ClassificationView(
+            label=row["label"],
+            confidence=row["confidence"] or 0.0,
+            reason=str((row["classification"] or {}).get("reason", "")),
+        ),
+        answer=None
+        if answer is None
+        else AnswerView(
+            **{name: answer[name] for name in AnswerView.model_fields if name != "html"},
+            html=to_html(answer["text"]) if html else None,
+        ),
+        timeline=[
+            EventView(
+                at=event.at,
+                step=event.step,
+                state=event.state,
+                attempt=event.attempt,
+                worker=event.worker,
+                took_ms=event.took_ms,
+                note=event.note,
+            )
+            for event in trace.events
+        ],
+        sends=[
+            SentView(part=sent.part, external_id=sent.external_id, sent_at=sent.sent_at, note=sent.note)
+            for sent in trace.sends
+        ],
+    )

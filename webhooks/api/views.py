@@ -1,0 +1,142 @@
+"""The addresses of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+from apiflask import APIBlueprint
+from flask.typing import ResponseReturnValue
+
+from mindbot_tasks.platforms.registry import PLAYGROUND
+from mindbot_tasks.stores import trace
+from mindbot_tasks.stores.database import reading
+from webhooks import access, errors
+from webhooks.api import events
+from webhooks.api.models import (
+    MAX_ID,
+    ListQuery,
+    MessagePage,
+    MessageSummary,
+    MessageView,
+    ShowQuery,
+    message_view,
+    summary,
+)
+
+api = APIBlueprint("api", __name__, url_prefix="/api/v1", tag="messages")
+
+
+@api.before_request
+def _authenticate() -> ResponseReturnValue | None:
+    caller = access.caller()
+    if caller is None:
+        response = errors.error(401, "unauthorised", "This needs a valid API key: Authorization: Bearer ...")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    flask.g.caller = caller
+    return None
+
+
+def _show(message_id: int, caller: access.Caller, *, html: bool) -> MessageView | None:
+    """The message, if it exists and is this caller's business."""
+    with reading() as connection:
+        found = trace.get_trace(connection, message_id) if message_id <= MAX_ID else None
+    if found is None:
+        return None
+    row = found.message
+    if not caller.may_see(row["platform"], row["bot"], row["conversation_ref"]):
+        return None
+    return message_view(found, html=html)
+
+
+def _not_found() -> flask.Response:
+    return errors.error(404, "not_found", "There is no such message, or it is not yours to see.")
+
+
+@api.get("/messages/<int:message_id>")
+@api.input(ShowQuery, location="query", arg_name="query")
+@api.output(MessageView)
+@api.doc(
+    summary="One message",
+    description="Its state, classification, timeline, and the answer once there is one.",
+    security="key",
+    responses={401: "No valid API key", 404: "No such message", 429: "Too many requests", 503: "Database away"},
+)
+def get_message(message_id: int, query: ShowQuery) -> Any:
+    """One message with everything that is known about it."""
+    return _show(message_id, flask.g.caller, html=query.render == "html") or _not_found()
+
+
+@api.get("/messages")
+@api.input(ListQuery, location="query", arg_name="query")
+@api.output(MessagePage)
+@api.doc(
+    summary="List messages",
+    description="Newest first; pages by `before_id`.",
+    security="key",
+    responses={401: "No valid API key", 429: "Too many requests", 503: "Database away"},
+)
+def list_messages(query: ListQuery) -> Any:
+    """The newest messages first."""
+    caller: access.Caller = flask.g.caller
+    own = caller.conversation
+    wanted = trace.Filter(
+        state=query.state or "",
+        platform=access.PLAYGROUND_PLATFORM if own else query.platform,
+        bot=PLAYGROUND if own else query.bot,
+        conversation=own or query.conversation_id,
+        sender=query.sender_id,
+        unfinished=query.unfinished,
+        before_id=query.before_id,
+    )
+    with reading() as connection:
+        rows = trace.list_messages(connection, wanted, limit=query.limit + 1)
+    page = rows[: query.limit]
+    return MessagePage(
+        messages=[MessageSummary(**summary(row)) for row in page],
+        next_before_id=page[-1]["id"] if len(rows) > query.limit else None,
+    )
+
+
+@api.get("/messages/<int:message_id>/events")
+@api.input(ShowQuery, location="query", arg_name="query")
+@api.doc(
+    summary="Watch one message",
+    description="Server-sent events: `message` (the whole message) at every change, `text` while the answer grows, "
+    "`done` with the final message. Ends after ten minutes with `timeout`.",
+    security="key",
+    responses={
+        200: "Events (text/event-stream)",
+        401: "No valid API key",
+        404: "No such message",
+        429: "Too many requests",
+        503: "Too many streams, or database away",
+    },
+)
+def watch_message(message_id: int, query: ShowQuery) -> ResponseReturnValue:
+    """Everything that happens to a message, until it ends."""
+    caller: access.Caller = flask.g.caller
+    html = query.render == "html"
+    if _show(message_id, caller, html=False) is None:
+        return _not_found()
+    give_back = _places().take()
+    if give_back is None:
+        response = errors.error(503, "too_many_streams", "Too many streams are open; ask for the message instead.")
+        response.headers["Retry-After"] = "5"
+        return response
+    response = flask.Response(
+        events.stream(message_id, lambda: _show(message_id, caller, html=html), html=html),
+        content_type="text/event-stream; charset=utf-8",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+    response.call_on_close(give_back)
+    return response
+
+
+def _places() -> events.Places:
+    """The streams of this application; made at the first."""
+    found: events.Places = flask.current_app.extensions.setdefault(
+        "mindbot_streams", events.Places(access.settings().web.max_streams)
+    )
+    return found

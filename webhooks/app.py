@@ -1,0 +1,72 @@
+"""The Flask application: which doors, pages and headers there are. Importing it loads no model, no vector store."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import structlog
+from apiflask import APIFlask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from mindbot_tasks.core.errors import SettingsError
+from mindbot_tasks.core.settings import Settings, get_settings
+from webhooks import errors, headers, health, receive
+from webhooks.api import api
+from webhooks.api.limits import limit_calls
+from webhooks.console import console, protect_from_forgery
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> APIFlask:
+    """The web side, ready to serve. Raises SettingsError where it would not be safe to."""
+    settings = settings or get_settings()
+    app = APIFlask(
+        "webhooks",
+        title="MindBot",
+        version="1",
+        spec_path="/api/v1/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        static_folder=None,  # type: ignore[arg-type]
+    )
+    app.config.update(
+        SECRET_KEY=_session_key(settings),
+        SESSION_COOKIE_NAME="mindbot_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.web.public_url.startswith("https://"),
+        MAX_CONTENT_LENGTH=settings.web.max_body_bytes,
+        WTF_CSRF_TIME_LIMIT=None,
+        DESCRIPTION="Messages of MindBot: where each is, what happened to it, and its answer.",
+        SECURITY_SCHEMES={"key": {"type": "http", "scheme": "bearer", "description": "One of `web.api_keys`."}},
+        VALIDATION_ERROR_STATUS_CODE=422,
+        MINDBOT=settings,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    if settings.web.trusted_proxies:
+        hops = settings.web.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    errors.register(app)
+    headers.register(app)
+    app.register_blueprint(receive.receive)
+    app.register_blueprint(health.health)
+    app.register_blueprint(api)
+    app.register_blueprint(console)
+    protect_from_forgery(app, exempt=[receive.receive, api])
+    limit_calls(app, api, settings)
+    return app
+
+
+def _session_key(settings: Settings) -> bytes:
+    """The key that signs session cookies: not the secret key itself, so that the one does not give away the other."""
+    secret = settings.secret_key.get_secret_value()
+    if not secret:
+        if settings.production:
+            raise SettingsError(
+                "set MINDBOT_SECRET_KEY: in production mode sessions must be signed with a key of yours"
+            )
+        log.warning("secret_key_missing", effect="sessions end with this process and the playground is off")
+        secret = secrets.token_hex(32)
+    return hashlib.sha256(b"mindbot session cookies\0" + secret.encode()).digest()

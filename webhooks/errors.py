@@ -1,0 +1,83 @@
+"""Every error that a caller can see: JSON with a reason for programs and a sentence for people, never a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from apiflask import APIFlask, HTTPError
+from flask import Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from mindbot_tasks.core.errors import DatabaseUnavailable, PayloadInvalid, SignatureInvalid
+from mindbot_tasks.platforms.registry import UnknownPlatform
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER_S = 5
+
+_SENTENCES = {
+    400: ("bad_request", "The request could not be read."),
+    401: ("unauthorised", "This needs a valid API key."),
+    403: ("forbidden", "This caller may not see this."),
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This address does not take this method."),
+    413: ("too_large", "The body is larger than this server takes."),
+    415: ("unsupported_media_type", "This content type is not understood."),
+    422: ("invalid", "A parameter has a value that is not allowed."),
+    429: ("too_many_requests", "Too many requests; wait as long as Retry-After says."),
+    503: ("unavailable", "Not available now; try again soon."),
+}
+
+
+def error(status: int, reason: str, message: str, **more: object) -> Response:
+    """The one shape of errors: {"error": {"reason": ..., "message": ...}}."""
+    response = jsonify({"error": {"reason": reason, "message": message, **more}})
+    response.status_code = status
+    return response
+
+
+def database_unavailable() -> Response:
+    """503 at once, so that whoever called tries again."""
+    response = error(503, "database_unavailable", "The database does not answer now; try again soon.")
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _of_http(exc: HTTPException) -> Response:
+    status = exc.code or 500
+    if status < 400:  # a redirect is no error
+        return exc.get_response()  # type: ignore[return-value]
+    reason, message = _SENTENCES.get(status, ("error", HTTPStatus(status).phrase))
+    response = error(status, reason, message)
+    for name, value in exc.get_headers():
+        if name.lower() in ("allow", "retry-after", "www-authenticate"):
+            response.headers[name] = value
+    return response
+
+
+def _of_api(exc: HTTPError) -> Response:
+    status = exc.status_code
+    reason, message = _SENTENCES.get(status, ("error", HTTPStatus(status).phrase))
+    more: dict[str, object] = {"detail": exc.detail} if exc.detail else {}
+    response = error(status, reason, message, **more)
+    response.headers.update(dict(exc.headers or {}))
+    return response
+
+
+def _of_bug(exc: Exception) -> Response:
+    log.error("web_failed", endpoint=request.endpoint, exc_info=exc)
+    return error(500, "internal", "Something went wrong here; it has been logged.")
+
+
+def register(app: APIFlask) -> None:
+    """Say which exception becomes which status."""
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(DatabaseUnavailable, lambda _: database_unavailable())
+    app.register_error_handler(SignatureInvalid, lambda exc: error(401, "signature_invalid", str(exc)))
+    app.register_error_handler(PayloadInvalid, lambda exc: error(400, "payload_invalid", str(exc)))
+    app.register_error_handler(
+        UnknownPlatform, lambda _: error(404, "unknown_platform", "There is no such platform here, or it is off.")
+    )
+    app.register_error_handler(Exception, _of_bug)
+    app.error_processor(_of_api)

@@ -1,0 +1,186 @@
+"""Whether this process lives, whether a message can go all the way, and the numbers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+import flask
+import redis
+from apiflask import APIBlueprint
+from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from mindbot_tasks.core import metrics
+from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores.health import HealthSnapshot, snapshot
+from mindbot_tasks.stores.redis import get_redis
+
+health = APIBlueprint("health", __name__, enable_openapi=False)
+
+#: the queues that every message goes through, and the one that mends
+NEEDED: Final = ("classify", "generate", "reply", "upkeep")
+#: canaries fly every 10 s; three lost in a row mean that nobody consumes
+CANARY_LIMIT_S: Final = 35.0
+SWEEP_LIMIT_S: Final = 30.0
+UNSTARTED_LIMIT_S: Final = 60.0
+CACHE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold, with a sentence for people."""
+
+    ok: bool
+    reason: str
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`ready` when a message that comes now can go all the way."""
+
+    ready: bool
+    checks: dict[str, Check]
+    workers: int = 0
+    unfinished: dict[str, int] = field(default_factory=dict)
+
+
+class _Cached:
+    """The state of the system, looked up at most once a second however often it is asked for."""
+
+    def __init__(self, look: Callable[[], tuple[HealthSnapshot | None, Readiness]]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._at = float("-inf")
+        self._last: tuple[HealthSnapshot | None, Readiness] | None = None
+
+    def get(self) -> tuple[HealthSnapshot | None, Readiness]:
+        with self._lock:
+            if self._last is None or time.monotonic() - self._at > CACHE_S:
+                self._last = self._look()
+                self._at = time.monotonic()
+            return self._last
+
+    def forget(self) -> None:
+        with self._lock:
+            self._last = None
+
+
+def judge(seen: HealthSnapshot, *, broker: Check) -> Readiness:
+    """What a snapshot of the ledger means. Pure."""
+    checks = {"database": Check(True, "answers"), "broker": broker}
+    for queue in NEEDED:
+        checks[f"queue {queue}"] = _canary(queue, seen.canary_age_s.get(queue), seen)
+    for queue in sorted(seen.served - set(NEEDED)):
+        checks[f"queue {queue}"] = _canary(queue, seen.canary_age_s.get(queue), seen)
+    checks["sweeper"] = _younger("the last sweep", seen.sweep_age_s, SWEEP_LIMIT_S, never="nobody has swept yet")
+    waiting = seen.oldest_unstarted_s
+    checks["oldest unstarted message"] = (
+        Check(True, "none waits")
+        if waiting is None
+        else _younger("the oldest message that nobody has started", waiting, UNSTARTED_LIMIT_S, never="")
+    )
+    return Readiness(all(check.ok for check in checks.values()), checks, seen.workers, dict(seen.unfinished))
+
+
+def _canary(queue: str, age_s: float | None, seen: HealthSnapshot) -> Check:
+    if queue not in seen.served and (age_s is None or age_s > CANARY_LIMIT_S):
+        return Check(False, "no living worker serves this queue", age_s)
+    return _younger("the last canary", age_s, CANARY_LIMIT_S, never="no canary has come through yet")
+
+
+def _younger(what: str, age_s: float | None, limit_s: float, *, never: str) -> Check:
+    if age_s is None:
+        return Check(False, never)
+    age_s = round(max(0.0, age_s), 1)
+    ok = age_s <= limit_s
+    return Check(ok, f"{what} is {age_s:.0f} s old" + ("" if ok else f", more than {limit_s:.0f}"), age_s)
+
+
+def _broker() -> Check:
+    try:
+        get_redis().ping()
+    except redis.RedisError as exc:
+        return Check(False, f"does not answer ({type(exc).__name__})")
+    return Check(True, "answers")
+
+
+def _look() -> tuple[HealthSnapshot | None, Readiness]:
+    broker = _broker()
+    try:
+        with reading() as connection:
+            seen = snapshot(connection)
+    except DatabaseUnavailable as exc:
+        return None, Readiness(False, {"database": Check(False, str(exc)), "broker": broker})
+    return seen, judge(seen, broker=broker)
+
+
+state = _Cached(_look)
+
+
+@health.get("/livez")
+def livez() -> ResponseReturnValue:
+    """This process can answer; nothing more."""
+    return {"alive": True}
+
+
+@health.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """200 when a message that comes now can go all the way, else 503; with reasons either way."""
+    _, readiness = state.get()
+    return asdict(readiness), 200 if readiness.ready else 503
+
+
+@health.get("/metrics")
+def numbers() -> ResponseReturnValue:
+    """Everything counted, for Prometheus."""
+    page, content_type = metrics.render()
+    seen, readiness = state.get()
+    return flask.Response(page + _gauges(seen, readiness), content_type=content_type)
+
+
+def _gauges(seen: HealthSnapshot | None, readiness: Readiness) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_Ledger(seen, readiness))
+    return generate_latest(registry)
+
+
+class _Ledger(Collector):
+    """What only the ledger knows, as gauges."""
+
+    def __init__(self, seen: HealthSnapshot | None, readiness: Readiness) -> None:
+        self._seen = seen
+        self._readiness = readiness
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges, fresh for one page."""
+        yield GaugeMetricFamily("mindbot_ready", "1 when a message can go all the way.", value=self._readiness.ready)
+        if self._seen is None:
+            return
+        ages = GaugeMetricFamily(
+            "mindbot_queue_canary_age_seconds", "Since a task last came through.", labels=["queue"]
+        )
+        for queue, age_s in self._seen.canary_age_s.items():
+            ages.add_metric([queue], age_s)
+        yield ages
+        unfinished = GaugeMetricFamily(
+            "mindbot_unfinished_messages", "Messages on their way, by state.", labels=["state"]
+        )
+        for name, count in self._seen.unfinished.items():
+            unfinished.add_metric([name], count)
+        yield unfinished
+        yield GaugeMetricFamily("mindbot_workers", "Living worker processes.", value=self._seen.workers)
+        yield GaugeMetricFamily(
+            "mindbot_oldest_unstarted_seconds",
+            "How long the oldest message that nobody has started waits.",
+            value=self._seen.oldest_unstarted_s or 0,
+        )
+        if self._seen.sweep_age_s is not None:
+            yield GaugeMetricFamily("mindbot_sweep_age_seconds", "Since the last sweep.", value=self._seen.sweep_age_s)
