@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from sqlalchemy import Connection
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
@@ -15,6 +16,7 @@ from mindbot_tasks.model.message import Stage, State, Verdict
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores.claims import Following
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -52,13 +54,15 @@ def apologise(self: MindBotTask, message_id: int) -> None:
         for number, piece in enumerate(pieces):
             presence.get_presence().check()
             sent_id, _ = deliver(platform, outgoing_piece(held, piece, number, len(pieces)), deadline)
-    with transaction() as connection:
+
+    def end(connection: Connection) -> Following | None:
         if answer is not None:
             # who fetches answers finds the apology where the answer would have been
             steps.save_apology(connection, held, answer)
-        following = steps.finish(
-            connection, held, state, sent_parts=None if answer is None else 1, sent_id=sent_id, note=str(verdict)
-        )
+        sent_parts = None if answer is None else 1
+        return steps.finish(connection, held, state, sent_parts=sent_parts, sent_id=sent_id, note=str(verdict))
+
+    following = self.settle(held, end, within=transaction)
     live.tell_state(held.platform, message_id, state)
     MESSAGES.labels(held.platform, str(state)).inc()
     log.warning("message_ended_without_answer", state=str(state), verdict=str(verdict))

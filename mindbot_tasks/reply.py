@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from mindbot_tasks import chains, presence
@@ -12,7 +14,6 @@ from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.stores import live, steps
-from mindbot_tasks.stores.database import one_statement
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -37,14 +38,15 @@ def reply(self: MindBotTask, message_id: int) -> None:
     pieces = platform.render(held.answer) if held.answer is not None else []
     sent_id, note = "", None
     for number in range(held.sent_parts, len(pieces)):
-        if sent_id or note:
-            with one_statement() as connection:
-                steps.note_part_sent(connection, held, sent_parts=number, sent_id=sent_id, note=note)
+        if number > held.sent_parts:
+            # a platform may have no id to give: that a piece went out must be written down all the same
+            noted = partial(steps.note_part_sent, held=held, sent_parts=number, sent_id=sent_id, note=note)
+            self.settle(held, noted, release=True)
         presence.get_presence().check()
         outgoing = outgoing_piece(held, pieces[number], number, len(pieces))
         sent_id, note = deliver(platform, outgoing, deadline)
-    with one_statement() as connection:
-        following = steps.finish(connection, held, State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)
+    ended = partial(steps.finish, held=held, state=State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)
+    following = self.settle(held, ended)
     live.tell_state(held.platform, message_id, State.REPLIED)
     MESSAGES.labels(held.platform, str(State.REPLIED)).inc()
     log.info("replied", pieces=len(pieces), note=note)

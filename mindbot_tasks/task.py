@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NoReturn
@@ -16,6 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Retry
+from sqlalchemy import Connection
 
 from mindbot_tasks import presence
 from mindbot_tasks.core import shutdown
@@ -25,7 +28,7 @@ from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, Verdict
 from mindbot_tasks.stores import claims, steps
-from mindbot_tasks.stores.claims import MAX_STRIKES, Claim
+from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
 from mindbot_tasks.stores.database import one_statement
 from mindbot_tasks.stores.limiter import take
 from mindbot_tasks.stores.steps import LostLease
@@ -174,6 +177,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         held = _held.get()
         if held is None:
             raise Ignore
+        if held.stage is Stage.APOLOGISE:
+            self._end_in_silence(held, exc)
         log.warning("message_given_up", verdict=str(verdict), reason=_describe(exc))
         MESSAGES.labels(held.platform, f"given_up_{verdict}").inc()
         try:
@@ -184,6 +189,43 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         except LostLease:
             raise Ignore from None
         raise Ignore  # the next sweep starts the apology
+
+    def _end_in_silence(self, held: Claim, exc: BaseException | None) -> NoReturn:
+        """Not even the apology can be delivered; trying that for ever would help nobody."""
+        log.error("message_ended_in_silence", verdict=str(held.verdict), reason=_describe(exc))
+        self.settle(held, lambda connection: steps.end_in_silence(connection, held, error=_describe(exc)))
+        raise Ignore
+
+    def settle(
+        self,
+        held: Claim,
+        record: Callable[[Connection], Following | None],
+        *,
+        within: Callable[[], AbstractContextManager[Connection]] = one_statement,
+        release: bool = False,
+    ) -> Following | None:
+        """Write down what cannot be taken back, a piece that went out or the end; returns whose turn it is then.
+
+        Should the database be away just now, the task ends, and the same is tried until it works: to forget it would
+        mean to send it twice. release: there is more to do; give the message back after that.
+        """
+
+        def write() -> None:
+            try:
+                with within() as connection:
+                    record(connection)
+            except LostLease:
+                log.warning("too_late_to_settle", message_id=held.message_id)
+
+        try:
+            with within() as connection:
+                return record(connection)
+        except DatabaseUnavailable as exc:
+            log.warning("database_unavailable", reason=str(exc))
+            presence.get_presence().later(write)
+            if release:
+                self._release_later(exc)
+            raise Ignore from None
 
     def _release_later(self, exc: DatabaseUnavailable) -> NoReturn:
         """The database is away: whatever was done is lost, but the message must not wait for its whole lease."""
@@ -209,7 +251,9 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             return
         try:
             with one_statement() as connection:
-                if held.strikes >= MAX_STRIKES:
+                if held.strikes >= MAX_STRIKES and held.stage is Stage.APOLOGISE:
+                    steps.end_in_silence(connection, held, error=_describe(exc))
+                elif held.strikes >= MAX_STRIKES:
                     steps.give_up(connection, held, Verdict.POISON, error=_describe(exc))
                 else:
                     # no two crashes at the same time, should they have the same cause
