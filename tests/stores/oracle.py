@@ -199,7 +199,7 @@ class Oracle:
         if row.sent_parts == 0 and row.strikes <= 1:
             row.replying_at = None
         row.verdict, row.strikes, row.retries, row.attempt = verdict, 0, 0, row.attempt + 1
-        row.wake_at = now + GRACE
+        row.wake_at = now
         row.stepped(f"given up: {verdict}", now)
 
     def bury(self, now: int) -> set[int]:
