@@ -48,12 +48,13 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 f"SELECT 'chat', 'default', 'c-' || (n - 1), 'group', '', 1 FROM {numbers.format(n=conversations)}"
             )
         )
+        first = connection.execute(text("SELECT id FROM conversations WHERE external_id = 'c-0'")).scalar()
         connection.execute(
             text(
                 f"""INSERT INTO messages (conversation_id, platform, bot, external_id, conversation_ref,
                 conversation_kind, sender_ref, text, parts, address, state, attempt, strikes, retries, wake_at,
                 deadline_at, sent_parts, step, stepped_at, received_at, finished_at)
-                SELECT 1 + n % {conversations}, 'chat', 'default', 'f-' || n, 'c-' || (n % {conversations}), 'group',
+                SELECT {first} + n % {conversations}, 'chat', 'default', 'f-' || n, 'c-' || (n % {conversations}), 'group',
                 'u1', 'How do I fill in the form for travel expenses?', '[]'{cast}, '{{}}'{cast},
                 CASE WHEN {finished} THEN CASE WHEN n % 4 = 0 THEN 'ignored' ELSE 'replied' END ELSE 'received' END,
                 3, 0, 0, CASE WHEN {finished} THEN NULL ELSE 4000000000000 END, 4000000000000, 1, 'replied', 1000 + n,
@@ -65,13 +66,14 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 f"""INSERT INTO answers (message_id, text, parts, provider, model, workflow, input_tokens,
                 output_tokens, latency_ms, details, created_at)
                 SELECT id, 'Like this.', '[]'{cast}, 'benchmark', '', '', 1, 1, 1, '{{}}'{cast}, 1
-                FROM messages WHERE state = 'replied'"""  # noqa: S608
+                FROM messages WHERE state = 'replied' AND external_id LIKE 'f-%'"""  # noqa: S608
             )
         )
         connection.execute(
             text(
                 "INSERT INTO events (message_id, at, step, state, attempt, took_ms) "
-                "SELECT id, finished_at, 'replied', 'replied', 3, 1 FROM messages WHERE state = 'replied'"
+                "SELECT id, finished_at, 'replied', 'replied', 3, 1 FROM messages "
+                "WHERE state = 'replied' AND external_id LIKE 'f-%'"
             )
         )
         if postgresql:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -140,7 +141,7 @@ def test_a_message_that_arrives_while_the_one_before_it_ends_is_started_by_someb
     for number in range(100):
         conversation = f"c{number}"
         held = to_reply(engine, record(engine, message(conversation=conversation)).message_id, by)
-        started = set(at_once(lambda h=held: end(h), lambda c=conversation: arrive(c)))
+        started = set(at_once(partial(end, held), partial(arrive, conversation)))
         with reading(engine) as connection:
             waiting = connection.execute(select(MessageRow.id).where(MessageRow.finished_at.is_(None))).scalars().all()
         assert len(waiting) == 1
