@@ -54,8 +54,8 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 f"""INSERT INTO messages (conversation_id, platform, bot, external_id, conversation_ref,
                 conversation_kind, sender_ref, text, parts, address, state, attempt, strikes, retries, wake_at,
                 deadline_at, sent_parts, step, stepped_at, received_at, finished_at)
-                SELECT {first} + n % {conversations}, 'chat', 'default', 'f-' || n, 'c-' || (n % {conversations}), 'group',
-                'u1', 'How do I fill in the form for travel expenses?', '[]'{cast}, '{{}}'{cast},
+                SELECT {first} + n % {conversations}, 'chat', 'default', 'f-' || n, 'c-' || (n % {conversations}),
+                'group', 'u1', 'How do I fill in the form for travel expenses?', '[]'{cast}, '{{}}'{cast},
                 CASE WHEN {finished} THEN CASE WHEN n % 4 = 0 THEN 'ignored' ELSE 'replied' END ELSE 'received' END,
                 3, 0, 0, CASE WHEN {finished} THEN NULL ELSE 4000000000000 END, 4000000000000, 1, 'replied', 1000 + n,
                 1000 + n, CASE WHEN {finished} THEN 1000 + n ELSE NULL END FROM {numbers.format(n=messages)}"""  # noqa: S608
