@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from celery import Celery, signals
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import presence
