@@ -37,7 +37,6 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("providers", "dify"): ("DIFY_API_KEY",),
 }
 #: of the process, not of the file
-#: of the process, not of the file
 NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}
 
 
