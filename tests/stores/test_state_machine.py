@@ -30,7 +30,7 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 CONVERSATIONS = st.sampled_from(["c1", "c2"])
 DEADLINES = st.sampled_from([600_000, 100_000])
 STAGES = st.sampled_from(list(Stage))
-PAUSES = st.sampled_from([0, 1, 2_000, 5_000, 9_000, 10_000, 30_000, 70_000, 151_000, 600_000])
+PAUSES = st.sampled_from([0, 1, 2_000, 5_000, 9_000, 10_000, 30_000, 70_000, 150_000, 151_000, 600_000])
 
 _COLUMNS = (
     MessageRow.state,
