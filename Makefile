@@ -20,7 +20,7 @@ run: $(VENV)/.run  ## start everything on this machine (PORT, default 8000)
 test: check  ## lint, types, contracts, docs, audit; then all tests
 	$(BIN)/pytest
 
-check: lint types contracts docs audit  ## everything but the tests
+check: lint types contracts schema docs audit  ## everything but the tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,6 +35,10 @@ contracts: $(VENV)/.dev
 
 docs: $(VENV)/.dev  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+schema: $(VENV)/.dev
+	@$(BIN)/mindbot config schema | diff -u docs/mindbot.schema.json - || { \
+	  echo "docs/mindbot.schema.json is out of date: mindbot config schema --output docs/mindbot.schema.json" >&2; exit 1; }
 
 audit: $(VENV)/.dev
 	$(BIN)/python -m tests.audit

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import presence
 from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.database import forget_engine, only_advance
+
+# as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("mindbot")
 app.config_from_object("celeryconfig")
@@ -33,8 +38,8 @@ def only_publish() -> None:
 def _log(**_: Any) -> None:
     """Our own logging, in place of Celery's."""
     log.configure(os.environ.get("MINDBOT_ROLE", "celery"))
-    for chatty in ("celery.app.trace", "celery.worker.strategy"):
-        # two lines for each task, which our own lines and Flower tell better; `LOG_LEVEL=DEBUG` brings them back
+    for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+        # a line or two for each task, which our own lines and Flower tell better; `LOG_LEVEL=DEBUG` brings them back
         logging.getLogger(chatty).setLevel(logging.WARNING if get_settings().log_level != "DEBUG" else logging.DEBUG)
 
 

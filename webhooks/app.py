@@ -9,6 +9,7 @@ import structlog
 from apiflask import APIFlask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from mindbot_tasks.app import only_publish
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
 from webhooks import errors, headers, health, receive
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 def create_app(settings: Settings | None = None) -> APIFlask:
     """The web side, ready to serve. Raises SettingsError where it would not be safe to."""
     settings = settings or get_settings()
+    only_publish()
     app = APIFlask(
         "webhooks",
         title="MindBot",

@@ -119,11 +119,14 @@ class PatientTLSSocket(ssl.SSLSocket):
         self.watch = _current()
         until = time.monotonic() + self.watch.connect_s
         while True:
-            self.watch.check_connecting(until)
             try:
+                self.watch.check_connecting(until)
                 return super().do_handshake(block)
             except TimeoutError:
                 continue
+            except MindBotError:
+                self.close()  # `ssl` closes a socket that it is still making only for errors of its own
+                raise
 
 
 def _in_slices(read: Callable[[], int], watch: Watch) -> int:

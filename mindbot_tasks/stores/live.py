@@ -1,4 +1,4 @@
-"""What people can watch while it happens, by Redis publish/subscribe: states and growing text. Nothing that must last."""
+"""What people can watch while it happens, by Redis publish/subscribe: states, growing text; nothing that must last."""
 
 from __future__ import annotations
 

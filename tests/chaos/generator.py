@@ -25,7 +25,7 @@ HASTY_EVERY = 5
 class Plan:
     """How much is said, and how well-behaved the platform is."""
 
-    messages: int
+    messages: int  #: at least; more while the nemesis is still at work, but not more than three times as many
     rate: float  #: messages per second
     conversations: int = 40
     duplicates: float = 0.05
@@ -34,7 +34,7 @@ class Plan:
 
 
 class Generator:
-    """Posts the plan's messages; `run` returns when each is acknowledged or given up."""
+    """Posts the plan's messages until there is enough; `run` returns when each is acknowledged or given up."""
 
     def __init__(
         self, plan: Plan, *, url: str, secret: str, emulator_url: str, journal: Journal, chance: random.Random
@@ -45,6 +45,7 @@ class Generator:
         self._emulator_url = emulator_url
         self._journal = journal
         self._chance = chance
+        self.enough = asyncio.Event()
         self._later: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -56,7 +57,9 @@ class Generator:
             talks = [asyncio.create_task(self._talk(http, n, line)) for n, line in enumerate(lines)]
             said = [0] * plan.conversations
             due = time.monotonic()
-            for _ in range(plan.messages):
+            for count in range(3 * plan.messages):
+                if count >= plan.messages and self.enough.is_set():
+                    break
                 due += self._chance.expovariate(plan.rate)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 who = self._chance.randrange(plan.conversations)

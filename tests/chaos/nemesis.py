@@ -18,9 +18,10 @@ from tests.chaos.journal import Journal, now_ms
 from tests.chaos.processes import Children
 
 FREEZE_S = (1.0, 5.0)
-#: a process that has not run for this long is not worth a kill
-WORTH_KILLING_S = 2.0
-PATIENCE_S = 8.0
+#: this share of kills hits a process that is still starting
+EARLY_KILLS = 0.1
+#: a role that does not come back within this time is left for another
+PATIENCE_S = 15.0
 
 Deed = tuple[str, str]
 
@@ -90,9 +91,11 @@ class Nemesis:
                 done += kill
 
     async def _worth(self, target: str) -> bool:
-        """Wait until the target runs; False when it does not come back for long."""
+        """Wait until the target serves, or at least runs; False when it does not come back for long."""
         until = time.monotonic() + PATIENCE_S
-        while self._children[target].up_for_s() < WORTH_KILLING_S:
+        early = self._chance.random() < EARLY_KILLS
+        child = self._children[target]
+        while child.pid is None if early else not child.serves():
             if time.monotonic() > until:
                 return False
             await asyncio.sleep(0.1)

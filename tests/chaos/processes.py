@@ -58,7 +58,9 @@ class Child:
     argv: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
+    ready_word: bytes = b""  #: in its output as soon as it serves; b"": it serves at once
     process: subprocess.Popen[bytes] | None = None
+    output_before: int = 0
     started_at: float = 0.0
     dead_at: float | None = None
     starts: int = 0
@@ -68,9 +70,17 @@ class Child:
         """Of the group, while it lives."""
         return self.process.pid if self.process is not None and self.process.poll() is None else None
 
-    def up_for_s(self) -> float:
-        """How long it runs; 0 while it does not."""
-        return 0.0 if self.pid is None else time.monotonic() - self.started_at
+    @property
+    def output(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    def serves(self) -> bool:
+        """It runs, and has said that it is ready."""
+        if self.pid is None:
+            return False
+        with self.output.open("rb") as output:
+            output.seek(self.output_before)
+            return self.ready_word in output.read()
 
 
 class Children:
@@ -92,9 +102,11 @@ class Children:
         """Kill this group, too, if we get killed."""
         self._undertaker.watch(group)
 
-    def add(self, name: str, argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Child:
+    def add(
+        self, name: str, argv: Sequence[str], environment: Mapping[str, str], folder: Path, ready_word: bytes = b""
+    ) -> Child:
         """Start a role for the first time."""
-        child = self._by_name[name] = Child(name, argv, environment, folder)
+        child = self._by_name[name] = Child(name, argv, environment, folder, ready_word)
         self._start(child)
         return child
 
@@ -181,7 +193,8 @@ class Children:
         self._undertaker.forget(group)
 
     def _start(self, child: Child) -> None:
-        with (child.folder / f"{child.name}.log").open("ab") as output:
+        with child.output.open("ab") as output:
+            child.output_before = output.tell()
             child.process = subprocess.Popen(
                 child.argv,
                 env=child.environment,

@@ -61,7 +61,7 @@ class Stack:
         await _until(self._redis_answers, "redis-server", children)
         await asyncio.to_thread(self._migrate, environment)
         for name, argv in self._roles().items():
-            children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder)
+            children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder, _ready_word(name))
         await _until(self._ready, f"the stack in {self.folder}", children)
         children.keep()
 
@@ -183,11 +183,16 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
     }  # fmt: skip
 
 
+def _ready_word(role: str) -> bytes:
+    """In the output of a role that serves; gunicorn says nothing of its worker, so its first message counts."""
+    return {"web": b"message_in", "beat": b"is starting"}.get(role, b" ready.")
+
+
 async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:
     until = time.monotonic() + READY_S
     while not await asyncio.to_thread(answers):
         if dead := next((child for child in children if child.pid is None), None):
-            words = (dead.folder / f"{dead.name}.log").read_text(errors="replace")
+            words = dead.output.read_text(errors="replace")
             raise RuntimeError(f"{dead.name} ended while {what} was starting:\n{words[-2000:]}")
         if time.monotonic() > until:
             raise RuntimeError(f"{what} did not get ready within {READY_S:.0f} s")

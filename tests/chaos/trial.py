@@ -90,7 +90,10 @@ async def _run(settings: Settings, folder: Path, logs: Logs) -> None:
         campaign = Campaign(settings.kills, settings.messages / settings.rate, settings.seed)
         nemesis = Nemesis(campaign, children, deeds, redis_url=stack.redis_url, redis_folder=stack.redis_folder)
         deeds.note("began")
-        await asyncio.gather(generator.run(), nemesis.run())
+        talk = asyncio.create_task(generator.run())
+        await nemesis.run()
+        generator.enough.set()
+        await talk
         deeds.note("healed")
         await _until_quiet(logs, settings.drain_s)
         deeds.note("quiet")
