@@ -12,12 +12,15 @@ import flask
 import redis
 from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
+from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mindbot_tasks.app import app
 from mindbot_tasks.core import metrics
 from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
 from mindbot_tasks.stores.redis import get_redis
@@ -106,8 +109,12 @@ def _younger(what: str, age_s: float | None, limit_s: float, *, never: str) -> C
 
 def _broker() -> Check:
     try:
-        get_redis().ping()
-    except redis.RedisError as exc:
+        if get_settings().broker_url.get_secret_value():
+            with app.connection_for_write(connect_timeout=1) as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+        else:
+            get_redis().ping()
+    except (redis.RedisError, OperationalError, OSError) as exc:
         return Check(False, f"does not answer ({type(exc).__name__})")
     return Check(True, "answers")
 

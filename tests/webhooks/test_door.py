@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import io
 import json
 import subprocess
 import sys
@@ -108,6 +109,16 @@ def test_refusals_have_their_status_and_say_why(
     assert response.get_json()["error"]["reason"] == reason
     assert "Traceback" not in response.text
     assert stored() == 0
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_000_000, 401), (1_000_001, 413), (5_000_000, 413)])
+def test_a_body_without_a_length_is_cut_off_at_the_limit(
+    client: flask.testing.FlaskClient, size: int, status: int
+) -> None:
+    body = io.BytesIO(b"x" * size)
+    response = client.post("/webhooks/chat", input_stream=body, environ_overrides={"wsgi.input_terminated": True})
+    assert response.status_code == status
+    assert body.tell() <= 1_000_001
 
 
 def test_a_platform_that_is_off_is_not_there(configure: Configure) -> None:

@@ -6,6 +6,7 @@ import flask.testing
 import pytest
 from pydantic import SecretStr
 
+from mindbot_tasks.app import app
 from mindbot_tasks.stores.health import HealthSnapshot
 from tests.webhooks.conftest import Configure
 from webhooks.app import create_app
@@ -73,6 +74,15 @@ def test_readiness_survives_a_missing_database_and_broker(configure: Configure) 
     assert not response.get_json()["checks"]["database"]["ok"]
     assert not response.get_json()["checks"]["broker"]["ok"]
     assert client.get("/metrics").status_code == 200
+
+
+def test_a_broker_of_its_own_is_asked_itself(
+    configure: Configure, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url, ok in ((redis_url, True), ("redis://127.0.0.1:1/0", False)):
+        client = create_app(configure(broker_url=SecretStr(url))).test_client()
+        monkeypatch.setattr(app.conf, "broker_url", url)
+        assert client.get("/readyz").get_json()["checks"]["broker"]["ok"] is ok
 
 
 def test_metrics_show_calls_and_the_ledger_but_no_invented_platform(client: flask.testing.FlaskClient) -> None:

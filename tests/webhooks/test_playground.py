@@ -215,7 +215,7 @@ def test_a_person_writes_watches_and_reads(page: Any) -> None:
     assert page.title() == "MindBot playground"
     trace = page.locator("#trace")
     assert "offline" in trace.inner_text()
-    assert trace.locator(".timeline li strong").last.inner_text() == "replied"
+    assert trace.locator(".timeline li strong").last.inner_text() == "answered"  # the word for "replied"
 
     page.reload()
     page.locator(".turn .stage.done[data-stage=reply]").wait_for()

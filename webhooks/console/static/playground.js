@@ -17,7 +17,6 @@ function make(tag, className = "", text = "") {
 }
 
 function span(ms) {
-  if (ms < 1) return "<1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
 }
@@ -176,6 +175,15 @@ function meter(value) {
   return box;
 }
 
+function told([name, value]) {
+  return name.endsWith("ms") ? span(value) : String(value);
+}
+
+// "classify:started", "answered" and the like, in the reader's language where there is a word for it
+function stepName(step) {
+  return step.split(":").map((part) => words[part] || words.states[part] || part).join(" · ");
+}
+
 function drawTrace(view) {
   const box = byId("trace");
   const answer = view.answer, kind = view.classification;
@@ -200,7 +208,7 @@ function drawTrace(view) {
   ];
   if (tries.length) {
     const list = make("ul", "tries");
-    for (const one of tries) list.append(make("li", "", typeof one === "string" ? one : Object.values(one).join(" · ")));
+    for (const one of tries) list.append(make("li", "", typeof one === "string" ? one : Object.entries(one).map(told).join(" · ")));
     parts.push(make("h3", "", words.tries), list);
   }
   if (view.timeline && view.timeline.length) {
@@ -208,7 +216,7 @@ function drawTrace(view) {
     for (const event of view.timeline) {
       const item = make("li", event.state);
       const line = make("div", "line");
-      line.append(make("strong", "", event.step), make("span", "time", `+${span(event.at - view.received_at)}`));
+      line.append(make("strong", "", stepName(event.step)), make("span", "time", `+${span(event.at - view.received_at)}`));
       item.append(line);
       const more = [event.worker, event.note].filter(Boolean).join(" · ");
       if (more) item.append(make("div", "muted", more));
@@ -243,6 +251,8 @@ async function post(address, body) {
 async function send(text) {
   notice("");
   byId("send").disabled = true;
+  field.value = "";
+  resize();
   try {
     const response = await post("/playground/messages", { text });
     const answer = await response.json();
@@ -253,13 +263,13 @@ async function send(text) {
       finished_at: null, answer: null, classification: null, timeline: [], error: null, retries: 0,
     };
     const turn = turns.get(answer.id) || addTurn(view);
-    field.value = "";
-    resize();
     choose(answer.id);
     toEnd();
     follow(turn);
   } catch (error) {
     notice(words.failed_to_send + error.message);
+    if (field.value === "") field.value = text;
+    resize();
   } finally {
     byId("send").disabled = false;
     field.focus();
