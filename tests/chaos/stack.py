@@ -184,8 +184,8 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
 
 
 def _ready_word(role: str) -> bytes:
-    """In the output of a role that serves; gunicorn says nothing of its worker, so its first message counts."""
-    return {"web": b"message_in", "beat": b"is starting"}.get(role, b" ready.")
+    """In the output of a role that serves; gunicorn and beat say nothing, so the first message counts, or that it runs."""
+    return {"web": b"message_in", "beat": b""}.get(role, b" ready.")
 
 
 async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:
