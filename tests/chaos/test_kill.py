@@ -21,6 +21,7 @@ def all_is_kept(database: Database, folder: Path, database_url: str | None = Non
     verdict = trial.run(settings, folder, database_url)
     assert verdict.failures == {}, (folder / "report.txt").read_text(encoding="utf-8")
     assert verdict.counts["kills"] == 12
+    assert any(not restart.disturbed for restart in verdict.restarts)
     assert verdict.counts["messages"] == verdict.counts["acknowledged"] >= 600
 
 
@@ -36,6 +37,6 @@ def test_nothing_is_lost_doubled_or_out_of_order_on_postgresql_whatever_is_kille
 
 
 def test_without_the_sweeper_the_checker_finds_lost_messages(tmp_path: Path) -> None:
-    settings = Settings(messages=120, rate=12, kills=4, seed=SEED, drain_s=8, sweeper=False)
+    settings = Settings(messages=300, rate=12, kills=3, seed=SEED, drain_s=16, sweeper=False)
     verdict = trial.run(settings, tmp_path)
     assert verdict.lost, report.table(trial.logs_in(tmp_path).read(), verdict)

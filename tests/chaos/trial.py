@@ -15,13 +15,13 @@ from tests.chaos import checker, history, report
 from tests.chaos.checker import Verdict
 from tests.chaos.generator import Generator, Plan
 from tests.chaos.journal import Journal
-from tests.chaos.nemesis import Campaign, Nemesis
+from tests.chaos.nemesis import CALM_UNTIL_S, Campaign, Nemesis
 from tests.chaos.processes import Children
 from tests.chaos.stack import new_stack, postgresql
 
 Database = Literal["sqlite", "postgresql"]
 
-MODEL_DELAY_MS = 400
+MODEL_DELAY_MS = 800
 #: a reply is on its way for this long: the moment in which a kill may double it
 PLATFORM_DELAY_MS = 20
 
@@ -89,7 +89,7 @@ async def _run(settings: Settings, folder: Path, logs: Logs, database_url: str |
             plan, url=stack.webhook, secret=stack.secret, emulator_url=dingtalk.url, journal=intents,
             chance=random.Random(settings.seed),
         )  # fmt: skip
-        campaign = Campaign(settings.kills, settings.messages / settings.rate, settings.seed)
+        campaign = Campaign(settings.kills, max(1.0, settings.messages / settings.rate - CALM_UNTIL_S), settings.seed)
         nemesis = Nemesis(campaign, children, deeds, redis_url=stack.redis_url, redis_folder=stack.redis_folder)
         deeds.note("began")
         talk = asyncio.create_task(generator.run())
