@@ -184,7 +184,7 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
 
 
 def _ready_word(role: str) -> bytes:
-    """In the output of a role that serves; gunicorn and beat say nothing, so the first message counts, or that it runs."""
+    """In the output of a role that serves; gunicorn and beat say nothing: a message counts, or running."""
     return {"web": b"message_in", "beat": b""}.get(role, b" ready.")
 
 
