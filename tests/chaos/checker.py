@@ -24,7 +24,7 @@ APOLOGIES_PER_MESSAGE = 0.02
 SENDER = "fast"
 ANSWERER = "generate"
 #: what the way back of a killed answer runs over; when one of these breaks on the way, it takes longer
-REPAIRERS = ("upkeep", "beat", "redis", ANSWERER)
+REPAIRERS = ("upkeep", "beat", "redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +197,10 @@ def _restart(
     next_ms = next((sign for sign in signs if sign > max(began_ms, kill.at_ms)), None)
     if next_ms is None:
         return []  # never: then the message counts as lost
-    disturbed = any(
-        fault is not kill
-        and fault.target.startswith(REPAIRERS)
-        and kill.at_ms < _over_ms(fault, history)
-        and fault.at_ms < next_ms
-        for fault in history.faults
-    )
+    on_the_way = [fault for fault in history.faults if kill.at_ms < _over_ms(fault, history) and fault.at_ms < next_ms]
+    # while one worker that answers is left, the other one is not needed
+    answerers = {fault.target for fault in on_the_way if fault.target.startswith(ANSWERER)}
+    disturbed = len(answerers) > 1 or any(fault.target.startswith(REPAIRERS) for fault in on_the_way)
     return [Restart(marker, kill.target, (next_ms - kill.at_ms) / 1000, disturbed)]
 
 

@@ -25,13 +25,16 @@ PATIENCE_S = 15.0
 
 Deed = tuple[str, str]
 
+#: the first kill, once answers are under way; nothing else breaks until they must have been taken up again
+CALM: Deed = ("sigkill", "generate")
+CALM_FROM_S, CALM_UNTIL_S = 2.0, 15.0
+
 #: one deck: every kind comes up before any comes up again
 _DECK: tuple[Deed, ...] = (
     ("sigkill", "fast"),
     ("sigkill", "generate"),
     ("sigkill", "upkeep"),
     ("sigkill", "web"),
-    ("sigkill", "fast"),
     ("sigkill", "generate2"),
     ("sigkill", "beat"),
     ("redis_kill", "redis"),
@@ -39,6 +42,7 @@ _DECK: tuple[Deed, ...] = (
     ("sigkill", "generate"),
     ("redis_wipe", "redis"),
     ("sigkill", "generate2"),
+    ("sigkill", "generate"),
     ("flush", "redis"),
     ("freeze", "redis"),
     ("drain", "generate"),
@@ -51,7 +55,7 @@ class Campaign:
     """How much is broken, and over how long."""
 
     kills: int
-    over_s: float
+    over_s: float  #: for those after the first
     seed: int
 
 
@@ -75,14 +79,18 @@ class Nemesis:
         self._chance = random.Random(campaign.seed)
 
     async def run(self) -> None:
-        began = time.monotonic()
-        done = 0
+        if not self._campaign.kills:
+            return
+        began = time.monotonic() + CALM_UNTIL_S
+        await asyncio.sleep(CALM_FROM_S)
+        await self._do(*CALM)
+        done = 1
         for kind, target in deeds(self._chance):
             if done >= self._campaign.kills:
                 return
             kill = kind in KILLS
             # what is not a kill comes between two kills and does not change their pace
-            due = began + self._campaign.over_s * (done + (self._chance.uniform(0, 0.8) if kill else 0.3)) / max(
+            due = began + self._campaign.over_s * (done - 1 + (self._chance.uniform(0, 0.8) if kill else 0.3)) / max(
                 1, self._campaign.kills
             )
             await asyncio.sleep(max(0.0, due - time.monotonic()))

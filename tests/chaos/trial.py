@@ -15,13 +15,13 @@ from tests.chaos import checker, history, report
 from tests.chaos.checker import Verdict
 from tests.chaos.generator import Generator, Plan
 from tests.chaos.journal import Journal
-from tests.chaos.nemesis import Campaign, Nemesis
+from tests.chaos.nemesis import CALM_UNTIL_S, Campaign, Nemesis
 from tests.chaos.processes import Children
 from tests.chaos.stack import new_stack, postgresql
 
 Database = Literal["sqlite", "postgresql"]
 
-MODEL_DELAY_MS = 400
+MODEL_DELAY_MS = 800
 #: a reply is on its way for this long: the moment in which a kill may double it
 PLATFORM_DELAY_MS = 20
 
@@ -58,36 +58,38 @@ def logs_in(folder: Path) -> Logs:
     return Logs(*(folder / f"{name}.jsonl" for name in ("intents", "nemesis", "dingtalk", "model")))
 
 
-def run(settings: Settings, folder: Path) -> Verdict:
-    """Run a trial; leaves the logs, `report.json` and `report.txt` in `folder`."""
+def run(settings: Settings, folder: Path, database_url: str | None = None) -> Verdict:
+    """Run a trial; leaves the logs, `report.json` and `report.txt` in `folder`.
+
+    `database_url` is an empty PostgreSQL database; None: a server of the trial's own, if PostgreSQL is wanted.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     logs = logs_in(folder)
-    asyncio.run(_run(settings, folder, logs))
+    asyncio.run(_run(settings, folder, logs, database_url))
     told = logs.read()
     verdict = checker.check(told)
     report.write(folder, told, verdict)
     return verdict
 
 
-async def _run(settings: Settings, folder: Path, logs: Logs) -> None:
+async def _run(settings: Settings, folder: Path, logs: Logs, database_url: str | None) -> None:
     with contextlib.ExitStack() as held:
         intents = held.enter_context(Journal(logs.intents))
         deeds = held.enter_context(Journal(logs.nemesis))
         deeds.note("settings", settings=asdict(settings))
         dingtalk = held.enter_context(running("dingtalk", "--delay-ms", str(PLATFORM_DELAY_MS), log=logs.dingtalk))
         model = held.enter_context(running("openai", "--delay-ms", str(MODEL_DELAY_MS), log=logs.model))
+        if settings.database == "postgresql" and database_url is None:
+            database_url = held.enter_context(postgresql())
         children = held.enter_context(Children(deeds))
-        url = None
-        if settings.database == "postgresql":
-            url = held.enter_context(postgresql(folder / "postgresql", children))
-        stack = new_stack(folder, url, sweeper=settings.sweeper)
+        stack = new_stack(folder, database_url, sweeper=settings.sweeper)
         await stack.start(children, dingtalk_url=dingtalk.url, model_url=model.url)
         plan = Plan(settings.messages, settings.rate, settings.conversations)
         generator = Generator(
             plan, url=stack.webhook, secret=stack.secret, emulator_url=dingtalk.url, journal=intents,
             chance=random.Random(settings.seed),
         )  # fmt: skip
-        campaign = Campaign(settings.kills, settings.messages / settings.rate, settings.seed)
+        campaign = Campaign(settings.kills, max(1.0, settings.messages / settings.rate - CALM_UNTIL_S), settings.seed)
         nemesis = Nemesis(campaign, children, deeds, redis_url=stack.redis_url, redis_folder=stack.redis_folder)
         deeds.note("began")
         talk = asyncio.create_task(generator.run())
