@@ -54,6 +54,7 @@ WORDS: Words = {
     "kind": ("{label} ({confidence:.2f}; {reason})", "{label}({confidence:.2f};{reason})"),
     "by_workflow": ("workflow {workflow} ({provider})", "工作流 {workflow}({provider})"),
     "by_model": ("model {model} ({provider})", "模型 {model}({provider})"),
+    "by_itself": ("MindBot itself ({provider})", "MindBot 自身({provider})"),
     "by_times": ("{ms} ms, first words after {first} ms", "{ms} 毫秒,首字 {first} 毫秒"),
     "acknowledged": ("webhook {ms} ms", "webhook {ms} 毫秒"),
     "stage": ("{stage} {waited}+{took} ms", "{stage} {waited}+{took} 毫秒"),

@@ -17,6 +17,7 @@ from mindbot_tasks.cli.demo import doors
 from mindbot_tasks.cli.demo.stack import Stack, running_stack
 from mindbot_tasks.cli.demo.transcript import as_record, transcript
 from mindbot_tasks.cli.failing import told_plainly
+from mindbot_tasks.cli.supervision.banner import wide
 from mindbot_tasks.core.words import Lang, lang_of, say
 
 ANSWER_S = 60.0
@@ -101,7 +102,8 @@ def _show_urls(stack: Stack, lang: Lang) -> None:
         (say("demo.url_config", lang), str(stack.home.parent / "mindbot.yaml")),
         (say("demo.url_emulators", lang), f"{stack.dingtalk.url}  {stack.dify.url}  {stack.openai.url}"),
     ]
-    click.echo("\n" + "\n".join(f"  {label:<14} {url}" for label, url in rows), err=True)
+    width = max(wide(label) for label, _ in rows)
+    click.echo("\n" + "\n".join(f"  {label}{' ' * (width - wide(label))}  {url}" for label, url in rows), err=True)
     click.echo("\n  " + say("demo.kept", lang), err=True)
 
 

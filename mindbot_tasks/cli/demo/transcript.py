@@ -49,7 +49,7 @@ def _indented(label: str, text: str) -> Iterable[str]:
 def kind_of(view: dict[str, Any], lang: Lang) -> str:
     """What the message was taken for, how surely and why."""
     found = view["classification"]
-    if found is None:
+    if not found:
         return "-"
     return say("demo.kind", lang, label=found["label"], confidence=found["confidence"], reason=found["reason"])
 
@@ -59,10 +59,13 @@ def answered_by(view: dict[str, Any], lang: Lang) -> str:
     answer = view["answer"]
     if answer["workflow"]:
         text = say("demo.by_workflow", lang, workflow=answer["workflow"], provider=answer["provider"])
-    else:
+    elif answer["model"]:
         text = say("demo.by_model", lang, model=answer["model"], provider=answer["provider"])
-    first = answer["first_token_ms"]
-    times = say("demo.by_times", lang, ms=answer["latency_ms"], first="-" if first is None else first)
+    else:
+        text = say("demo.by_itself", lang, provider=answer["provider"])
+    if answer["first_token_ms"] is None:
+        return text
+    times = say("demo.by_times", lang, ms=answer["latency_ms"], first=answer["first_token_ms"])
     return f"{text}, {times}"
 
 
