@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 
 import structlog
 from celery import Signature, chain
 from kombu.exceptions import OperationalError
 
 from mindbot_tasks.app import app
+from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.model.message import Stage
 
 log = structlog.get_logger(__name__)
 
-#: after a publish that did not work, nobody tries for this long: the sweeper starts what was left
-BROKER_PAUSE_S = 2.0
-
-_broker_down_until = 0.0
+#: after a publish that did not work one thread at a time tries again; the sweeper starts what was left
+_broker = Holdoff(pause_s=2.0)
 
 
 def _stage(stage: Stage, message_id: int) -> Signature:
@@ -35,17 +33,13 @@ def answer(message_id: int, start: Stage = Stage.CLASSIFY) -> Signature:
 
 def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
     """Start the chain of a message. False when the broker does not take it: the sweeper will, from the ledger."""
-    global _broker_down_until
-    now = time.monotonic()
-    if now < _broker_down_until:
+    if not _broker.allows():
         return False
-    if _broker_down_until:  # one thread tries whether it is back; the others do not wait with it
-        _broker_down_until = now + BROKER_PAUSE_S
     try:
         answer(message_id, stage).apply_async()
     except (OperationalError, OSError) as exc:
-        _broker_down_until = time.monotonic() + BROKER_PAUSE_S
+        _broker.failed()
         log.warning("broker_unreachable", reason=type(exc).__name__, message_id=message_id)
         return False
-    _broker_down_until = 0.0
+    _broker.worked()
     return True

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import structlog
 
 from mindbot_tasks import chains
+from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message
@@ -15,6 +17,9 @@ from mindbot_tasks.stores.database import one_statement
 
 log = structlog.get_logger(__name__)
 
+#: while the database is away callers hear so at once, instead of each waiting for its own time-out
+_database = Holdoff(pause_s=1.0)
+
 
 def receive(messages: Sequence[Message]) -> list[int]:
     """Record each message once and start the chains; returns our ids, those of the first copies for duplicates.
@@ -22,17 +27,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
     When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains.
     Raises DatabaseUnavailable; then the caller must not acknowledge, and may hand in the same messages again.
     """
-    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
-    recorded = []
-    with one_statement() as connection:
-        for message in messages:
-            row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
-            if row.fresh and not row.first_in_line and not row.ignored:
-                # the one before it may have ended while this row was on its way, and have seen nobody to start
-                first = inbox.is_first_in_line(connection, row.message_id)
-                recorded.append((row, first))
-            else:
-                recorded.append((row, row.fresh))
+    recorded = _record(messages)
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state).inc()
@@ -40,3 +35,25 @@ def receive(messages: Sequence[Message]) -> list[int]:
         if start and not row.ignored:
             chains.start(row.message_id)
     return [row.message_id for row, _ in recorded]
+
+
+def _record(messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
+    """The row of each message, and whether it is to be started now."""
+    if not _database.allows():
+        raise DatabaseUnavailable("the database was away a moment ago")
+    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
+    recorded = []
+    try:
+        with one_statement() as connection:
+            for message in messages:
+                row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
+                start = row.fresh
+                if row.fresh and not row.first_in_line and not row.ignored:
+                    # the one before it may have ended while this row was on its way, and have seen nobody to start
+                    start = inbox.is_first_in_line(connection, row.message_id)
+                recorded.append((row, start))
+    except DatabaseUnavailable:
+        _database.failed()
+        raise
+    _database.worked()
+    return recorded

@@ -35,6 +35,8 @@ from mindbot_tasks.stores.steps import LostLease
 
 log = structlog.get_logger(__name__)
 
+#: codes of refusals by our own limits: the far side was not asked, so waiting for them is no retry
+OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause"})
 #: the message that the running task has claimed
 _held: ContextVar[Claim | None] = ContextVar("held", default=None)
 
@@ -126,13 +128,14 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         limit = options.get("max_retries", self.max_retries)
         kind = getattr(exc, "kind", type(exc).__name__)
         RETRIES.labels(str(held.stage), kind).inc()
-        if limit is not None and held.retries >= limit:
+        ours = getattr(exc, "code", None) in OUR_OWN_REFUSALS
+        if limit is not None and held.retries >= limit and not ours:
             self._give_up(Verdict.FAILED, exc)
         asked_s = getattr(exc, "retry_after_s", None) or 0.0
         delay_s = max(asked_s, countdown or 0.0)
         try:
             with one_statement() as connection:
-                steps.defer(connection, held, delay_ms=int(delay_s * 1000), error=_describe(exc))
+                steps.defer(connection, held, delay_ms=int(delay_s * 1000), error=_describe(exc), retried=not ours)
         except DatabaseUnavailable as away:
             self._release_later(away)
         except LostLease:

@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mindbot_tasks.app import only_publish
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.stores.database import answer_within
 from webhooks import errors, headers, health, receive
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
@@ -24,6 +25,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     """The web side, ready to serve. Raises SettingsError where it would not be safe to."""
     settings = settings or get_settings()
     only_publish()
+    answer_within(settings.times.webhook_s * 2 / 3)
     app = APIFlask(
         "webhooks",
         title="MindBot",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import psycopg2
+import psycopg2.extensions
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,8 +24,8 @@ from mindbot_tasks.core.settings import get_settings
 
 #: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
 _sqlite_writer = threading.Lock()
-#: how long a thread of ours waits for the others before it says that the database is not available
-_SQLITE_QUEUE_S = 3.0
+#: seconds until a call gives up: on a statement, on a free connection, on its turn to write
+_patience_s = 5.0
 
 
 def _new_writer() -> None:
@@ -37,11 +41,11 @@ def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statement_timeout_s: float = 5) -> Engine:
+def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statement_timeout_s: float = 5.0) -> Engine:
     """An engine for `url`.
 
     durable: for SQLite, a commit survives a power cut (PostgreSQL's does anyway). Statements give up after
-    `statement_timeout_s` seconds; a connection is tried for 3 seconds.
+    `statement_timeout_s` seconds; a connection is tried for 3 seconds at the most.
     """
     address = _with_driver(url)
     if address.get_backend_name() == "sqlite":
@@ -51,7 +55,7 @@ def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statemen
         address,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_timeout=3,
+        pool_timeout=min(3, statement_timeout_s),
         pool_recycle=1800,
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
@@ -121,11 +125,33 @@ def only_advance() -> None:
     _records = False
 
 
+def answer_within(seconds: float) -> None:
+    """Whoever calls this process waits for an answer: no database may keep it longer, not even one that hangs.
+
+    A hanging server sends no time-out of its own, so psycopg2 waits by a function of ours.
+    """
+    global _patience_s
+    _patience_s = seconds
+    psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _wait(connection: Any) -> None:
+    ends_at = time.monotonic() + _patience_s
+    poll = select.poll()
+    while (wanted := connection.poll()) != psycopg2.extensions.POLL_OK:
+        mask = select.POLLIN if wanted == psycopg2.extensions.POLL_READ else select.POLLOUT
+        poll.register(connection.fileno(), mask)
+        left_s = ends_at - time.monotonic()
+        if left_s <= 0 or not poll.poll(left_s * 1000):
+            connection.close()
+            raise psycopg2.OperationalError("the database did not answer in time")
+
+
 @functools.cache
 def get_engine() -> Engine:
     """The engine of this process; thrown away in a forked child by `forget_engine`."""
-    settings = get_settings()
-    return open_engine(settings.database_url.get_secret_value(), durable=_records)
+    url = get_settings().database_url.get_secret_value()
+    return open_engine(url, durable=_records, statement_timeout_s=_patience_s)
 
 
 def forget_engine() -> None:
@@ -153,7 +179,7 @@ def _as_unavailable() -> Iterator[None]:
 def _sqlite_turn() -> Iterator[None]:
     """This thread's turn to write. Raises DatabaseUnavailable when the others take too long."""
     writer = _sqlite_writer
-    if not writer.acquire(timeout=_SQLITE_QUEUE_S):
+    if not writer.acquire(timeout=_patience_s):
         raise DatabaseUnavailable("the database is busy with other writers")
     try:
         yield
