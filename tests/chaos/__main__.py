@@ -15,7 +15,7 @@ from tests.chaos import report, trial
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--kills", type=click.IntRange(0), default=200, show_default=True)
 @click.option("--messages", type=click.IntRange(1), default=10_000, show_default=True)
-@click.option("--rate", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Messages per second.")
+@click.option("--rate", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Messages per second.")
 @click.option("--conversations", type=click.IntRange(1, 99), default=50, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--without-sweeper", is_flag=True, help="To see the checker fail.")
