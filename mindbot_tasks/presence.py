@@ -26,6 +26,8 @@ from mindbot_tasks.stores.sweeping import SILENT_MS
 log = structlog.get_logger(__name__)
 
 BEAT_S = 2.0
+#: two beats of everybody else, and a little
+STEADY_S = 5.0
 #: beat is missing when nobody has swept for this long: three slots
 SWEEP_OVERDUE_MS = 15_000
 
@@ -42,6 +44,8 @@ class Presence:
         self._stop = threading.Event()
         self._left_over: list[Callable[[], None]] = []
         self._heard_at = float("-inf")
+        self._steady_since = float("inf")
+        self._sweeping: threading.Thread | None = None
         self._thread = threading.Thread(target=self._live, name="presence", daemon=True)
         self._thread.start()
 
@@ -64,6 +68,13 @@ class Presence:
         if time.monotonic() - self._heard_at > SILENT_MS / 1000 - BEAT_S / 2:
             raise Draining("the ledger has not heard of this worker for too long")
 
+    def steady(self) -> bool:
+        """The ledger has heard of this worker without a break for long enough that others were heard as well.
+
+        Who has just come back from an outage of the database must not judge others by their silence.
+        """
+        return time.monotonic() - self._steady_since >= STEADY_S
+
     def later(self, change: Callable[[], None]) -> None:
         """A change of the ledger that could not be made because the database was away; tried again until it works."""
         with self._lock:
@@ -85,6 +96,7 @@ class Presence:
             try:
                 self._beat()
             except DatabaseUnavailable as exc:
+                self._steady_since = float("inf")
                 log.warning("presence_unknown", reason=str(exc))
             except Exception:
                 # whatever it was, a process that no longer says it lives would lose all its work
@@ -95,7 +107,10 @@ class Presence:
         with one_statement() as connection:
             pulse = workers.beat(connection, worker_id)
         if pulse.known:
-            self._heard_at = time.monotonic()
+            now = time.monotonic()
+            # the gap counts, too: this process may have been frozen together with all others
+            self._steady_since = min(self._steady_since, now) if now - self._heard_at < SILENT_MS / 1000 else now
+            self._heard_at = now
         else:
             log.warning("worker_was_taken_for_dead", worker=worker_id)
             with self._lock:
@@ -111,8 +126,10 @@ class Presence:
                     self._left_over = changes[number:] + self._left_over
                 raise
         overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
-        if overdue and not shutdown.stopping():
-            self._on_sweep_overdue()
+        if overdue and not shutdown.stopping() and (self._sweeping is None or not self._sweeping.is_alive()):
+            # beside this thread: a sweep may wait for the broker, and a worker that waits must not look dead
+            self._sweeping = threading.Thread(target=self._on_sweep_overdue, name="overdue sweep", daemon=True)
+            self._sweeping.start()
 
 
 _queues: Sequence[str] = ()

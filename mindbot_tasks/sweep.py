@@ -9,7 +9,7 @@ import structlog
 from kombu.exceptions import ChannelError, OperationalError
 from redis import RedisError
 
-from mindbot_tasks import chains
+from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import MESSAGES
@@ -38,7 +38,7 @@ def sweep() -> int:
             # a little less than the slot, or beat's own jitter would make every second sweep come too early
             if not workers.take_duty(connection, "sweep", every_ms=EVERY_MS - 500):
                 return 0
-            freed = sweeping.bury_silent_workers(connection)
+            freed = sweeping.bury_silent_workers(connection) if presence.get_presence().steady() else []
         if freed:
             log.warning("work_of_a_lost_worker_freed", messages=len(freed))
         return _sweep_due()
