@@ -64,7 +64,7 @@ def apologise(self: MindBotTask, message_id: int) -> None:
 
     following = self.settle(held, end, within=transaction)
     live.tell_state(held.platform, message_id, state)
-    MESSAGES.labels(held.platform, str(state)).inc()
+    MESSAGES.labels(held.platform, str(state), held.label).inc()
     log.warning("message_ended_without_answer", state=str(state), verdict=str(verdict))
     if following is not None:
         chains.start(*following)

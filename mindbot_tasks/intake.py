@@ -30,7 +30,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
     recorded = _record(messages)
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
-        MESSAGES.labels(message.platform, state).inc()
+        MESSAGES.labels(message.platform, state, "").inc()
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
             chains.start(row.message_id)

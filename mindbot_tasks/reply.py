@@ -48,7 +48,7 @@ def reply(self: MindBotTask, message_id: int) -> None:
     ended = partial(steps.finish, held=held, state=State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)
     following = self.settle(held, ended)
     live.tell_state(held.platform, message_id, State.REPLIED)
-    MESSAGES.labels(held.platform, str(State.REPLIED)).inc()
+    MESSAGES.labels(held.platform, str(State.REPLIED), held.label).inc()
     log.info("replied", pieces=len(pieces), note=note)
     if following is not None:
         chains.start(*following)

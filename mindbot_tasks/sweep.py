@@ -67,11 +67,11 @@ def _sweep_due() -> int:
                 )
                 chains.start(due.message_id, decision.stage)
             elif isinstance(decision, GiveUp):
-                MESSAGES.labels("", f"given_up_{decision.verdict}").inc()
+                MESSAGES.labels("", f"given_up_{decision.verdict}", "").inc()
                 log.warning("message_given_up", message_id=due.message_id, verdict=str(decision.verdict))
                 chains.start(due.message_id, Stage.APOLOGISE)
             elif isinstance(decision, End):
-                MESSAGES.labels("", str(decision.state)).inc()
+                MESSAGES.labels("", str(decision.state), "").inc()
                 log.error("message_ended_in_silence", message_id=due.message_id, state=str(decision.state))
                 with reading() as connection:
                     following = claims.following(connection, due.message_id)

@@ -183,7 +183,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if held.stage is Stage.APOLOGISE:
             self._end_in_silence(held, exc)
         log.warning("message_given_up", verdict=str(verdict), reason=_describe(exc))
-        MESSAGES.labels(held.platform, f"given_up_{verdict}").inc()
+        MESSAGES.labels(held.platform, f"given_up_{verdict}", held.label).inc()
         try:
             with one_statement() as connection:
                 steps.give_up(connection, held, verdict, error=_describe(exc))

@@ -31,7 +31,8 @@ log = structlog.get_logger(__name__)
 _QUICK: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5)
 _SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 
-MESSAGES = Counter("mindbot_messages", "Messages that reached a state.", ["platform", "state"])
+#: kind: the workflow that the message was classified for; "" where that is not known yet
+MESSAGES = Counter("mindbot_messages", "Messages that reached a state.", ["platform", "state", "kind"])
 STAGE_SECONDS = Histogram("mindbot_stage_seconds", "Time of one stage.", ["stage", "outcome"], buckets=_SLOW)
 ANSWER_SECONDS = Histogram(
     "mindbot_answer_seconds", "Time of one try to answer.", ["answerer", "outcome"], buckets=_SLOW

@@ -17,7 +17,7 @@ from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
-from mindbot_tasks.stores import tokens
+from mindbot_tasks.stores import limiter, tokens
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -31,7 +31,7 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.dingtalk:
         return None
     its_settings = settings.dingtalk[bot]
-    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens))
+    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
 
 
 def _chat(bot: str, settings: Settings) -> Platform | None:

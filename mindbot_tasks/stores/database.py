@@ -25,7 +25,8 @@ from mindbot_tasks.core.settings import get_settings
 #: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
 _sqlite_writer = threading.Lock()
 #: seconds until a call gives up: on a statement, on a free connection, on its turn to write
-_patience_s = 5.0
+_PATIENCE_S = 5.0
+_patience_s = _PATIENCE_S
 
 
 def _new_writer() -> None:
@@ -125,14 +126,16 @@ def only_advance() -> None:
     _records = False
 
 
-def answer_within(seconds: float) -> None:
+def answer_within(seconds: float | None) -> None:
     """Whoever calls this process waits for an answer: no database may keep it longer, not even one that hangs.
+
+    None: nobody waits, be as patient as a worker.
 
     A hanging server sends no time-out of its own, so psycopg2 waits by a function of ours.
     """
     global _patience_s
-    _patience_s = seconds
-    psycopg2.extensions.set_wait_callback(_wait)
+    _patience_s = _PATIENCE_S if seconds is None else seconds
+    psycopg2.extensions.set_wait_callback(None if seconds is None else _wait)
 
 
 def _wait(connection: Any) -> None:

@@ -22,8 +22,6 @@ from mindbot_tasks.platforms.payload import read_object
 
 log = structlog.get_logger(__name__)
 
-#: calls of the server API per second that all workers together may make; DingTalk allows 20 for each app
-CALLS_PER_S = 15
 #: a session webhook with less life than this is not tried any more
 SESSION_MARGIN_MS = 60_000
 

@@ -17,7 +17,10 @@ from mindbot_tasks.platforms.dingtalk.errors import PROVIDER, read_answer
 log = structlog.get_logger(__name__)
 
 CONNECT_S = 3.0
+#: calls of the server API that all workers together may make; DingTalk allows 20 a second for each app
+CALLS = "15/s"
 FetchToken = Callable[[], tuple[str, float]]
+Take = Callable[[str, str], float]  #: name and rate -> seconds to wait, 0 for "go"
 
 
 class TokenStore(Protocol):
@@ -33,8 +36,9 @@ class TokenStore(Protocol):
 class Client:
     """One app on DingTalk."""
 
-    def __init__(self, settings: DingTalkSettings, http: Http, tokens: TokenStore) -> None:
+    def __init__(self, settings: DingTalkSettings, http: Http, tokens: TokenStore, take: Take | None = None) -> None:
         self._settings = settings
+        self._take = take
         self._http = http
         self._tokens = tokens
         self._token_name = f"dingtalk:{settings.client_id}"
@@ -83,7 +87,16 @@ class Client:
         return _delivery_key(self._call("/v1.0/robot/groupMessages/send", body, deadline))
 
     def _call(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """One call of the new API; a stale token is replaced once."""
+        """One call of the new API; a stale token is replaced once. Throttled when the whole fleet makes too many calls."""
+        wait_s = self._take(f"{self._token_name}:calls", CALLS) if self._take is not None else 0.0
+        if wait_s > 0:
+            raise Throttled(
+                "our own limit for calls to DingTalk",
+                kind="rate_limit",
+                provider=PROVIDER,
+                code="our_limit",
+                retry_after_s=wait_s,
+            )
         for last_try in (False, True):
             token = self._tokens.get(self._token_name, lambda: self._fetch_token(deadline))
             headers = {"x-acs-dingtalk-access-token": token}
