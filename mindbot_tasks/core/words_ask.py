@@ -11,10 +11,14 @@ WORDS: Words = {
         "MindBot 从未在 {home} 上运行过;请用 `make run` 或 `mindbot up` 启动,或设置 MINDBOT_HOME",
     ),
     "playground_off": (
-        "the playground is off (production mode or web.playground: false); name a bot of the section `chat`: --bot NAME",
+        "the playground is off (production mode or web.playground: false); "
+        "name a bot of the section `chat`: --bot NAME",
         "对话页面已关闭(生产模式或 web.playground: false);请用 --bot 名称 指定 `chat` 中的机器人",
     ),
-    "unknown_bot": ("there is no bot {bot} in the section `chat`; there are: {known}", "`chat` 中没有机器人 {bot};可用的有:{known}"),
+    "unknown_bot": (
+        "there is no bot {bot} in the section `chat`; there are: {known}",
+        "`chat` 中没有机器人 {bot};可用的有:{known}",
+    ),
     "no_secret": ("the bot {bot} has no secret to sign with", "机器人 {bot} 没有可用于签名的密钥"),
     "not_running": (
         "nothing answers at {url} ({why}); start MindBot with `make run` or `mindbot up`, or set PORT or --url",
@@ -42,5 +46,8 @@ WORDS: Words = {
         "no answer within {seconds} s (message {id} is {state}); later: mindbot messages show {id}",
         "{seconds} 秒内没有回答(消息 {id} 状态为 {state});稍后查看:mindbot messages show {id}",
     ),
-    "no_answer": ("message {id} ended as {state} and not with an answer: {why}", "消息 {id} 以 {state} 结束,未得到回答:{why}"),
+    "no_answer": (
+        "message {id} ended as {state} and not with an answer: {why}",
+        "消息 {id} 以 {state} 结束,未得到回答:{why}",
+    ),
 }

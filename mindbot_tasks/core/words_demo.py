@@ -6,7 +6,10 @@ from mindbot_tasks.core.words import Words
 
 WORDS: Words = {
     # progress
-    "emulators": ("starting the emulators of DingTalk, Dify and a model server", "正在启动钉钉、Dify 和模型服务的模拟器"),
+    "emulators": (
+        "starting the emulators of DingTalk, Dify and a model server",
+        "正在启动钉钉、Dify 和模型服务的模拟器",
+    ),
     "starting": ("starting MindBot in a temporary folder", "正在临时目录中启动 MindBot"),
     "waiting": ("waiting for: {missing}", "正在等待:{missing}"),
     "sent": ("sent: {door}; the webhook was acknowledged in {ms} ms", "已发送:{door};webhook 在 {ms} 毫秒内确认"),

@@ -22,18 +22,22 @@ WORDS: Words = {
     ),
     "settings": ("read: {files}", "已读取:{files}"),
     "settings_default": ("no mindbot.yaml; defaults and environment only", "没有 mindbot.yaml,仅使用默认值和环境变量"),
-    "setting_doubtful": ("{where}: {path}: {what}", "{where}:{path}:{what}"),
+    "setting_doubtful": ("{where}: {path}: {problem}", "{where}:{path}:{problem}"),
     "config_check": ("see: mindbot config check", "请运行:mindbot config check"),
     "times_nest": (
         "they nest: webhook {webhook} s < answer {answer} s < lease {lease} s < visibility {visibility} s, "
         "deadline {deadline} s",
-        "时间限制逐级嵌套:webhook {webhook} 秒 < 回答 {answer} 秒 < 租约 {lease} 秒 < 可见性 {visibility} 秒,期限 {deadline} 秒",
+        "时间限制逐级嵌套:webhook {webhook} 秒 < 回答 {answer} 秒 < 租约 {lease} 秒 < "
+        "可见性 {visibility} 秒,期限 {deadline} 秒",
     ),
     # database
     "database_fine": ("{dialect} answers, schema {revision}", "{dialect} 有应答,结构版本 {revision}"),
     "database_missing": ("there is no database at {where}", "{where} 处没有数据库"),
     "database_away": ("{where}: {why}", "{where}:{why}"),
-    "revision_differs": ("its schema is {found}, this version needs {wanted}", "结构版本为 {found},当前程序需要 {wanted}"),
+    "revision_differs": (
+        "its schema is {found}, this version needs {wanted}",
+        "结构版本为 {found},当前程序需要 {wanted}",
+    ),
     "upgrade": ("create or upgrade the tables: mindbot db upgrade", "请创建或升级表:mindbot db upgrade"),
     "start_database": ("start it, or correct DATABASE_URL", "请启动数据库,或更正 DATABASE_URL"),
     "no_wal": ("SQLite's journal mode is {mode} and not wal", "SQLite 的日志模式为 {mode},而不是 wal"),
@@ -48,7 +52,10 @@ WORDS: Words = {
     ),
     "disk_fine": ("{free} MB free in {folder}", "{folder} 剩余 {free} MB"),
     "disk_full": ("only {free} MB free in {folder}", "{folder} 仅剩 {free} MB"),
-    "free_disk": ("make room, or keep messages for fewer days (retention_days)", "请清理空间,或减少保留天数(retention_days)"),
+    "free_disk": (
+        "make room, or keep messages for fewer days (retention_days)",
+        "请清理空间,或减少保留天数(retention_days)",
+    ),
     # redis and broker
     "redis_fine": ("version {version} answers", "版本 {version},有应答"),
     "redis_asleep": (
@@ -78,7 +85,10 @@ WORDS: Words = {
     "not_running": ("MindBot is not running on {home}", "MindBot 未在 {home} 上运行"),
     "queue_fine": ("a task came through {age} s ago", "{age} 秒前有任务通过"),
     "queue_unserved": ("no living worker serves it", "没有存活的 worker 处理该队列"),
-    "start_worker": ("start the role of the Procfile whose -Q names {queue}", "请启动 Procfile 中 -Q 含 {queue} 的角色"),
+    "start_worker": (
+        "start the role of the Procfile whose -Q names {queue}",
+        "请启动 Procfile 中 -Q 含 {queue} 的角色",
+    ),
     "queue_stuck": (
         "a worker serves it, but the last task came through {age} s ago",
         "有 worker,但距上次任务通过已 {age} 秒",
@@ -107,12 +117,21 @@ WORDS: Words = {
     ),
     "only_playground": ("nobody but the playground can write to the bot", "除对话页面外没有其他入口"),
     "no_platform": ("no platform is on", "没有启用任何平台"),
-    "add_platform": ("add a section such as `dingtalk` or `chat` to mindbot.yaml", "请在 mindbot.yaml 中添加 `dingtalk` 或 `chat` 等配置段"),
+    "add_platform": (
+        "add a section such as `dingtalk` or `chat` to mindbot.yaml",
+        "请在 mindbot.yaml 中添加 `dingtalk` 或 `chat` 等配置段",
+    ),
     "no_model": ("no model is configured: the offline answerer replies", "尚未配置模型:由离线应答器回复"),
-    "add_model": ("add a section `providers` or `workflows` to mindbot.yaml", "请在 mindbot.yaml 中添加 `providers` 或 `workflows`"),
+    "add_model": (
+        "add a section `providers` or `workflows` to mindbot.yaml",
+        "请在 mindbot.yaml 中添加 `providers` 或 `workflows`",
+    ),
     "provider_fine": ("the key is right, model {model}", "密钥正确,模型 {model}"),
     "provider_unusable": ("it cannot answer: {why}", "无法用于回答:{why}"),
-    "no_model_list": ("it does not list its models ({status}), so the key was not tried", "不提供模型列表({status}),未能验证密钥"),
+    "no_model_list": (
+        "it does not list its models ({status}), so the key was not tried",
+        "不提供模型列表({status}),未能验证密钥",
+    ),
     "try_it": ("ask something: mindbot ask hello", "请试问一句:mindbot ask 你好"),
     "model_not_listed": ("the key is right, but {model} is not among its models", "密钥正确,但模型列表中没有 {model}"),
     "choose_model": ("choose one of: {some}", "请从以下模型中选择:{some}"),
@@ -120,10 +139,19 @@ WORDS: Words = {
     "wrong_mode": ("its app mode is {mode}, which has no chat", "应用类型为 {mode},不支持对话"),
     "right_mode": ("use the key of an app of mode {modes}", "请使用以下类型应用的密钥:{modes}"),
     "not_let_in": ("the credentials are refused ({status}, {code})", "凭据被拒绝({status},{code})"),
-    "check_key": ("put the right api key in; a missing permission looks the same", "请填写正确的 API 密钥;缺少权限时表现相同"),
+    "check_key": (
+        "put the right api key in; a missing permission looks the same",
+        "请填写正确的 API 密钥;缺少权限时表现相同",
+    ),
     "refused": ("refused ({status}, {code})", "被拒绝({status},{code})"),
-    "strange_answer": ("the answer ({status}) is not what this service sends", "返回内容({status})不是该服务应有的格式"),
-    "check_address": ("check the address: base_url, dify_endpoint or api_base", "请检查地址:base_url、dify_endpoint 或 api_base"),
+    "strange_answer": (
+        "the answer ({status}) is not what this service sends",
+        "返回内容({status})不是该服务应有的格式",
+    ),
+    "check_address": (
+        "check the address: base_url, dify_endpoint or api_base",
+        "请检查地址:base_url、dify_endpoint 或 api_base",
+    ),
     "unreachable": ("cannot be reached: {why}", "无法连接:{why}"),
     "check_network": ("check the address, DNS and the firewall of this machine", "请检查地址、DNS 和本机防火墙"),
     "throttled": ("it asks to wait ({status})", "对方要求等待({status})"),
@@ -132,5 +160,8 @@ WORDS: Words = {
     # clock
     "clock_fine": ("it agrees with the vendors'", "与各服务商的时钟一致"),
     "clock_off": ("it differs from the vendors' by {seconds} s", "与各服务商的时钟相差 {seconds} 秒"),
-    "set_clock": ("switch time synchronisation on: signatures hold a few minutes only", "请开启时间同步:签名只在几分钟内有效"),
+    "set_clock": (
+        "switch time synchronisation on: signatures hold a few minutes only",
+        "请开启时间同步:签名只在几分钟内有效",
+    ),
 }

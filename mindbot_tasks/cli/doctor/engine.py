@@ -43,8 +43,8 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
     files = ", ".join(map(str, settings.files))
     yield ok("settings", "settings", files=files) if files else ok("settings", "settings_default")
     for problem in settings.warnings:
-        yield warn("settings", "setting_doubtful", "config_check", where=problem.place, path=problem.path or "-",
-                   what=problem.what)  # fmt: skip
+        fields = {"where": problem.place, "path": problem.path or "-", "problem": problem.what}
+        yield warn("settings", "setting_doubtful", "config_check", **fields)
     times = settings.times
     yield ok("times", "times_nest", webhook=f"{times.webhook_s:g}", answer=f"{times.answer_s:g}",
              lease=f"{times.lease_s:g}", visibility=f"{times.visibility_s:g}",
