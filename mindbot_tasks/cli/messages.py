@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.words import Lang, lang_of, say
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading, transaction
 
 _SINCE = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
+GAP = 2  #: blanks between two columns
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class _Since(click.ParamType[float]):
+class Since(click.ParamType[float]):
     """A span of time such as 90s, 15m, 2h or 7d; becomes seconds."""
 
     name = "time"
@@ -36,14 +42,21 @@ class _Since(click.ParamType[float]):
         return float(int(match["number"]) * _UNIT_S[match["unit"]])
 
 
-def _clock(milliseconds: int | None) -> str:
+def _clock(milliseconds: int | None, *, precise: bool = False) -> str:
+    """The time of day here; with the date when that is not today's."""
     if milliseconds is None:
         return ""
-    return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    moment = datetime.fromtimestamp(milliseconds / 1000).astimezone()
+    day = "" if moment.date() == datetime.now().astimezone().date() else f"{moment:%Y-%m-%d} "
+    return day + (f"{moment:%H:%M:%S.%f}"[:-3] if precise else f"{moment:%H:%M:%S}")
 
 
 def _span(milliseconds: int) -> str:
     return f"{milliseconds} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
+
+
+def _lang() -> Lang:
+    return lang_of(get_settings().language)
 
 
 @click.group(invoke_without_command=True)
@@ -53,7 +66,7 @@ def _span(milliseconds: int) -> str:
 @click.option("--conversation", help="Only this conversation (the platform's id).")
 @click.option("--sender", help="Only this person (the platform's id).")
 @click.option("--unfinished", is_flag=True, help="Only messages that are still on their way.")
-@click.option("--since", type=_Since(), help="Only messages received in the last 90s, 15m, 2h, 7d ...")
+@click.option("--since", type=Since(), help="Only messages received in the last 90s, 15m, 2h, 7d ...")
 @click.option("--before", "before_id", type=int, help="Only messages with a smaller id: the next page.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -91,27 +104,50 @@ def messages(
         for row in rows:
             click.echo(json.dumps(row, ensure_ascii=False))
         return
-    table = Table("id", "received", "platform", "bot", "state", "kind", "took", "text")
-    for row in rows:
-        took = row["finished_at"] - row["received_at"] if row["finished_at"] else None
-        table.add_row(
-            str(row["id"]),
-            _clock(row["received_at"]),
-            row["platform"],
-            row["bot"],
-            row["state"] + (f" ({row['verdict']})" if row["verdict"] else ""),
-            row["label"] or "",
-            "" if took is None else _span(took),
-            _shorten(row["text"]),
-        )
-    Console().print(table)
+    _show_list(rows, limit, _lang())
+
+
+def _show_list(rows: list[dict[str, Any]], limit: int, lang: Lang) -> None:
+    console = Console()
+    heads = [say(f"messages.{head}", lang) for head in ("id", "received", "platform", "state", "kind", "took")]
+    lines = [_line(row) for row in rows]
+    # the text gets what the others leave, and they are never cut: rich would share the loss among all
+    others = sum(max(map(cell_len, column)) + GAP for column in zip(heads, *lines, strict=True))
+    table = _table()
+    for head in heads:
+        table.add_column(head, no_wrap=True)
+    table.add_column(say("messages.text", lang), no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        text = Text(" ".join(row["text"].split()))
+        text.truncate(max(console.width - others, 10), overflow="ellipsis")
+        table.add_row(*line, text)
+    console.print(table)
     if len(rows) == limit:
-        click.echo(f"more: mindbot messages --before {rows[-1]['id']}")
+        click.echo(say("messages.more", lang, id=rows[-1]["id"]))
+    elif not rows:
+        click.echo(say("messages.none", lang))
 
 
-def _shorten(text: str, width: int = 40) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+def _line(row: dict[str, Any]) -> list[str]:
+    took = row["finished_at"] - row["received_at"] if row["finished_at"] else None
+    return [
+        str(row["id"]),
+        _clock(row["received_at"]),
+        _door(row),
+        row["state"] + (f" ({row['verdict']})" if row["verdict"] else ""),
+        row["label"] or "",
+        "" if took is None else _span(took),
+    ]
+
+
+def _table() -> Table:
+    """Without lines, which would cost columns."""
+    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+
+
+def _door(row: dict[str, Any]) -> str:
+    """The platform, and the bot where that is not the only one."""
+    return row["platform"] if row["bot"] == "default" else f"{row['platform']}/{row['bot']}"
 
 
 @messages.command()
@@ -123,7 +159,7 @@ def show(message_id: int, as_json: bool) -> None:
     with reading() as connection:
         found = trace.get_trace(connection, message_id)
     if found is None:
-        raise MindBotError(f"there is no message {message_id}")
+        raise MindBotError(say("messages.unknown", _lang(), id=message_id))
     if as_json:
         click.echo(
             json.dumps(
@@ -138,37 +174,62 @@ def show(message_id: int, as_json: bool) -> None:
             )
         )
         return
-    console = Console()
+    _show_one(found, _lang())
+
+
+def _show_one(found: trace.Trace, lang: Lang) -> None:
+    console = Console(highlight=False)
     message = found.message
-    console.print(f"[bold]message {message['id']}[/bold]  {message['state']}", highlight=False)
-    facts = Table(show_header=False, box=None)
-    facts.add_row("from", f"{message['sender_name'] or ''} ({message['sender_ref']})")
-    facts.add_row("where", f"{message['platform']} / {message['bot']} / {message['conversation_ref']}")
-    facts.add_row("received", _clock(message["received_at"]))
-    facts.add_row("question", message["text"])
-    if message["label"]:
-        facts.add_row("kind", f"{message['label']} ({message['confidence']:.2f})")
-    if found.answer is not None:
-        origin = " / ".join(filter(None, (found.answer["workflow"], found.answer["provider"], found.answer["model"])))
-        facts.add_row("answered by", f"{origin} in {_span(found.answer['latency_ms'])}")
-        facts.add_row("answer", found.answer["text"])
-    if message["last_error"]:
-        facts.add_row("last error", message["last_error"])
+    state = message["state"] + (f" ({message['verdict']})" if message["verdict"] else "")
+    console.print(f"[bold]{say('messages.message', lang, id=message['id'])}[/bold]  {state}")
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, text in _facts(found, lang):
+        facts.add_row(name, escape(text))
     console.print(facts)
-    timeline = Table("at", "step", "state", "try", "after", "worker", "note", title="timeline", title_justify="left")
+    console.print()
+    timeline = _table()
+    for head in ("at", "step", "after", "try", "worker"):
+        timeline.add_column(say(f"messages.{head}", lang), no_wrap=True, justify="right" if head == "after" else "left")
+    timeline.add_column(say("messages.note", lang), overflow="fold")
     for event in found.events:
         timeline.add_row(
-            _clock(event.at),
-            event.step,
-            event.state,
-            str(event.attempt),
+            _clock(event.at, precise=True),
+            escape(event.step),
             _span(event.took_ms),
-            event.worker,
-            event.note,
+            str(event.attempt),
+            event.worker.partition("@")[0],  # the whole name is in --json
+            escape(event.note),
         )
     console.print(timeline)
+    console.print()
     for sent in found.sends:
-        console.print(f"sent piece {sent.part + 1} at {_clock(sent.sent_at)} {sent.external_id} {sent.note}".rstrip())
+        at = _clock(sent.sent_at, precise=True)
+        told = say("messages.piece", lang, number=sent.part + 1, at=at, id=sent.external_id or "-")
+        console.print(escape(f"{told}  {sent.note}".rstrip()))
+
+
+def _facts(found: trace.Trace, lang: Lang) -> Iterator[tuple[str, str]]:
+    message, answer = found.message, found.answer
+
+    def name(key: str) -> str:
+        return say(f"messages.{key}", lang)
+
+    sender = message["sender_name"]
+    yield name("from"), f"{sender} ({message['sender_ref']})" if sender else message["sender_ref"]
+    yield name("where"), f"{_door(message)}, {message['conversation_ref']}"
+    yield name("received"), _clock(message["received_at"], precise=True)
+    yield name("question"), message["text"]
+    if message["label"]:
+        reason = (message["classification"] or {}).get("reason", "")
+        yield name("kind"), f"{message['label']} ({message['confidence']:.2f}; {reason})"
+    if answer is not None:
+        origin = " / ".join(filter(None, (answer["workflow"], answer["provider"], answer["model"])))
+        yield name("answered_by"), f"{origin}, {_span(answer['latency_ms'])}"
+        yield name("answer"), answer["text"]
+    if message["last_error"]:
+        yield name("last_error"), message["last_error"]
 
 
 def vars_of(item: trace.Event | trace.Sent) -> dict[str, Any]:
@@ -196,7 +257,5 @@ def replay(message_id: int, stage: str, force: bool) -> None:
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     with transaction() as connection:
         replaying.rewind(connection, message_id, Stage(stage), deadline_ms=deadline_ms, force=force)
-    if chains.start(message_id, Stage(stage)):
-        click.echo(f"message {message_id} goes through again from {stage}; see: mindbot messages show {message_id}")
-    else:
-        click.echo(f"message {message_id} is ready; the broker does not answer, so the sweeper will start it")
+    started = chains.start(message_id, Stage(stage))
+    click.echo(say("messages.replayed" if started else "messages.replay_later", _lang(), id=message_id, stage=stage))

@@ -11,7 +11,8 @@ WORDS: Words = {
         "MindBot 从未在 {home} 上运行过;请用 `make run` 或 `mindbot up` 启动,或设置 MINDBOT_HOME",
     ),
     "playground_off": (
-        "the playground is off (production mode or web.playground: false); name a bot of the section `chat`: --bot NAME",
+        "the playground is off (production mode or web.playground: false); "
+        "name a bot of the section `chat`: --bot NAME",
         "对话页面已关闭(生产模式或 web.playground: false);请用 --bot 名称 指定 `chat` 中的机器人",
     ),
     "unknown_bot": (

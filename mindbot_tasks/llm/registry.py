@@ -94,7 +94,7 @@ def _provider(settings: Settings, name: str) -> Way | None:
     if not provider.enabled or _why_not(name, provider):
         return None
     rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
-    if _kind(name, provider) == "dify":
+    if kind_of(name, provider) == "dify":
         from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
 
         assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
@@ -107,7 +107,7 @@ def _provider(settings: Settings, name: str) -> Way | None:
     model: ModelSettings = provider.models[0]
     chat = ChatModel(
         f"provider:{name}",
-        url=_chat_url(name, provider),
+        url=chat_url(name, provider),
         model=model.name,
         api_key=provider.api_key,
         max_tokens=model.max_tokens,
@@ -120,24 +120,26 @@ def _provider(settings: Settings, name: str) -> Way | None:
 
 def _why_not(name: str, provider: ProviderSettings) -> str:
     """ "" if it can be built."""
-    kind = _kind(name, provider)
+    kind = kind_of(name, provider)
     if kind == "dify":
         return "" if provider.api_key is not None else "it has no api_key"
     if kind in _OTHER_PROTOCOLS:
         return f"the protocol of {kind} is not spoken yet; an OpenAI-compatible base_url with type: openai works"
-    if not _chat_url(name, provider):
+    if not chat_url(name, provider):
         return "it has no base_url"
     if not provider.models:
         return "it names no model"
     return ""
 
 
-def _kind(name: str, provider: ProviderSettings) -> str:
+def kind_of(name: str, provider: ProviderSettings) -> str:
+    """Which protocol it speaks: its type, else its name."""
     return (provider.type or name).lower()
 
 
-def _chat_url(name: str, provider: ProviderSettings) -> str:
-    base = provider.base_url or _OPENAI_BASES.get(_kind(name, provider), "")
+def chat_url(name: str, provider: ProviderSettings) -> str:
+    """Where its chat completions are; "" if nobody said."""
+    base = provider.base_url or _OPENAI_BASES.get(kind_of(name, provider), "")
     base = base.rstrip("/").removesuffix("/chat/completions")
     return f"{base}/chat/completions" if base else ""
 

@@ -71,8 +71,9 @@ def answered_by(view: dict[str, Any], lang: Lang) -> str:
 
 def _stages(exchange: Exchange, lang: Lang) -> str:
     parts = [say("demo.acknowledged", lang, ms=f"{exchange.acknowledged_ms:.0f}")]
-    for time in exchange.stages:
-        parts.append(say("demo.stage", lang, stage=time.stage, took=time.took_ms, waited=time.waited_ms))
+    parts += [
+        say("demo.stage", lang, stage=time.stage, took=time.took_ms, waited=time.waited_ms) for time in exchange.stages
+    ]
     return "\n".join([", ".join(parts), say("demo.total", lang, ms=exchange.total_ms)])
 
 

@@ -1,0 +1,221 @@
+"""Platforms, providers and workflows: each is asked the cheapest thing that only a right key gets an answer to."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import FarSideError, SettingsError, Throttled
+from mindbot_tasks.core.http import Patience, Response, get_http, refuse
+from mindbot_tasks.core.settings import DingTalkSettings, ProviderSettings, Settings, WorkflowSettings
+from mindbot_tasks.llm import registry as llm
+from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, chat_messages_url
+from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms.dingtalk.errors import read_answer
+from mindbot_tasks.platforms.standard_webhooks import key_of
+
+CALL_S = 8.0
+_PATIENCE = Patience(connect_s=3, first_byte_s=6, gap_s=4)
+#: Standard Webhooks refuses what is five minutes off; a Date header is a second coarse
+CLOCK_WARN_S, CLOCK_FAIL_S = 20.0, 240.0
+CHAT_MODES = ("chat", "agent-chat", "advanced-chat")
+
+
+@dataclass(slots=True)
+class Asked:
+    """One check with what it found, and how far the far side's clock is from ours."""
+
+    findings: list[Finding] = field(default_factory=list)
+    clock_off_s: float | None = None
+
+    def get(self, url: str, key: SecretStr | None) -> Response:
+        """GET with a bearer key. Raises FarSideError unless it is answered with 2xx."""
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        return self._taken(self._ask("GET", url, headers=headers))
+
+    def post(self, url: str, body: object) -> Response:
+        """POST; any status is an answer. Raises FarSideError."""
+        return self._ask("POST", url, json=body)
+
+    def _ask(self, method: str, url: str, **options: object) -> Response:
+        deadline = Deadline(CALL_S)
+        response = get_http().request(method, url, deadline=deadline, patience=_PATIENCE, **options)
+        self.clock_off_s = clock_off_s(response.headers, time.time())
+        return response
+
+    def _taken(self, response: Response) -> Response:
+        if not response.ok:
+            refuse(response)
+        return response
+
+
+def look_at_vendors(settings: Settings) -> Iterator[Finding]:
+    """Everything that is on, all at the same time, told in the order of the configuration."""
+    checks: list[Callable[[Asked], None]] = []
+    for name, bot in settings.dingtalk.items():
+        checks.append(lambda asked, name=name, bot=bot: _dingtalk(asked, name, bot))  # type: ignore[misc]
+    for name, chat in settings.chat.items():
+        secrets = [secret.get_secret_value() for secret in chat.secrets]
+        checks.append(lambda asked, name=name, secrets=secrets: _chat(asked, name, secrets))  # type: ignore[misc]
+    not_built = llm.not_built(settings)
+    for name, provider in settings.providers.items():
+        why = not_built.get(f"providers.{name}", "")
+        checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, n, p, w))  # type: ignore[misc]
+    for name, workflow in settings.workflows.items():
+        checks.append(lambda asked, n=name, w=workflow: _workflow(asked, n, w))  # type: ignore[misc]
+
+    def run(check: Callable[[Asked], None]) -> Asked:
+        asked = Asked()
+        check(asked)
+        return asked
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        done = list(pool.map(run, checks))
+    for asked in done:
+        yield from asked.findings
+    if not any(provider.enabled for provider in settings.providers.values()) and not settings.workflows:
+        yield warn("answers", "no_model", "add_model")
+    if not settings.dingtalk and not settings.chat:
+        yield from _no_door(settings)
+    yield from judge_clock([asked.clock_off_s for asked in done if asked.clock_off_s is not None])
+
+
+def _no_door(settings: Settings) -> Iterator[Finding]:
+    if platforms.playground_on(settings):
+        yield warn("platforms", "only_playground", "add_platform")
+    else:
+        yield fail("platforms", "no_platform", "add_platform")
+
+
+def _dingtalk(asked: Asked, name: str, bot: DingTalkSettings) -> None:
+    """The access token: whoever gets one has the right credentials."""
+    what = "dingtalk" if name == platforms.DEFAULT_BOT else f"dingtalk.{name}"
+    body = {"appKey": bot.client_id, "appSecret": bot.client_secret.get_secret_value()}
+    try:
+        answer = read_answer(asked.post(f"{bot.api_base}/v1.0/oauth2/accessToken", body))
+    except FarSideError as exc:
+        asked.findings.append(_refused(what, exc, "dingtalk_credentials", said_no=not exc.retryable))
+        return
+    if not answer.get("accessToken"):
+        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
+        return
+    asked.findings.append(ok(what, "dingtalk_fine"))
+
+
+def _chat(asked: Asked, name: str, secrets: list[str]) -> None:
+    what = "chat" if name == platforms.DEFAULT_BOT else f"chat.{name}"
+    if not secrets:
+        asked.findings.append(fail(what, "chat_no_secret", "chat_secret"))
+    for secret in secrets:
+        try:
+            key_of(secret)
+        except SettingsError as exc:
+            asked.findings.append(fail(what, "chat_bad_secret", "chat_secret", why=exc))
+            return
+    if secrets:
+        asked.findings.append(ok(what, "chat_fine"))
+
+
+def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str) -> None:
+    what = f"providers.{name}"
+    if not provider.enabled:
+        return
+    if why_not:
+        asked.findings.append(warn(what, "provider_unusable", "config_check", why=why_not))
+        return
+    if llm.kind_of(name, provider) == "dify":
+        _dify(asked, what, provider.base_url or DEFAULT_ENDPOINT, provider.api_key)
+        return
+    base = llm.chat_url(name, provider).removesuffix("/chat/completions")
+    try:
+        listed = asked.get(f"{base}/models", provider.api_key).json_or_none()
+    except FarSideError as exc:
+        if exc.status in (404, 405):
+            asked.findings.append(warn(what, "no_model_list", "try_it", status=exc.status))
+        else:
+            asked.findings.append(_refused(what, exc, "check_key", said_no=not exc.retryable))
+        return
+    data = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(data, list):
+        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
+        return
+    names = {str(entry.get("id")) for entry in data if isinstance(entry, dict)}
+    model = provider.models[0].name
+    if names and model not in names:
+        asked.findings.append(warn(what, "model_not_listed", "choose_model", model=model, some=_some(names)))
+    else:
+        asked.findings.append(ok(what, "provider_fine", model=model))
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _workflow(asked: Asked, name: str, workflow: WorkflowSettings) -> None:
+    if workflow.enabled and workflow.dify_api_key is not None:
+        _dify(asked, f"workflows.{name}", workflow.dify_endpoint, workflow.dify_api_key)
+
+
+def _dify(asked: Asked, what: str, endpoint: str, key: SecretStr | None) -> None:
+    """GET /info, which costs nothing and tells the app's mode (Dify service API, read 2026-11-20)."""
+    base = chat_messages_url(endpoint).removesuffix("/chat-messages")
+    try:
+        info = asked.get(f"{base}/info", key).json_or_none()
+    except FarSideError as exc:
+        asked.findings.append(_refused(what, exc, "check_key", said_no=not exc.retryable))
+        return
+    if not isinstance(info, dict):
+        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
+        return
+    mode = str(info.get("mode") or "")
+    if mode and mode not in CHAT_MODES:
+        asked.findings.append(fail(what, "wrong_mode", "right_mode", mode=mode[:40], modes=", ".join(CHAT_MODES)))
+    else:
+        asked.findings.append(ok(what, "dify_fine", mode=mode or "-"))
+
+
+def _refused(what: str, exc: FarSideError, advice: str, *, said_no: bool) -> Finding:
+    """Somebody else's no in our words; theirs might repeat what we sent."""
+    if exc.code in ("connect", "tls") or exc.status is None:
+        return fail(what, "unreachable", "check_network", why=exc)
+    if isinstance(exc, Throttled):
+        return warn(what, "throttled", "later", status=exc.status)
+    if exc.kind in ("auth", "token") or exc.status in (401, 403):
+        return fail(what, "not_let_in", advice, status=exc.status, code=exc.code or "-")
+    if said_no:
+        return fail(what, "refused", "check_address", status=exc.status, code=exc.code or "-")
+    return fail(what, "in_trouble", "later", status=exc.status)
+
+
+def clock_off_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """How many seconds our clock is ahead of the Date header; None without one.
+
+    >>> clock_off_s({"Date": "Thu, 01 Jan 1970 00:01:40 GMT"}, 130.0)
+    30.0
+    """
+    try:
+        theirs = email.utils.parsedate_to_datetime(headers.get("Date") or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return now_s - theirs
+
+
+def judge_clock(offsets: list[float]) -> Iterator[Finding]:
+    """Ours is wrong when all others say so: the one nearest to us counts. Pure."""
+    if not offsets:
+        return
+    off_s = min(offsets, key=abs)
+    seconds = f"{off_s:+.0f}"
+    if abs(off_s) >= CLOCK_FAIL_S:
+        yield fail("clock", "clock_off", "set_clock", seconds=seconds)
+    elif abs(off_s) >= CLOCK_WARN_S:
+        yield warn("clock", "clock_off", "set_clock", seconds=seconds)
+    else:
+        yield ok("clock", "clock_fine")

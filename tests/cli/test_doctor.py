@@ -1,0 +1,292 @@
+"""`mindbot doctor` against emulators: what is wrong is named with what to do, and secrets are not shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from emulators.running import Emulator, running
+from mindbot_tasks.cli.doctor import doctor, engine, vendors
+from mindbot_tasks.cli.doctor.finding import Finding
+from mindbot_tasks.core.settings import (
+    ChatSettings,
+    DingTalkSettings,
+    ModelSettings,
+    ProviderSettings,
+    Settings,
+    WorkflowSettings,
+    reset_settings,
+)
+from mindbot_tasks.stores.database import forget_engine, open_engine
+from mindbot_tasks.stores.health import HealthSnapshot
+from tests.conftest import free_port
+
+MODEL_KEY = "the-key-of-the-model-server"
+DINGTALK_SECRET = "the-secret-of-the-robot"
+
+
+@pytest.fixture(scope="module")
+def openai() -> Iterator[Emulator]:
+    with running("openai", "--api-key", MODEL_KEY, "--model", "good-model") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def dify() -> Iterator[Emulator]:
+    with running("dify", "--app", "app-right=advanced-chat", "--app", "app-flow=workflow") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def dingtalk() -> Iterator[Emulator]:
+    with running("dingtalk", "--app-key", "robot", "--app-secret", DINGTALK_SECRET) as emulator:
+        yield emulator
+
+
+def ask_vendors(**sections: Any) -> dict[str, Finding]:
+    return {finding.what: finding for finding in vendors.look_at_vendors(Settings(**sections))}
+
+
+def provider(url: str, key: str = MODEL_KEY, model: str = "good-model") -> ProviderSettings:
+    return ProviderSettings(
+        type="openai", base_url=f"{url}/v1", api_key=SecretStr(key), models=[ModelSettings(name=model)]
+    )
+
+
+def workflow(url: str, key: str) -> WorkflowSettings:
+    return WorkflowSettings(dify_endpoint=f"{url}/v1/chat-messages", dify_api_key=SecretStr(key))
+
+
+def robot(url: str, secret: str = DINGTALK_SECRET) -> DingTalkSettings:
+    return DingTalkSettings(client_id="robot", client_secret=SecretStr(secret), api_base=url, oapi_base=url)
+
+
+def test_right_keys_are_found_right(openai: Emulator, dify: Emulator, dingtalk: Emulator) -> None:
+    told = ask_vendors(
+        dingtalk={"default": robot(dingtalk.url)},
+        providers={"mine": provider(openai.url)},
+        workflows={"code": workflow(dify.url, "app-right")},
+    )
+    assert {what: finding.level for what, finding in told.items()} == {
+        "dingtalk": "ok",
+        "providers.mine": "ok",
+        "workflows.code": "ok",
+        "clock": "ok",
+    }
+
+
+def test_wrong_credentials_of_dingtalk_are_named(dingtalk: Emulator) -> None:
+    found = ask_vendors(dingtalk={"sales": robot(dingtalk.url, "wrong-secret")})["dingtalk.sales"]
+    assert (found.level, found.text) == ("fail", "the credentials are refused (400, invalidClientIdOrSecret)")
+    assert "client_secret" in str(found.advice)
+
+
+def test_a_wrong_key_is_told_from_a_missing_model(openai: Emulator) -> None:
+    told = ask_vendors(
+        providers={"stranger": provider(openai.url, key="wrong"), "lost": provider(openai.url, model="gone-model")}
+    )
+    assert told["providers.stranger"].level == "fail"
+    assert "refused (401" in told["providers.stranger"].text
+    assert told["providers.lost"].level == "warn"
+    assert "good-model" in str(told["providers.lost"].advice)
+
+
+def test_a_server_without_a_list_of_models_is_not_called_broken(openai: Emulator) -> None:
+    openai.control.fault("status", "/v1/models", status=404)
+    found = ask_vendors(providers={"plain": provider(openai.url)})["providers.plain"]
+    assert (found.level, "not tried" in found.text) == ("warn", True)
+
+
+def test_a_workflow_app_cannot_chat(dify: Emulator) -> None:
+    told = ask_vendors(workflows={"flow": workflow(dify.url, "app-flow"), "unknown": workflow(dify.url, "app-unknown")})
+    assert told["workflows.flow"].level == "fail"
+    assert "app mode is workflow" in told["workflows.flow"].text
+    assert "refused (401" in told["workflows.unknown"].text
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "words"),
+    [
+        ({"action": "drop"}, "fail", "cannot be reached"),
+        ({"action": "status", "status": 503}, "fail", "in trouble (503)"),
+        ({"action": "throttle", "retry_after": 7}, "warn", "asks to wait (429)"),
+        ({"action": "html", "status": 200}, "fail", "not what this service sends"),
+    ],
+)
+def test_trouble_on_the_way_is_told_apart(dify: Emulator, fault: dict[str, Any], level: str, words: str) -> None:
+    dify.control.fault(path="/v1/info", **fault)
+    found = ask_vendors(workflows={"code": workflow(dify.url, "app-right")})["workflows.code"]
+    assert found.level == level, found
+    assert words in found.text
+
+
+def test_nobody_at_the_address_is_unreachable_and_soon() -> None:
+    began_at = time.monotonic()
+    found = ask_vendors(providers={"gone": provider(f"http://127.0.0.1:{free_port()}")})["providers.gone"]
+    assert (found.level, "cannot be reached" in found.text) == ("fail", True)
+    assert time.monotonic() - began_at < vendors.CALL_S + 1
+
+
+def test_a_clock_that_differs_from_all_others_is_found(dify: Emulator) -> None:
+    wrong = formatdate(time.time() - 600, usegmt=True)
+    dify.control.fault("status", "/v1/info", status=503, headers={"Date": wrong})
+    found = ask_vendors(workflows={"code": workflow(dify.url, "app-right")})["clock"]
+    assert (found.level, found.text) == ("fail", "it differs from the vendors' by +600 s")
+
+
+@pytest.mark.parametrize(
+    ("offsets", "level"), [([0.4], "ok"), ([600.0, 1.0], "ok"), ([-30.0, 45.0], "warn"), ([300.0, 310.0], "fail")]
+)
+def test_one_vendor_with_a_wrong_clock_does_not_make_ours_wrong(offsets: list[float], level: str) -> None:
+    [finding] = vendors.judge_clock(offsets)
+    assert finding.level == level
+
+
+def test_a_secret_that_cannot_sign_is_found_before_the_first_message() -> None:
+    told = ask_vendors(chat={"crm": ChatSettings(secrets=[SecretStr("not-a-secret")]), "bare": ChatSettings()})
+    assert told["chat.crm"].level == "fail"
+    assert "not-a-secret" not in told["chat.crm"].text
+    assert told["chat.bare"].level == "fail"
+
+
+@pytest.mark.parametrize(
+    ("info", "worst"),
+    [
+        ({"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory_policy": "noeviction"}, "ok"),
+        ({"redis_version": "6.2.14", "aof_enabled": 0, "maxmemory_policy": "noeviction"}, "warn"),
+        ({"redis_version": "6.0.9", "aof_enabled": 1, "maxmemory_policy": "noeviction"}, "fail"),
+        ({"redis_version": "10.0.0", "aof_enabled": 1, "maxmemory_policy": "allkeys-lru"}, "fail"),
+    ],
+)
+def test_a_redis_that_is_old_or_forgets_is_found(info: dict[str, object], worst: str) -> None:
+    levels = [finding.level for finding in engine.judge_redis(info)]
+    assert max(levels, key=["ok", "warn", "fail"].index) == worst
+
+
+def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
+    url = f"redis://:hidden-password@127.0.0.1:{free_port()}/0"
+    [finding] = engine.look_at_redis(Settings(redis_url=SecretStr(url)))
+    assert finding.level == "fail"
+    assert "127.0.0.1" in finding.text
+    assert "hidden-password" not in finding.text
+
+
+def test_each_queue_is_judged_by_its_workers_and_by_what_comes_through() -> None:
+    seen = HealthSnapshot(
+        canary_age_s={"classify": 4.0, "generate": 300.0, "upkeep": 2.0},
+        sweep_age_s=90.0,
+        oldest_unstarted_s=61.0,
+        served=frozenset({"classify", "generate", "upkeep"}),
+    )
+    levels = {finding.what: finding.level for finding in engine.judge_workers(seen)}
+    assert levels == {
+        "queue classify": "ok",
+        "queue generate": "fail",  # served, but stuck
+        "queue reply": "fail",  # nobody
+        "queue upkeep": "ok",
+        "sweeper": "fail",
+        "messages": "fail",
+    }
+
+
+Choose = Callable[..., None]
+
+
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Choose]:
+    """Make this the configuration of the process, in a directory of its own."""
+    for name in [name for name in os.environ if name.startswith("MINDBOT_") or name.endswith(("_URL", "_KEY"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def forget() -> None:
+        reset_settings()
+        forget_engine()
+
+    def choose(yaml: str = "", **environment: str) -> None:
+        forget()
+        (tmp_path / "mindbot.yaml").write_text(yaml)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+    yield choose
+    forget()
+
+
+def test_a_database_that_nobody_made_is_not_made_by_looking(choose: Choose, tmp_path: Path) -> None:
+    choose(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
+    result = CliRunner().invoke(doctor, ["--offline"])
+    assert result.exit_code == 1
+    assert "there is no database" in result.output
+    assert "mindbot db upgrade" in result.output
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_older_schema_is_named_with_the_one_that_is_needed(choose: Choose, sqlite_url: str) -> None:
+    database = open_engine(sqlite_url)
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    database.dispose()
+    choose(DATABASE_URL=sqlite_url)
+    result = CliRunner().invoke(doctor, ["--offline"])
+    assert result.exit_code == 1
+    assert "its schema is 0000, this version needs 00" in result.output
+
+
+@pytest.mark.postgres
+def test_postgresql_that_does_not_wait_for_the_disk_is_found(choose: Choose, postgresql_url: str) -> None:
+    choose(DATABASE_URL=postgresql_url)
+    assert "synchronous_commit" not in CliRunner().invoke(doctor, ["--offline"]).output
+    forget_engine()
+    choose(DATABASE_URL=postgresql_url, PGOPTIONS="-c synchronous_commit=off")
+    database = open_engine(postgresql_url)
+    with database.begin() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    database.dispose()
+    result = CliRunner().invoke(doctor, ["--offline"])
+    assert result.exit_code == 1
+    assert "synchronous_commit is off" in result.output
+
+
+def test_a_mindbot_that_is_not_running_is_no_failure(choose: Choose, sqlite_url: str) -> None:
+    choose(DATABASE_URL=sqlite_url)
+    result = CliRunner().invoke(doctor, ["--offline"])
+    assert result.exit_code == 0, result.output
+    assert "start MindBot: make run, or mindbot up" in result.output
+
+
+def test_a_configuration_that_cannot_be_read_ends_the_visit(choose: Choose) -> None:
+    choose("dingtalk: {client_id: 1, client_secrett: x}\n")
+    result = CliRunner().invoke(doctor, [])
+    assert result.exit_code == 1
+    assert "client_secret" in result.output
+    assert "nothing else can be looked at" in result.output
+
+
+def test_no_secret_is_printed_whatever_goes_wrong(
+    choose: Choose, sqlite_url: str, openai: Emulator, dify: Emulator, dingtalk: Emulator
+) -> None:
+    secrets = ("wrong-robot-secret", "wrong-model-key", "app-wrong-workflow-key", "redis-password")
+    choose(
+        f"""
+dingtalk: {{client_id: robot, client_secret: {secrets[0]}, api_base: {dingtalk.url}, oapi_base: {dingtalk.url}}}
+providers: {{mine: {{type: openai, base_url: {openai.url}/v1, api_key: {secrets[1]}, models: [m]}}}}
+workflows: {{code: {{dify_endpoint: {dify.url}/v1/chat-messages, dify_api_key: {secrets[2]}}}}}
+redis_url: redis://:{secrets[3]}@127.0.0.1:{free_port()}/0
+""",
+        DATABASE_URL=sqlite_url,
+    )
+    for options in ([], ["--json"]):
+        result = CliRunner().invoke(doctor, options)
+        assert result.exit_code == 1
+        assert result.output.count("fail") >= 4
+        assert not [secret for secret in secrets if secret in result.output]
