@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import random
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import structlog
@@ -39,6 +41,10 @@ log = structlog.get_logger(__name__)
 OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause"})
 #: the message that the running task has claimed
 _held: ContextVar[Claim | None] = ContextVar("held", default=None)
+
+
+class StageCrashed(MindBotError):
+    """A stage ended with an error that nobody planned for; its type is all that is told."""
 
 
 class MindBotTask(Task):  # type: ignore[type-arg]
@@ -87,7 +93,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             except Exception as exc:
                 outcome = "crash"
                 self._strike(exc)
-                raise
+                # Celery, and so Flower, would show its words, and they may be those of a message
+                raise StageCrashed(type(exc).__name__) from None
             finally:
                 STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
 
@@ -249,7 +256,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
     def _strike(self, exc: Exception) -> None:
         """A bug, ours or a plugin's: try again soon, but not for ever; the strike stays."""
         held = _held.get()
-        log.error("stage_crashed", exc_info=exc)
+        log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
         if held is None:
             return
         try:
@@ -266,6 +273,13 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                     )
         except (DatabaseUnavailable, LostLease) as away:
             log.warning("strike_not_recorded", reason=str(away))
+
+
+def _frames(exc: BaseException) -> list[str]:
+    """Where it happened, the innermost last; without the exception's words, which may quote a message."""
+    return [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)
+    ][-8:]
 
 
 def _describe(exc: BaseException | None) -> str:
