@@ -90,7 +90,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             except Rejected as exc:
                 outcome = "rejected"
                 self._give_up(Verdict.FAILED, exc)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it was, the message must not be lost
                 outcome = "crash"
                 self._strike(exc)
                 # Celery, and so Flower, would show its words, and they may be those of a message
