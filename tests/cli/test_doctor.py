@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -139,7 +140,8 @@ def test_a_clock_that_differs_from_all_others_is_found(dify: Emulator) -> None:
     wrong = formatdate(time.time() - 600, usegmt=True)
     dify.control.fault("status", "/v1/info", status=503, headers={"Date": wrong})
     found = ask_vendors(workflows={"code": workflow(dify.url, "app-right")})["clock"]
-    assert (found.level, found.text) == ("fail", "it differs from the vendors' by +600 s")
+    assert found.level == "fail"
+    assert re.search(r"differs from the vendors' by \+60\d s", found.text)
 
 
 @pytest.mark.parametrize(
@@ -245,13 +247,12 @@ def test_an_older_schema_is_named_with_the_one_that_is_needed(choose: Choose, sq
 def test_postgresql_that_does_not_wait_for_the_disk_is_found(choose: Choose, postgresql_url: str) -> None:
     choose(DATABASE_URL=postgresql_url)
     assert "synchronous_commit" not in CliRunner().invoke(doctor, ["--offline"]).output
-    forget_engine()
-    choose(DATABASE_URL=postgresql_url, PGOPTIONS="-c synchronous_commit=off")
     database = open_engine(postgresql_url)
     with database.begin() as connection:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     database.dispose()
+    choose(DATABASE_URL=postgresql_url)  # and so a new connection
     result = CliRunner().invoke(doctor, ["--offline"])
     assert result.exit_code == 1
     assert "synchronous_commit is off" in result.output

@@ -44,10 +44,8 @@ MODEL = "demo-model"
 FETCH, CALLBACK = "fetch", "callback"
 _ROOT = Path(__file__).resolve().parents[3]
 #: what a program needs to run here; no setting and no credential is among it
-_PASSED_ON = frozenset(
-    ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "TZ", "LANG", "LANGUAGE")
-    + ("LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR")
-)
+_PASSED_ON = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "TZ", "LANG", "LANGUAGE"}
+_PASSED_ON |= {"LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 
 class DemoFailed(MindBotError):
