@@ -10,7 +10,9 @@ import pytest
 
 from mindbot_tasks.cli.demo.doors import Exchange, wait_for_answers
 from mindbot_tasks.cli.demo.stack import DemoFailed
+from mindbot_tasks.cli.demo.transcript import transcript
 from mindbot_tasks.cli.stage_times import StageTime, stage_times
+from mindbot_tasks.cli.supervision.banner import wide
 from tests.cli.kept_demo import KeptDemo, descendants, interrupt, kept_demo, start_demo, wait_for
 
 
@@ -138,3 +140,15 @@ def test_stages_that_were_tried_again_count_all_their_tries() -> None:
     steps = [("received", 0), ("generate:started", 10), ("generate:retry", 200), ("restarted:generate", 1000)]
     steps += [("generate:started", 5), ("answered", 300), ("reply:started", 2), ("part_sent", 40), ("replied", 20)]
     assert stage_times(steps) == [StageTime("generate", 1015, 500), StageTime("reply", 2, 60)]
+
+
+@pytest.mark.parametrize("text", ["words and words " * 20, "三楼的打印机又卡纸了。" * 20])
+def test_a_transcript_fits_into_80_columns_in_both_languages(text: str) -> None:
+    answer = {"workflow": "w", "provider": "dify", "model": "", "first_token_ms": 3, "latency_ms": 5}
+    found = {"label": "w", "confidence": 0.5, "reason": "pattern: w"}
+    view = {"classification": found, "answer": answer, "timeline": []}
+    exchange = Exchange("chat_fetch", "/webhooks/chat/fetch", "crm", text, answer=text, view=view)
+    for lang in ("en", "zh"):
+        lines = transcript([exchange], lang).splitlines()
+        assert max(wide(line) for line in lines) <= 80
+        assert sum(line.count(text.split()[0][:5]) for line in lines) >= 30

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from rich.console import Console
+from rich.text import Text
 
 from mindbot_tasks.cli.demo.doors import Exchange
 from mindbot_tasks.cli.stage_times import StageTime
@@ -40,8 +42,9 @@ def _one(number: int, exchange: Exchange, lang: Lang) -> str:
 def _indented(label: str, text: str) -> Iterable[str]:
     head = f"   {label}  "
     indent = " " * wide(head)
-    # what the other side got may have several paragraphs
-    wrapped = [line for part in text.split("\n") if part for line in textwrap.wrap(part, WIDTH - len(indent)) or [""]]
+    # by columns: a Chinese character takes two
+    console = Console(width=WIDTH)
+    wrapped = [line.plain.rstrip() for line in Text(text).wrap(console, WIDTH - len(indent)) if line.plain.strip()]
     for place, line in enumerate(wrapped or [""]):
         yield (head if place == 0 else indent) + line
 
