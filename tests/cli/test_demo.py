@@ -106,6 +106,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_and_what_is_yours_stays_untouched
     wait_for(process, tmp_path, "waiting for: the web process")
     children = descendants(process)
     assert interrupt(process) == 130
+    assert "stopping everything" in (tmp_path / "err").read_text()
     assert not [child for child in children if child.is_running()]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "err", "out"])
     assert (tmp_path / "out").read_text() == ""

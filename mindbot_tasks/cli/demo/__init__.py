@@ -46,7 +46,6 @@ def demo(keep: bool, as_json: bool, lang: Lang | None) -> None:
             if keep:
                 _show_urls(stack, language)
                 threading.Event().wait()
-            _tell(say("demo.stopping", language))
     except _Ended:
         sys.exit(0 if keep else 130)
     if not as_json:

@@ -128,7 +128,7 @@ def running_stack(lang: Lang, progress: Callable[[str], None], *, with_flower: b
             demo.flower_port = free_port()
         (folder / "mindbot.yaml").write_text(yaml.safe_dump(configuration(demo), allow_unicode=True), encoding="utf-8")
         progress(say("demo.starting", lang))
-        process = stack.enter_context(_mindbot_up(folder, demo))
+        process = stack.enter_context(_mindbot_up(folder, demo, progress))
         _wait_until_ready(demo, process, folder / "up.log", lang, progress)
         yield demo
 
@@ -175,7 +175,7 @@ def configuration(demo: Stack) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _mindbot_up(folder: Path, demo: Stack) -> Iterator[subprocess.Popen[bytes]]:
+def _mindbot_up(folder: Path, demo: Stack, progress: Callable[[str], None]) -> Iterator[subprocess.Popen[bytes]]:
     """The same supervisor as everybody's, in a session of its own: Ctrl-C reaches it through us only."""
     roles = [*ROLES, *(["flower"] if demo.flower_port else [])]
     environment = {
@@ -202,6 +202,7 @@ def _mindbot_up(folder: Path, demo: Stack) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
+        progress(say("demo.stopping", demo.lang))
         _stop(process)
 
 
