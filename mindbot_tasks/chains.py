@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import structlog
 from celery import Signature, chain
 from kombu.exceptions import OperationalError

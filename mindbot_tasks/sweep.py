@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import claims, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
-from mindbot_tasks.stores.sweeping import End, GiveUp, Start
+from mindbot_tasks.stores.sweeping import Decision, Due, End, GiveUp, Start, Wait
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -54,36 +55,46 @@ def _sweep_due() -> int:
     while time.monotonic() < ends_at:
         with reading() as connection:
             batch = sweeping.find_due(connection, limit=_BATCH)
+        waits: defaultdict[int, list[int]] = defaultdict(list)
         for due in batch:
             decision = sweeping.decide(due, queued=queued)
+            if isinstance(decision, Wait):
+                waits[decision.look_again_ms].append(due.message_id)
+                continue
             with one_statement() as connection:
                 changed = sweeping.apply(connection, due, decision)
-            if not changed:
-                continue
-            touched += 1
-            if isinstance(decision, Start):
-                log.info(
-                    "message_restarted", message_id=due.message_id, start=str(decision.stage), state=str(due.state)
-                )
-                chains.start(due.message_id, decision.stage)
-            elif isinstance(decision, GiveUp):
-                MESSAGES.labels("", f"given_up_{decision.verdict}", "").inc()
-                log.warning("message_given_up", message_id=due.message_id, verdict=str(decision.verdict))
-                chains.start(due.message_id, Stage.APOLOGISE)
-            elif isinstance(decision, End):
-                MESSAGES.labels("", str(decision.state), "").inc()
-                log.error("message_ended_in_silence", message_id=due.message_id, state=str(decision.state))
-                with reading() as connection:
-                    following = claims.following(connection, due.message_id)
-                if following is not None:
-                    chains.start(*following)
+            if changed:
+                touched += 1
+                _carry_out(due, decision)
+        for pause_ms, message_ids in waits.items():
+            with one_statement() as connection:
+                sweeping.postpone(connection, message_ids, pause_ms)
         if len(batch) < _BATCH:
             break
     return touched
 
 
-def _queued() -> dict[Stage, int]:
-    """How many tasks wait in the broker for each stage; nothing when the broker does not say."""
+def _carry_out(due: Due, decision: Decision) -> None:
+    """What follows outside of the ledger from a decision that is written down."""
+    match decision:
+        case Start(stage=stage):
+            log.info("message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state))
+            chains.start(due.message_id, stage)
+        case GiveUp(verdict=verdict):
+            MESSAGES.labels("", f"given_up_{verdict}", "").inc()
+            log.warning("message_given_up", message_id=due.message_id, verdict=str(verdict))
+            chains.start(due.message_id, Stage.APOLOGISE)
+        case End(state=state):
+            MESSAGES.labels("", str(state), "").inc()
+            log.error("message_ended_in_silence", message_id=due.message_id, state=str(state))
+            with reading() as connection:
+                following = claims.following(connection, due.message_id)
+            if following is not None:
+                chains.start(*following)
+
+
+def _queued() -> dict[Stage, int] | None:
+    """How many tasks wait in the broker for each stage; None when it does not answer."""
     waiting: dict[Stage, int] = {}
     try:
         with app.connection_for_write() as connection:
@@ -92,7 +103,8 @@ def _queued() -> dict[Stage, int]:
             for stage in (Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY):
                 waiting[stage] = _length(channel, str(stage))
     except (OSError, OperationalError, RedisError) as exc:
-        log.warning("queue_lengths_unknown", reason=type(exc).__name__)
+        log.warning("broker_does_not_answer", reason=type(exc).__name__)
+        return None
     return waiting
 
 

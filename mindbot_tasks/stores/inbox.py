@@ -18,7 +18,7 @@ from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 
 #: how long the sweeper leaves a message alone after somebody was told to start it
-PICKUP_GRACE_MS = 10_000
+PICKUP_GRACE_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)

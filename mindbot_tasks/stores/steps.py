@@ -26,7 +26,7 @@ from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
 #: the sweeper leaves a stage alone for this long after the stage before it has handed over
-HANDOVER_GRACE_MS = 10_000
+HANDOVER_GRACE_MS = 5_000
 
 
 class LostLease(Stopped):

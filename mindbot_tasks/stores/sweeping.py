@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from mindbot_tasks.stores.tables import MessageRow, WorkerRow
 SILENT_MS = 8_000
 #: a message that waits for its turn is looked at this often, should the start of its turn get lost
 WAITING_MS = 10_000
+#: a task that waits for nobody is picked up in less
+PICKUP_MS = 5_000
 #: the longest pause between two starts of a message that nobody picks up
 MAX_RESTART_MS = 120_000
 #: after the deadline an apology is tried for this much longer
@@ -83,15 +86,16 @@ RESTARTED = "restarted: "
 _PUBLISHING = ("received", "classified", "answered")
 
 
-def decide(due: Due, *, queued: dict[Stage, int]) -> Decision:
+def decide(due: Due, *, queued: dict[Stage, int] | None) -> Decision:
     """What the sweeper does with a message; pure.
 
     queued: how many tasks wait in the broker for each stage. A message that nobody picked up is probably among them as
     long as there are any, so starting it again would only make the queue longer; an empty queue means that its task got
-    lost. One that nobody has published since its last step is started at once, however long the queue is.
+    lost. One that nobody has published since its last step is started at once, however long the queue is. None: the
+    broker does not answer, so there is no use in starting anything; what has to end still ends.
     """
     if due.verdict is not None:
-        return _decide_apology(due)
+        return _decide_apology(due, broker=queued is not None)
     if due.leased:
         if due.left_ms <= APOLOGY_MARGIN_MS and due.state is not State.REPLYING:
             return GiveUp(Verdict.LATE)
@@ -107,18 +111,23 @@ def decide(due: Due, *, queued: dict[Stage, int]) -> Decision:
         return Wait(min(due.delay_ms, usable_ms))
     if not due.first:
         return Wait(WAITING_MS)
+    if queued is None:
+        return Wait(PICKUP_MS)
     stage = next_stage(due.state, None)
     if due.published and queued.get(stage, 0) > 0 and due.strikes == 0 and due.idle_ms < MAX_RESTART_MS:
-        return Wait(WAITING_MS // 2)
-    return Start(stage, look_again_ms=min(_pause_after(due), usable_ms))
+        return Wait(PICKUP_MS)
+    return Start(stage, look_again_ms=min(_pause_after(due, known_empty=queued.get(stage) == 0), usable_ms))
 
 
-def _pause_after(due: Due) -> int:
-    """Each restart in a row is given twice as long as the one before; the first one after a step not at all long."""
-    return min(max(2 * due.paused_ms, WAITING_MS), MAX_RESTART_MS)
+def _pause_after(due: Due, *, known_empty: bool = False) -> int:
+    """Each restart in a row is given twice as long as the one before; the first one after a step not at all long.
+
+    known_empty: the broker says that nothing waits, so a start that nobody picks up got lost, however often.
+    """
+    return PICKUP_MS if known_empty else min(max(2 * due.paused_ms, WAITING_MS), MAX_RESTART_MS)
 
 
-def _decide_apology(due: Due) -> Decision:
+def _decide_apology(due: Due, *, broker: bool) -> Decision:
     end = State.QUARANTINED if due.verdict is Verdict.POISON else State.EXPIRED
     if due.leased:
         return Wait(WAITING_MS)
@@ -130,6 +139,8 @@ def _decide_apology(due: Due) -> Decision:
         return Wait(due.delay_ms)
     if not due.first:
         return Wait(WAITING_MS)
+    if not broker:
+        return Wait(PICKUP_MS)
     return Start(Stage.APOLOGISE, look_again_ms=_pause_after(due))
 
 
@@ -203,6 +214,16 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
         )
         for row in rows
     ]
+
+
+def postpone(connection: Connection, message_ids: Sequence[int], pause_ms: int, *, now: int | None = None) -> None:
+    """Write down `Wait` for many at once; those that have moved on meanwhile are left alone."""
+    at = this_moment(now)
+    connection.execute(
+        update(MessageRow)
+        .where(MessageRow.id.in_(message_ids), MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
+        .values(wake_at=at + pause_ms)
+    )
 
 
 def apply(connection: Connection, due: Due, decision: Decision, *, now: int | None = None) -> bool:

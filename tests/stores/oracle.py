@@ -9,7 +9,8 @@ from mindbot_tasks.stores.claims import CLAIMABLE, Following, next_stage
 from mindbot_tasks.stores.sweeping import Decision, Due, End, GiveUp, Start, Wait
 
 MARGIN = 30_000
-GRACE = 10_000
+GRACE = 5_000
+WAITING = 10_000
 SILENT = 8_000
 STRIKES = 3
 
@@ -248,7 +249,7 @@ class Oracle:
             case GiveUp(verdict=verdict):
                 row.free()
                 row.verdict, row.strikes, row.retries, row.attempt = verdict, 0, 0, row.attempt + 1
-                row.not_before, row.wake_at = None, now + GRACE
+                row.not_before, row.wake_at = None, now + WAITING
                 row.stepped(f"given up: {verdict}", now)
             case End(state=state):
                 row.free()

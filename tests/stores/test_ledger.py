@@ -14,7 +14,7 @@ from mindbot_tasks.stores.claims import MAX_STRIKES
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.sweeping import Due, GiveUp, Start, Wait, decide
 from mindbot_tasks.stores.tables import MessageRow
-from tests.stores.words import ANSWER, GENERAL, claim, message, must_claim, record, worker
+from tests.stores.words import ANSWER, GENERAL, LEASE_MS, claim, message, must_claim, record, worker
 
 NOW = 1_700_000_000_000
 
@@ -177,6 +177,42 @@ def a_due(**other: Any) -> Due:
 )
 def test_what_the_sweeper_does_while_there_are_tasks_in_the_queue(due: Due, decision: object) -> None:
     assert decide(due, queued={Stage.GENERATE: 7, Stage.REPLY: 7}) == decision
+
+
+@pytest.mark.parametrize(
+    ("due", "decision"),
+    [
+        pytest.param(a_due(), Start(Stage.GENERATE, 5_000), id="an empty queue means that its task got lost"),
+        pytest.param(
+            a_due(step="restarted: generate", paused_ms=40_000), Start(Stage.GENERATE, 5_000), id="again and again"
+        ),
+    ],
+)
+def test_what_the_sweeper_does_while_the_queue_is_empty(due: Due, decision: object) -> None:
+    assert decide(due, queued={Stage.GENERATE: 0}) == decision
+
+
+@pytest.mark.parametrize(
+    ("due", "decision"),
+    [
+        pytest.param(a_due(step="worker lost", strikes=1), Wait(5_000), id="nothing can be started"),
+        pytest.param(a_due(verdict=Verdict.LATE), Wait(5_000), id="not even an apology"),
+        pytest.param(a_due(left_ms=0), GiveUp(Verdict.LATE), id="too late is too late"),
+        pytest.param(a_due(strikes=3), GiveUp(Verdict.POISON), id="poison is poison"),
+    ],
+)
+def test_what_the_sweeper_does_while_the_broker_is_away(due: Due, decision: object) -> None:
+    assert decide(due, queued=None) == decision
+
+
+def test_postponing_leaves_alone_what_has_moved_on(engine: Engine) -> None:
+    waiting, claimed = (record(engine, message(conversation=name), now=0).message_id for name in ("w", "c"))
+    must_claim(engine, claimed, Stage.CLASSIFY, worker(engine, now=20_000), now=20_000)
+    with one_statement(engine) as connection:
+        sweeping.postpone(connection, [waiting, claimed], 7_000, now=20_000)
+    with reading(engine) as connection:
+        wake_at = {row.id: row.wake_at for row in connection.execute(select(MessageRow.id, MessageRow.wake_at))}
+    assert wake_at == {waiting: 27_000, claimed: 20_000 + LEASE_MS}
 
 
 def test_a_purged_conversation_is_made_again(engine: Engine) -> None:

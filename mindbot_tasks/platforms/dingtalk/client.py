@@ -87,7 +87,7 @@ class Client:
         return _delivery_key(self._call("/v1.0/robot/groupMessages/send", body, deadline))
 
     def _call(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """One call of the new API; a stale token is replaced once. Throttled when the whole fleet makes too many calls."""
+        """One call of the new API; a stale token is replaced once. Throttled when the fleet makes too many calls."""
         wait_s = self._take(f"{self._token_name}:calls", CALLS) if self._take is not None else 0.0
         if wait_s > 0:
             raise Throttled(
