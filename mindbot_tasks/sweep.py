@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from kombu.exceptions import ChannelError, OperationalError
+from kombu.transport import virtual
 from redis import RedisError
 
 from mindbot_tasks import chains, presence
@@ -109,7 +110,10 @@ def _queued() -> dict[Stage, int] | None:
 
 
 def _length(channel: Any, queue: str) -> int:
+    if isinstance(channel, virtual.Channel):
+        # kombu 5.7 would ask Redis with EXISTS first, which `global_keyprefix` leaves out: every queue looked empty
+        return int(channel._size(queue))
     try:
         return int(channel.queue_declare(queue=queue, passive=True).message_count)
     except ChannelError:
-        return 0  # on Redis an empty queue does not exist
+        return 0  # nobody has declared it yet

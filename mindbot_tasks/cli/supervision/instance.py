@@ -70,7 +70,9 @@ class InstanceLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> InstanceLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # everything in here holds what people wrote: nobody else on this machine shall read it
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
         while self._descriptor is None:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
