@@ -1,0 +1,1 @@
+"""Whole flows: signed webhooks in, answers out, through real processes."""

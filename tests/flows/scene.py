@@ -1,0 +1,126 @@
+"""One story on one stack: people of its own, a mark in its texts, and what became of them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+
+from emulators.dingtalk import DingTalkSender
+from emulators.dingtalk.sender import Sent
+from emulators.running import Control
+from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.stores import trace
+from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores.trace import Trace
+from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, Stack
+
+T = TypeVar("T")
+
+MODEL = "/v1/chat/completions"
+DIFY = "/v1/chat-messages"
+SESSION = "/robot/sendBySession"
+TO_PERSON = "/v1.0/robot/oToMessages/batchSend"
+TO_GROUP = "/v1.0/robot/groupMessages/send"
+PATIENCE_S = 25.0
+
+
+def until(found: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:
+    """The first true value. Raises AssertionError after a while."""
+    ends_at = time.monotonic() + within_s
+    while not (value := found()):
+        assert time.monotonic() < ends_at, f"after {within_s} s there is still no {what}"
+        time.sleep(0.05)
+    return value
+
+
+class Scene:
+    """Everything a story says and sees. All stories happen at the same time, so each looks at its own marks only."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        token = secrets.token_hex(5)
+        self.mark = f"mark{token}"  #: in every text of this story, so in every call because of one
+        self.user = f"user{token}"
+        self.conversation = f"cid{token}=="
+        self.openai = Control(stack.vendors.openai.url)
+        self.dify = Control(stack.vendors.dify.url)
+        self.dingtalk = Control(stack.vendors.dingtalk.url)
+
+    def close(self) -> None:
+        for control in (self.openai, self.dify, self.dingtalk):
+            control.close()
+
+    def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:
+        """What goes wrong at a vendor with a call that has this story's mark."""
+        by = {MODEL: self.openai, DIFY: self.dify}.get(path, self.dingtalk)
+        by.fault(action, path, contains=contains or self.mark, **options)
+
+    def says(self, text: str = "hello", *, bot: str = "default", web: str = "", vendor: str = "", **other: Any) -> Sent:
+        """Post a DingTalk callback of this story's user, marked."""
+        url = f"{web or self.stack.web}/webhooks/dingtalk/{bot}"
+        with DingTalkSender(url, self.stack.secret, emulator_url=vendor or self.dingtalk.url) as sender:
+            options = {"user": self.user, "conversation": self.conversation, **other}
+            sent = sender.send(f"{text} {self.mark} {CANARY_TEXT}", **options)
+        assert sent.status == 200, sent
+        return sent
+
+    def chats(self, text: str) -> int:
+        """Post to the generic platform; returns our id of the message."""
+        data = {
+            "text": f"{text} {self.mark} {CANARY_TEXT}", "user_id": self.user, "conversation_id": self.conversation,
+        }  # fmt: skip
+        body = json.dumps({"type": "message.created", "data": data}).encode()
+        headers = standard_webhooks.sign([CHAT_SECRET], self.mark, body, now_s=int(time.time()))
+        answer = requests.post(f"{self.stack.web}/webhooks/chat", data=body, headers=headers, timeout=5)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["id"])
+
+    # what became of it
+
+    def messages(self) -> list[Trace]:
+        """All messages of this story's conversation, oldest first."""
+        with reading(self.stack.engine) as connection:
+            rows = trace.list_messages(connection, trace.Filter(conversation=self.conversation))
+            found = [trace.get_trace(connection, row["id"]) for row in reversed(rows)]
+        return [one for one in found if one is not None]
+
+    def ended(self, count: int = 1, *, within_s: float = PATIENCE_S) -> list[Trace]:
+        """The messages, as soon as so many have ended. Raises AssertionError."""
+
+        def all_ended() -> list[Trace]:
+            found = self.messages()
+            return found if len([one for one in found if one.message["finished_at"]]) >= count else []
+
+        try:
+            return until(all_ended, f"end of {count} messages", within_s=within_s)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\n{[(one.message, one.events) for one in self.messages()]}") from exc
+
+    def shown(self, dingtalk: Control | None = None) -> list[dict[str, Any]]:
+        """What this story's people saw from the bot on DingTalk, in order."""
+        calls = (dingtalk or self.dingtalk).calls(accepted=True)
+        return [
+            call
+            for call in calls
+            if (call["path"] in (SESSION, TO_GROUP) and call.get("conversation") == self.conversation)
+            or (call["path"] == TO_PERSON and self.user in (call.get("reached") or ()))
+        ]
+
+    def texts(self) -> list[str]:
+        return [call["text"] for call in self.shown()]
+
+    def asked(self, *, dify: bool = False) -> list[dict[str, Any]]:
+        """The calls of models because of this story, refused ones too."""
+        if dify:
+            return [call for call in self.dify.calls(path=DIFY) if self.mark in call.get("text", "")]
+        return [call for call in self.openai.calls(path=MODEL) if self.mark in call.get("text", "")]
+
+
+def steps(told: Trace) -> list[str]:
+    """The names of a message's steps."""
+    return [event.step for event in told.events]

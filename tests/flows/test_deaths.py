@@ -1,0 +1,119 @@
+"""Workers that die or stop in the middle of an answer: it goes on elsewhere, and is seen once."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from mindbot_tasks.core.words import say
+from mindbot_tasks.stores.trace import Trace
+from tests.flows.conftest import Told
+from tests.flows.poison import WORD
+from tests.flows.scene import DIFY, MODEL, Scene, steps, until
+from tests.flows.stack import DRAIN_S
+from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
+
+pytestmark = pytest.mark.timeout(200)
+
+
+def _generating(scene: Scene, number: int = 1) -> Trace:
+    """The latest message of the scene, once a worker has begun to generate its answer."""
+
+    def begun() -> Trace | None:
+        told = scene.messages()
+        return told[-1] if len(told) == number and "generate:started" in steps(told[-1]) else None
+
+    found = until(begun, "worker at work")
+    assert found is not None
+    return found
+
+
+@story(phase=2, databases=(POSTGRESQL,))
+def an_answer_whose_worker_is_killed_is_begun_again_within_15_s(scene: Scene) -> None:
+    scene.fault("silence", MODEL, seconds=30)
+    scene.says()
+    told = _generating(scene)
+    until(scene.asked, "call of the model")
+    scene.stack.send_signal(scene.stack.role_of(told.events[-1].worker), signal.SIGKILL)
+    killed_at = time.monotonic()
+    until(lambda: len(scene.asked()) == 2, "second call of the model", within_s=15)
+    assert time.monotonic() - killed_at <= 15
+    (told,) = scene.ended()
+    assert told.message["state"] == "replied"
+    assert "worker lost" in steps(told)
+    time.sleep(1)
+    assert len(scene.shown()) == 1
+
+
+@story(phase=3, databases=(POSTGRESQL,))
+def a_worker_that_is_stopped_hands_its_answer_over_with_its_conversation(scene: Scene) -> None:
+    scene.says("the first quarterly report")
+    scene.ended()
+    scene.fault("drip", DIFY, bytes_per_s=100)
+    scene.says("the second quarterly report")
+    told = _generating(scene, 2)
+    until(lambda: len(scene.asked(dify=True)) == 2, "call of the workflow")
+    role = scene.stack.role_of(told.events[-1].worker)
+    process = scene.stack.send_signal(role, signal.SIGTERM)
+    asked_at = time.monotonic()
+    until(lambda: "generate:released" in steps(scene.messages()[-1]), "handing over", within_s=DRAIN_S + 2)
+    assert time.monotonic() - asked_at >= DRAIN_S - 0.5
+    assert process.wait(5) == 0
+    told = scene.ended(2)[-1]
+    assert told.message["state"] == "replied"
+    first, second, third = scene.asked(dify=True)
+    assert first["conversation_id"] == second["conversation_id"] == third["conversation_id"]
+    workers = [event.worker for event in told.events if event.step == "generate:started"]
+    assert len(set(workers)) == 2
+    assert scene.dify.calls(path=f"{DIFY}/{second['task_id']}/stop"), "Dify was not told to stop"
+    assert len(scene.shown()) == 2
+
+
+@story(phase=4, databases=(POSTGRESQL,))
+def nobody_calls_a_provider_during_the_pause_it_asked_for(scene: Scene) -> None:
+    pause_s = 4
+    scene.fault("throttle", MODEL, retry_after=pause_s, times=2)
+    since = scene.openai.calls()[-1]["seq"]
+    scene.says("first")
+    refused = scene.openai.wait_for(2, since=since, status=429)
+    others = [Scene(scene.stack) for _ in range(4)]
+    for other in others:
+        other.says("meanwhile")
+    scene.ended()
+    for other in others:
+        other.ended()
+        assert len(other.shown()) == 1
+        other.close()
+    calls = scene.openai.calls(since)
+    by_model = {model: [call for call in calls if call.get("model") == model] for model in ("model-1", "model-2")}
+    assert len(refused) == 2
+    paused_until_ms = refused[0]["at_ms"] + 1000 * pause_s
+    early = [call for found in by_model.values() for call in found if call["at_ms"] < paused_until_ms]
+    assert early == []
+    assert len(scene.shown()) == 1
+
+
+@story(phase=2, databases=(SQLITE,))
+def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Scene) -> None:
+    neighbours = [Scene(scene.stack) for _ in range(5)]
+    scene.says(f"please drink this {WORD} now")
+    for neighbour in neighbours:
+        neighbour.says("how are you?")
+        time.sleep(0.3)
+    (told,) = scene.ended(within_s=75)
+    assert told.message["state"] == "quarantined"
+    assert steps(told).count("generate:started") == 3
+    assert scene.texts() == [say("apology.poison", "en")]
+    assert scene.asked() == []
+    for neighbour in neighbours:
+        (beside,) = neighbour.ended()
+        assert beside.message["state"] == "replied"
+        assert len(neighbour.shown()) == 1
+        neighbour.close()
+
+
+@pytest.mark.parametrize("case", cases(__name__))
+def test_story(case: Case, told: Told) -> None:
+    told.results[case].result(timeout=180)
