@@ -6,6 +6,5 @@ from typing import Any
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "mindbot.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "canaries": {"task": "mindbot.canary", "schedule": 10.0, "options": {"expires": 30}},
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -58,7 +58,7 @@ def _show_up(sender: Any = None, **_: Any) -> None:
     """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
     presence.get_presence()
     for queue in sender.app.amqp.queues.consume_from:
-        app.send_task("mindbot.canary", args=(queue,), queue=queue, expires=30)
+        app.send_task("mindbot.canary", args=(queue, 0), queue=queue, expires=30)
 
 
 @signals.worker_process_init.connect

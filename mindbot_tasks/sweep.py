@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any
+from collections.abc import Mapping
 
 import structlog
-from kombu.exceptions import ChannelError, OperationalError
-from kombu.transport import virtual
-from redis import RedisError
+from kombu.exceptions import OperationalError
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import claims, sweeping, workers
+from mindbot_tasks.stores import claims, health, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import Decision, Due, End, GiveUp, Start, Wait
 from mindbot_tasks.task import MindBotTask
@@ -27,6 +25,8 @@ EVERY_MS = 5_000
 #: a sweep ends after this long; what is left comes with the next one
 BUDGET_S = 4.0
 _BATCH = 500
+#: a canary that is older tells nothing new
+CANARY_EXPIRES_S = 120
 
 
 @app.task(name="mindbot.sweep", base=MindBotTask)
@@ -51,14 +51,14 @@ def sweep() -> int:
 
 def _sweep_due() -> int:
     ends_at = time.monotonic() + BUDGET_S
-    queued = _queued()
+    through_ms = _ask_the_queues()
     touched = 0
     while time.monotonic() < ends_at:
         with reading() as connection:
             batch = sweeping.find_due(connection, limit=_BATCH)
         waits: defaultdict[int, list[int]] = defaultdict(list)
         for due in batch:
-            decision = sweeping.decide(due, queued=queued)
+            decision = sweeping.decide(due, through_ms=through_ms)
             if isinstance(decision, Wait):
                 waits[decision.look_again_ms].append(due.message_id)
                 continue
@@ -94,26 +94,19 @@ def _carry_out(due: Due, decision: Decision) -> None:
                 chains.start(*following)
 
 
-def _queued() -> dict[Stage, int] | None:
-    """How many tasks wait in the broker for each stage; None when it does not answer."""
-    waiting: dict[Stage, int] = {}
+def _ask_the_queues() -> Mapping[str, int] | None:
+    """Let a canary fly through every queue that somebody serves, and see how far the earlier ones have come.
+
+    None when the broker does not answer. A queue that nobody serves gets none: they would pile up there.
+    """
+    with reading() as connection:
+        served = health.served_queues(connection)
+        now = workers.database_time(connection)
+        through_ms = workers.through_ms(connection)
     try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=1)
-            channel: Any = connection.default_channel
-            for stage in (Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY):
-                waiting[stage] = _length(channel, str(stage))
-    except (OSError, OperationalError, RedisError) as exc:
+        for queue in sorted(served):
+            app.send_task("mindbot.canary", args=(queue, now), queue=queue, expires=CANARY_EXPIRES_S)
+    except (OperationalError, OSError) as exc:
         log.warning("broker_does_not_answer", reason=type(exc).__name__)
         return None
-    return waiting
-
-
-def _length(channel: Any, queue: str) -> int:
-    if isinstance(channel, virtual.Channel):
-        # kombu 5.7 would ask Redis with EXISTS first, which `global_keyprefix` leaves out: every queue looked empty
-        return int(channel._size(queue))
-    try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except ChannelError:
-        return 0  # nobody has declared it yet
+    return through_ms

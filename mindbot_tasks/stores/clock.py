@@ -46,6 +46,24 @@ def _postgresql_earlier(element: earlier, compiler: Any, **kw: Any) -> str:
     return f"least({compiler.process(element.clauses, **kw)})"
 
 
+class later(FunctionElement[int]):  # noqa: N801 - reads as an SQL function
+    """The larger of two numbers."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "later"
+
+
+@compiles(later, "sqlite")
+def _sqlite_later(element: later, compiler: Any, **kw: Any) -> str:
+    return f"max({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(later, "postgresql")
+def _postgresql_later(element: later, compiler: Any, **kw: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **kw)})"
+
+
 DB_NOW: ColumnElement[int] = db_now()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ SILENT_MS = 8_000
 WAITING_MS = 10_000
 #: a task that waits for nobody is picked up in less
 PICKUP_MS = 5_000
-#: the longest pause between two starts of a message that nobody picks up
+#: from the step in the ledger until its task is in the broker; more would only mean one start too many
+PUBLISH_MS = 1_000
+#: a message that nobody picks up for this long is started again even if no canary comes through
 MAX_RESTART_MS = 120_000
 #: after the deadline an apology is tried for this much longer
 APOLOGY_PATIENCE_MS = 300_000
@@ -41,7 +43,6 @@ class Due:
     step: str  #: the last one
     idle_ms: int  #: since that step
     wake_at: int
-    paused_ms: int = 0  #: how long the last restart was given to be picked up; 0: it was not a restart
 
     @property
     def published(self) -> bool:
@@ -81,21 +82,30 @@ class End:
 
 Decision = Start | Wait | GiveUp | End
 
+#: where the tasks of a stage wait
+QUEUE = {
+    Stage.CLASSIFY: "classify",
+    Stage.GENERATE: "generate",
+    Stage.REPLY: "reply",
+    Stage.APOLOGISE: "reply",
+}
+
 RESTARTED = "restarted: "
 #: steps after which the chain goes on by itself; after all others, retries above all, only the sweeper starts it again
 _PUBLISHING = ("received", "classified", "answered")
 
 
-def decide(due: Due, *, queued: dict[Stage, int] | None) -> Decision:
+def decide(due: Due, *, through_ms: Mapping[str, int] | None) -> Decision:
     """What the sweeper does with a message; pure.
 
-    queued: how many tasks wait in the broker for each stage. A message that nobody picked up is probably among them as
-    long as there are any, so starting it again would only make the queue longer; an empty queue means that its task got
-    lost. One that nobody has published since its last step is started at once, however long the queue is. None: the
-    broker does not answer, so there is no use in starting anything; what has to end still ends.
+    through_ms: for each queue, how long ago the last canary that came out of it had been put in. A message whose task
+    is in the queue is left alone: starting it again would only make the queue longer. Queues are first in, first out,
+    so one that was put in before such a canary, and that nobody has picked up, got lost. One that nobody has published
+    since its last step is started at once. None: the broker does not answer; nothing is started, but what has to end
+    still ends.
     """
     if due.verdict is not None:
-        return _decide_apology(due, broker=queued is not None)
+        return _decide_apology(due, through_ms=through_ms)
     if due.leased:
         if due.left_ms <= APOLOGY_MARGIN_MS and due.state is not State.REPLYING:
             return GiveUp(Verdict.LATE)
@@ -111,23 +121,23 @@ def decide(due: Due, *, queued: dict[Stage, int] | None) -> Decision:
         return Wait(min(due.delay_ms, usable_ms))
     if not due.first:
         return Wait(WAITING_MS)
-    if queued is None:
+    if through_ms is None:
         return Wait(PICKUP_MS)
     stage = next_stage(due.state, None)
-    if due.published and queued.get(stage, 0) > 0 and due.strikes == 0 and due.idle_ms < MAX_RESTART_MS:
+    if not _is_lost(due, stage, through_ms):
         return Wait(PICKUP_MS)
-    return Start(stage, look_again_ms=min(_pause_after(due, known_empty=queued.get(stage) == 0), usable_ms))
+    return Start(stage, look_again_ms=min(PICKUP_MS, usable_ms))
 
 
-def _pause_after(due: Due, *, known_empty: bool = False) -> int:
-    """Each restart in a row is given twice as long as the one before; the first one after a step not at all long.
+def _is_lost(due: Due, stage: Stage, through_ms: Mapping[str, int]) -> bool:
+    """Whether no task for this stage of the message is in the broker."""
+    if not due.published or due.idle_ms >= MAX_RESTART_MS:
+        return True
+    canary_ms = through_ms.get(QUEUE[stage])
+    return canary_ms is not None and due.idle_ms > canary_ms + PUBLISH_MS
 
-    known_empty: the broker says that nothing waits, so a start that nobody picks up got lost, however often.
-    """
-    return PICKUP_MS if known_empty else min(max(2 * due.paused_ms, WAITING_MS), MAX_RESTART_MS)
 
-
-def _decide_apology(due: Due, *, broker: bool) -> Decision:
+def _decide_apology(due: Due, *, through_ms: Mapping[str, int] | None) -> Decision:
     end = State.QUARANTINED if due.verdict is Verdict.POISON else State.EXPIRED
     if due.leased:
         return Wait(WAITING_MS)
@@ -139,9 +149,9 @@ def _decide_apology(due: Due, *, broker: bool) -> Decision:
         return Wait(due.delay_ms)
     if not due.first:
         return Wait(WAITING_MS)
-    if not broker:
+    if through_ms is None or not _is_lost(due, Stage.APOLOGISE, through_ms):
         return Wait(PICKUP_MS)
-    return Start(Stage.APOLOGISE, look_again_ms=_pause_after(due))
+    return Start(Stage.APOLOGISE, look_again_ms=PICKUP_MS)
 
 
 def bury_silent_workers(connection: Connection, *, now: int | None = None) -> list[int]:
@@ -188,7 +198,6 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             (MessageRow.deadline_at - at).label("left"),
             func.coalesce(MessageRow.not_before - at, 0).label("delay"),
             MessageRow.step,
-            MessageRow.stepped_at,
             (at - MessageRow.stepped_at).label("idle"),
             MessageRow.wake_at,
         )
@@ -210,7 +219,6 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             step=row.step,
             idle_ms=row.idle,
             wake_at=row.wake_at,
-            paused_ms=row.wake_at - row.stepped_at if row.step.startswith(RESTARTED) else 0,
         )
         for row in rows
     ]

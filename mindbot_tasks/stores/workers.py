@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, delete, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mindbot_tasks.stores.clock import DB_NOW, this_moment
+from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
 
@@ -72,6 +72,30 @@ def take_duty(connection: Connection, name: str, *, every_ms: int, now: int | No
         ).returning(DutyRow.name)
     ).first()
     return taken is not None
+
+
+def note_canary(connection: Connection, queue: str, sent_at: int) -> None:
+    """A canary that was sent at `sent_at` has come out of `queue`: whatever was put in before it is out as well."""
+    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow)
+    rows = row.values([{"name": f"canary:{queue}", "ran_at": DB_NOW}, {"name": f"through:{queue}", "ran_at": sent_at}])
+    connection.execute(
+        rows.on_conflict_do_update(
+            index_elements=["name"], set_={"ran_at": later(DutyRow.ran_at, rows.excluded.ran_at)}
+        )
+    )
+
+
+def through_ms(connection: Connection) -> dict[str, int]:
+    """For each queue, how long ago the last canary that came out of it had been put in."""
+    rows = connection.execute(
+        select(DutyRow.name, (DB_NOW - DutyRow.ran_at).label("age")).where(DutyRow.name.like("through:%"))
+    )
+    return {row.name.removeprefix("through:"): row.age for row in rows}
+
+
+def database_time(connection: Connection) -> int:
+    """Milliseconds since 1970 by the database's clock."""
+    return connection.execute(select(DB_NOW)).scalar_one()
 
 
 def forget_gone(connection: Connection, *, older_than_ms: int) -> int:

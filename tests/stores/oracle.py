@@ -233,7 +233,6 @@ class Oracle:
                 step=row.step,
                 idle_ms=now - row.stepped_at,
                 wake_at=row.wake_at,
-                paused_ms=row.wake_at - row.stepped_at if row.step.startswith("restarted: ") else 0,
             )
             for row in self.rows.values()
             if row.finished_at is None and row.wake_at is not None and row.wake_at <= now

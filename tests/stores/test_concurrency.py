@@ -99,7 +99,7 @@ def test_two_sweepers_at_once_restart_each_message_once(engine: Engine) -> None:
         with reading(engine) as connection:
             found = sweeping.find_due(connection, now=now + 20_000)
         for due in found:
-            decision = sweeping.decide(due, queued={})
+            decision = sweeping.decide(due, through_ms={"classify": 0})
             with one_statement(engine) as connection:
                 if sweeping.apply(connection, due, decision, now=now + 20_000):
                     assert isinstance(decision, Start)

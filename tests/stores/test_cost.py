@@ -98,7 +98,7 @@ def history(connection: Connection) -> None:
 def sweep(connection: Connection) -> None:
     sweeping.bury_silent_workers(connection)
     for due in sweeping.find_due(connection):
-        sweeping.apply(connection, due, sweeping.decide(due, queued={}))
+        sweeping.apply(connection, due, sweeping.decide(due, through_ms={}))
 
 
 def look_at_health(connection: Connection) -> None:

@@ -66,7 +66,7 @@ class Ledger(RuleBasedStateMachine):
         truncate(engine)
         self.oracle = Oracle()
         self.now = 1_700_000_000_000
-        self.queued: dict[Stage, int] = {}
+        self.through_ms: dict[str, int] | None = {}
         self.deaf = False
 
     # who is there
@@ -107,9 +107,13 @@ class Ledger(RuleBasedStateMachine):
                     assert workers.beat(connection, process.id, now=self.now).known
                 process.seen_at = self.now
 
-    @rule(stage=STAGES, tasks=st.sampled_from([0, 5]))
-    def broker_fills_or_empties(self, stage: Stage, tasks: int) -> None:
-        self.queued[stage] = tasks
+    @rule(queue=st.sampled_from(["classify", "generate", "reply"]), age_ms=st.sampled_from([0, 3_000, 60_000]))
+    def a_canary_comes_through(self, queue: str, age_ms: int) -> None:
+        self.through_ms = {**(self.through_ms or {}), queue: age_ms}
+
+    @rule()
+    def the_broker_goes_away(self) -> None:
+        self.through_ms = None
 
     # messages come in
 
@@ -267,7 +271,7 @@ class Ledger(RuleBasedStateMachine):
         assert {due.message_id: due for due in found} == self.oracle.due(self.now)
         started = []
         for due in found:
-            decision = sweeping.decide(due, queued=self.queued)
+            decision = sweeping.decide(due, through_ms=self.through_ms)
             with one_statement(self.engine) as connection:
                 assert sweeping.apply(connection, due, decision, now=self.now)
             row = self.oracle.rows[due.message_id]
@@ -330,7 +334,7 @@ class Ledger(RuleBasedStateMachine):
             truncate(self.engine)
 
     def _everything_ends(self) -> None:
-        self.queued = {}
+        self.through_ms = {"classify": 0, "generate": 0, "reply": 0}
         waiting = [row for row in self.oracle.rows.values() if row.finished_at is None]
         if not waiting:
             return
