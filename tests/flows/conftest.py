@@ -104,4 +104,3 @@ def flows_postgresql_url(postgresql_server: str, _migrated_postgresql: str) -> I
     from tests.conftest import _new_database
 
     yield from _new_database(postgresql_server, _migrated_postgresql)
-

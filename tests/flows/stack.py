@@ -120,7 +120,9 @@ class Stack:
         python = Path(sys.executable).parent
         celery = [str(python / "celery"), "-q", "-A", "mindbot_tasks"]
         for name in WORKERS:
-            options = f"-Q {QUEUES} -P threads -c 16 -n {name}@%h --without-gossip --without-mingle -I tests.flows.poison"
+            options = (
+                f"-Q {QUEUES} -P threads -c 16 -n {name}@%h --without-gossip --without-mingle -I tests.flows.poison"
+            )
             self._begin(name, [*celery, "worker", *options.split()], ordinary)
         self._begin("beat", [*celery, "beat", "-s", str(self.folder / "schedule")], ordinary)
         gunicorn = [str(python / "gunicorn"), "-c", "python:webhooks.gunicorn_conf", "webhooks.wsgi:application"]
@@ -232,7 +234,9 @@ class Stack:
     def _until(self, true: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + READY_S
         while not true():
-            dead = [role for role in self._roles.values() if role.process is not None and role.process.poll() is not None]
+            dead = [
+                role for role in self._roles.values() if role.process is not None and role.process.poll() is not None
+            ]
             if dead or time.monotonic() > until:
                 words = "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in self.logs)
                 raise RuntimeError(f"{what} did not get ready on {self.name}\n{words}")
