@@ -266,7 +266,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         raise Ignore
 
     def _strike(self, exc: Exception) -> None:
-        """A bug, ours or a plugin's, or a setting that does not fit: try again soon, but not for ever; the strike stays."""
+        """A bug, ours or a plugin's, or a bot nobody here knows: try again soon, but not for ever; the strike stays."""
         held = _held.get()
         known = isinstance(exc, MindBotError)
         if known:

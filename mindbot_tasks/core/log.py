@@ -189,7 +189,8 @@ def _second(epoch_s: int) -> str:
 
 #: exceptions whose words speak of programs and machines; those of all others may quote what somebody wrote
 _PLAIN_SPOKEN: Final = (
-    MindBotError, OSError, ImportError, TypeError, AttributeError, NameError, ArithmeticError, RuntimeError, MemoryError,
+    MindBotError, OSError, ImportError, TypeError, AttributeError, NameError, ArithmeticError, RuntimeError,
+    MemoryError,
 )  # fmt: skip
 _PLAIN_SPOKEN_LIBRARIES: Final = ("redis.", "kombu.", "celery.", "gunicorn.")
 
