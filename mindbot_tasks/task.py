@@ -25,7 +25,14 @@ from sqlalchemy import Connection
 from mindbot_tasks import presence
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import Cancelled, DatabaseUnavailable, Draining, MindBotError, Rejected, Throttled
+from mindbot_tasks.core.errors import (
+    Cancelled,
+    DatabaseUnavailable,
+    Draining,
+    MindBotError,
+    Rejected,
+    Throttled,
+)
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, Verdict
@@ -90,6 +97,11 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             except Rejected as exc:
                 outcome = "rejected"
                 self._give_up(Verdict.FAILED, exc)
+            except MindBotError as exc:
+                # a bot that is not configured here, or not yet: others may know it
+                outcome = "unfit"
+                self._strike(exc)
+                raise Ignore from None
             except Exception as exc:  # noqa: BLE001 - whatever it was, the message must not be lost
                 outcome = "crash"
                 self._strike(exc)
@@ -254,9 +266,13 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         raise Ignore
 
     def _strike(self, exc: Exception) -> None:
-        """A bug, ours or a plugin's: try again soon, but not for ever; the strike stays."""
+        """A bug, ours or a plugin's, or a bot nobody here knows: try again soon, but not for ever; the strike stays."""
         held = _held.get()
-        log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
+        known = isinstance(exc, MindBotError)
+        if known:
+            log.error("stage_cannot_work", reason=_describe(exc))
+        else:
+            log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
         if held is None:
             return
         try:
@@ -264,7 +280,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 if held.strikes >= MAX_STRIKES and held.stage is Stage.APOLOGISE:
                     steps.end_in_silence(connection, held, error=_describe(exc))
                 elif held.strikes >= MAX_STRIKES:
-                    steps.give_up(connection, held, Verdict.POISON, error=_describe(exc))
+                    verdict = Verdict.FAILED if known else Verdict.POISON
+                    steps.give_up(connection, held, verdict, error=_describe(exc))
                 else:
                     # no two crashes at the same time, should they have the same cause
                     delay_ms = int(1000 * held.strikes * random.uniform(1, 2))  # noqa: S311

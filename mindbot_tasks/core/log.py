@@ -27,6 +27,7 @@ import re2
 import structlog
 from pydantic import BaseModel, SecretStr
 
+from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.core.settings import Settings, get_settings
 
 EventDict = MutableMapping[str, Any]
@@ -186,6 +187,24 @@ def _second(epoch_s: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch_s))
 
 
+#: exceptions whose words speak of programs and machines; those of all others may quote what somebody wrote
+_PLAIN_SPOKEN: Final = (
+    MindBotError, OSError, ImportError, TypeError, AttributeError, NameError, ArithmeticError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
+_PLAIN_SPOKEN_LIBRARIES: Final = ("redis.", "kombu.", "celery.", "gunicorn.")
+
+
+def told_of(error: BaseException) -> str:
+    """The traceback of an exception and of what caused it: files and lines, and its words only if they quote nobody."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = "" if cause is None else f"{told_of(cause)}\n\nand then:\n\n"
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    plain = isinstance(error, _PLAIN_SPOKEN) or name.startswith(_PLAIN_SPOKEN_LIBRARIES)
+    stack = "".join(traceback.format_tb(error.__traceback__, limit=30))
+    return f"{before}Traceback (most recent call last):\n{stack}{name}{f': {error}' if plain else ''}".rstrip()
+
+
 def _add_exception(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Render the exception as a plain traceback: files and lines, never the values of local variables."""
     exc_info = event.pop("exc_info", None)
@@ -195,7 +214,7 @@ def _add_exception(_logger: object, _method: str, event: EventDict) -> EventDict
         else:
             error = exc_info[1] if isinstance(exc_info, tuple) else sys.exc_info()[1]
         if error is not None:
-            event["exception"] = "".join(traceback.format_exception(error, limit=30)).rstrip()
+            event["exception"] = told_of(error)
     return event
 
 

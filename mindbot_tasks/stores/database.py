@@ -58,6 +58,7 @@ def open_engine(url: str, *, durable: bool = True, pool_size: int = 10, statemen
         max_overflow=pool_size,
         pool_timeout=min(3, statement_timeout_s),
         pool_recycle=1800,
+        hide_parameters=True,  # they are messages
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         connect_args={
@@ -87,6 +88,7 @@ def _open_sqlite(url: URL, *, durable: bool, pool_size: int, busy_s: float) -> E
         pool_size=pool_size,
         max_overflow=pool_size * 4,
         pool_timeout=3,
+        hide_parameters=True,  # they are messages
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         connect_args={"timeout": busy_s, "check_same_thread": False, "isolation_level": None},

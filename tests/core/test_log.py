@@ -84,7 +84,7 @@ SECRETS = [
         lambda value: {"detail": f"asked {value} and failed"},
         lambda value: {"detail": {"deep": [f"({value})"]}},
         lambda value: {"url": f"https://u:{'x'}@h/p?access_token={value}&x=1"},
-        lambda value: {"exc_info": ValueError(f"no: {value}")},
+        lambda value: {"exc_info": RuntimeError(f"no: {value}")},
     ],
     ids=["string", "nested", "address", "exception"],
 )
@@ -185,3 +185,22 @@ def test_a_process_writes_to_stdout_and_says_why_it_died() -> None:
     (line,) = done.stdout.splitlines()
     assert orjson.loads(line)["event"] == "uncaught"
     assert b"sk-abcdef" not in done.stdout + done.stderr
+
+
+def test_words_of_an_exception_stay_out_unless_they_speak_of_the_machine(lines: Lines) -> None:
+    def fail(error: Exception) -> None:
+        try:
+            try:
+                raise KeyError("how much is my pay")
+            finally:
+                raise error
+        except (ValueError, ConnectionError):
+            structlog.get_logger("a").exception("broken")
+
+    fail(ValueError("invalid number: 'my pay'"))
+    fail(ConnectionError("port 6379 is closed"))
+    told = [line["exception"] for line in lines()]
+    assert all("KeyError\n\nand then:" in text for text in told)
+    assert all(text.count("my pay") == text.count("raise KeyError(") + text.count("fail(Value") for text in told)
+    assert told[0].endswith("ValueError")
+    assert told[1].endswith("ConnectionError: port 6379 is closed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -42,15 +40,12 @@ class Told:
 
     @staticmethod
     def _tell_one(story: Story, stack: Stack, result: Future[None]) -> None:
-        began = time.monotonic()
         try:
             story.tell(stack)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again by the test of this story
             result.set_exception(exc)
         else:
             result.set_result(None)
-        if os.environ.get("MINDBOT_FLOWS_TIMES"):
-            print(f"{stack.name} {story.phase} {story.name}: {time.monotonic() - began:.1f} s")
 
 
 @pytest.fixture(scope="session")

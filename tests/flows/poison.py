@@ -1,4 +1,4 @@
-"""Included into a worker by `celery worker -I tests.flows.poison`: a message with the word in it ends its process."""
+"""Included into a worker by `celery worker -I tests.flows.poison`: words in a message that end its process, or fail."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 from typing import Any
 
 from mindbot_tasks import generate as stage
+from tests.flows.words import DEADLY, INDIGESTIBLE
 
-WORD = "arsenic"
 _question_for = stage.question_for
 
 
 def _swallow(held: Any, settings: Any) -> Any:
-    if WORD in held.text:
+    if DEADLY in held.text:
         os._exit(9)  # as a crash in native code would: no exception, no clean-up
+    if INDIGESTIBLE in held.text:
+        raise ValueError(f"cannot digest {held.text!r}")  # as bugs do, it quotes what it stumbled over
     return _question_for(held, settings)
 
 

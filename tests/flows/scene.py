@@ -26,7 +26,7 @@ DIFY = "/v1/chat-messages"
 SESSION = "/robot/sendBySession"
 TO_PERSON = "/v1.0/robot/oToMessages/batchSend"
 TO_GROUP = "/v1.0/robot/groupMessages/send"
-PATIENCE_S = 25.0
+PATIENCE_S = 30.0
 
 
 def until(found: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:

@@ -10,10 +10,10 @@ import pytest
 from mindbot_tasks.core.words import say
 from mindbot_tasks.stores.trace import Trace
 from tests.flows.conftest import Told
-from tests.flows.poison import WORD
 from tests.flows.scene import DIFY, MODEL, Scene, steps, until
 from tests.flows.stack import DRAIN_S
 from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
+from tests.flows.words import DEADLY
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -51,8 +51,8 @@ def an_answer_whose_worker_is_killed_is_begun_again_within_15_s(scene: Scene) ->
 def a_worker_that_is_stopped_hands_its_answer_over_with_its_conversation(scene: Scene) -> None:
     scene.says("the first quarterly report")
     scene.ended()
-    scene.fault("drip", DIFY, bytes_per_s=100)
-    scene.says("the second quarterly report")
+    scene.fault("drip", DIFY, bytes_per_s=400)
+    scene.says("the second quarterly report, " + "and then some more " * 10)
     told = _generating(scene, 2)
     until(lambda: len(scene.asked(dify=True)) == 2, "call of the workflow")
     role = scene.stack.role_of(told.events[-1].worker)
@@ -98,7 +98,7 @@ def nobody_calls_a_provider_during_the_pause_it_asked_for(scene: Scene) -> None:
 @story(phase=2, databases=(SQLITE,))
 def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Scene) -> None:
     neighbours = [Scene(scene.stack) for _ in range(5)]
-    scene.says(f"please drink this {WORD} now")
+    scene.says(f"please drink this {DEADLY} now")
     for neighbour in neighbours:
         neighbour.says("how are you?")
         time.sleep(0.3)

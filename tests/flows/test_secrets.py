@@ -11,15 +11,17 @@ from tests.flows.conftest import Told
 from tests.flows.scene import Scene
 from tests.flows.stack import CANARY_SECRET, CANARY_TEXT, Stack
 from tests.flows.stories import POSTGRESQL, SQLITE, Case, Story
+from tests.flows.words import INDIGESTIBLE
 
 pytestmark = pytest.mark.timeout(200)
 
 
 def _says_and_fails(scene: Scene) -> None:
-    """One message that is answered at the second try, so that there is something to find."""
+    """Messages that a provider and a bug stumble over, so that there is something to find."""
     scene.fault("status", "/v1/chat/completions", status=500, body={"error": {"message": f"{CANARY_TEXT} is bad"}})
     scene.says()
-    scene.ended()
+    scene.says(f"a little {INDIGESTIBLE}")
+    scene.ended(2)
 
 
 ANYTHING = Story("anything", _says_and_fails, 1, (SQLITE, POSTGRESQL))
@@ -59,6 +61,7 @@ def test_no_secret_and_no_text_is_seen_outside(case: Case, told: Told) -> None:
     told.results[case].result()
     places = _places(told.stacks[case.database], told)
     assert "mindbot.generate" in places["events"], "nothing was overheard"
+    assert "stage_crashed" in places["worker1.log"] + places["worker2.log"]
     assert "answerer_failed" in places["worker1.log"] + places["worker2.log"]
     assert "signature_invalid" in places["refused"]
     assert "mindbot_" in places["metrics"]
