@@ -8,7 +8,7 @@ from typing import Any
 from mindbot_tasks import generate as stage
 from tests.flows.words import DEADLY, INDIGESTIBLE
 
-_question_for = stage.question_for
+_question_for: Any = vars(stage)["question_for"]
 
 
 def _swallow(held: Any, settings: Any) -> Any:
@@ -19,4 +19,4 @@ def _swallow(held: Any, settings: Any) -> Any:
     return _question_for(held, settings)
 
 
-stage.question_for = _swallow
+vars(stage)["question_for"] = _swallow

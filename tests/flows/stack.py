@@ -10,8 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+import requests
 import yaml
 from sqlalchemy import Engine
 
@@ -120,10 +119,8 @@ class Stack:
         python = Path(sys.executable).parent
         celery = [str(python / "celery"), "-q", "-A", "mindbot_tasks"]
         for name in WORKERS:
-            options = (
-                f"-Q {QUEUES} -P threads -c 16 -n {name}@%h --without-gossip --without-mingle -I tests.flows.poison"
-            )
-            self._begin(name, [*celery, "worker", *options.split()], ordinary)
+            options = ["-Q", QUEUES, "-P", "threads", "-c", "16", "-n", f"{name}@%h", "-I", "tests.flows.poison"]
+            self._begin(name, [*celery, "worker", *options, "--without-gossip", "--without-mingle"], ordinary)
         self._begin("beat", [*celery, "beat", "-s", str(self.folder / "schedule")], ordinary)
         gunicorn = [str(python / "gunicorn"), "-c", "python:webhooks.gunicorn_conf", "webhooks.wsgi:application"]
         web = {"WEB_CONCURRENCY": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -234,9 +231,7 @@ class Stack:
     def _until(self, true: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + READY_S
         while not true():
-            dead = [
-                role for role in self._roles.values() if role.process is not None and role.process.poll() is not None
-            ]
+            dead = any(role.process is not None and role.process.poll() is not None for role in self._roles.values())
             if dead or time.monotonic() > until:
                 words = "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in self.logs)
                 raise RuntimeError(f"{what} did not get ready on {self.name}\n{words}")
@@ -245,7 +240,6 @@ class Stack:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        return requests.get(url, timeout=2).status_code == 200
+    except requests.RequestException:
         return False

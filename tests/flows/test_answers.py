@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 import redis
@@ -280,7 +281,7 @@ def watchers_see_the_answer_grow_in_steps(scene: Scene) -> None:
     texts = [line for line in heard if '"type":"text"' in line]
     # some ninety pieces in some three seconds, at most three times a second
     assert 3 <= len(texts) <= 14
-    assert all(len(later) > len(before) for before, later in zip(texts, texts[1:], strict=False))
+    assert all(len(later) > len(before) for before, later in pairwise(texts))
     assert '"replied"' in heard[-1]
 
 
