@@ -30,7 +30,7 @@ TO_GROUP = "/v1.0/robot/groupMessages/send"
 PATIENCE_S = 30.0
 
 
-def until(found: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:
+def until(found: Callable[[], T | None], what: str, *, within_s: float = PATIENCE_S) -> T:
     """The first true value. Raises AssertionError after a while."""
     ends_at = time.monotonic() + within_s
     while not (value := found()):
@@ -84,9 +84,7 @@ class Scene:
             assert answer.status_code in (200, 503), answer.text
             return int(answer.json()["id"]) if answer.ok else None
 
-        number = until(post, "200 of the web side")
-        assert number is not None
-        return number
+        return until(post, "200 of the web side")
 
     # what became of it
 

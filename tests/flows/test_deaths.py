@@ -25,9 +25,7 @@ def _generating(scene: Scene, number: int = 1) -> Trace:
         told = scene.messages()
         return told[-1] if len(told) == number and "generate:started" in steps(told[-1]) else None
 
-    found = until(begun, "worker at work")
-    assert found is not None
-    return found
+    return until(begun, "worker at work")
 
 
 @story(phase=2, databases=(POSTGRESQL,))

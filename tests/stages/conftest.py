@@ -1,0 +1,140 @@
+"""This process as a worker: settings, a ledger on each database, Redis, and a platform that does as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kombu import pools
+from pydantic import SecretStr
+from sqlalchemy import Engine, update
+
+from mindbot_tasks import chains, intake, presence
+from mindbot_tasks.app import app
+from mindbot_tasks.core import shutdown
+from mindbot_tasks.core.settings import Settings, reset_settings
+from mindbot_tasks.model.message import Stage
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.stores import database, inbox, limiter, trace
+from mindbot_tasks.stores import redis as redis_store
+from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
+from mindbot_tasks.stores.tables import MessageRow
+from mindbot_tasks.stores.trace import Trace
+from tests.stages.stooge import Stooge
+from tests.stores.words import message
+
+Configure = Callable[..., Settings]
+
+
+def _forget() -> None:
+    presence.stop()
+    presence.forget_presence()
+    shutdown.forget()
+    reset_settings()
+    redis_store.get_redis.cache_clear()
+    registry.get.cache_clear()
+    if get_engine.cache_info().currsize:
+        get_engine().dispose()
+    forget_engine()
+    inbox.forget_known()
+    limiter.local.__init__()  # type: ignore[misc]
+    for holdoff in (chains._broker, intake._database):
+        holdoff.worked()
+
+
+def _forget_broker() -> None:
+    pools.reset()
+    app._pool = None
+    app.amqp._producer_pool = None
+
+
+@pytest.fixture
+def configure(database_url: str, redis_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Make these the settings of this process; call it again to change them."""
+    monkeypatch.setattr(database, "_patience_s", 1.0)
+    monkeypatch.setenv("CELERY_BROKER_URL", redis_url)
+
+    def make(**changes: Any) -> Settings:
+        reset_settings()
+        registry.get.cache_clear()
+        values: dict[str, Any] = {
+            "home": tmp_path,
+            "redis_url": SecretStr(redis_url),
+            "database_url": SecretStr(database_url),
+        }
+        settings = Settings(**(values | changes))
+        monkeypatch.setattr("mindbot_tasks.core.settings.load.load", lambda *_, **__: settings)
+        return settings
+
+    _forget()
+    _forget_broker()
+    make()
+    yield make
+    _forget()
+    _forget_broker()
+
+
+@pytest.fixture
+def stooge(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Stooge:
+    """A platform named "stooge"."""
+    it = Stooge()
+    monkeypatch.setitem(registry.FACTORIES, "stooge", lambda bot, _settings: it if bot == "default" else None)
+    return it
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
+    """The chains that were started, in place of the broker's queues."""
+    chains_started: list[tuple[int, Stage]] = []
+
+    def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
+        chains_started.append((message_id, stage))
+        return True
+
+    monkeypatch.setattr(chains, "start", start)
+    return chains_started
+
+
+class Ledger:
+    """Messages of the platform that does as it is told, and what is known about them."""
+
+    def __init__(self, stooge: Stooge) -> None:
+        self.stooge = stooge
+
+    @property
+    def engine(self) -> Engine:
+        return get_engine()
+
+    def receive(self, text: str = "what is 6*7?", **fields: Any) -> int:
+        return intake.receive([message(platform="stooge", text=text, **fields)])[0]
+
+    def told(self, message_id: int) -> Trace:
+        with reading() as connection:
+            found = trace.get_trace(connection, message_id)
+        assert found is not None
+        return found
+
+    def state(self, message_id: int) -> str:
+        return str(self.told(message_id).message["state"])
+
+    def run(self, message_id: int, *stages: Stage) -> str:
+        """Run these stages here, one after the other; returns how the last one ended, as Celery sees it."""
+        ended = ""
+        for stage in stages:
+            ended = app.tasks[f"mindbot.{stage}"].apply(args=(message_id,)).state
+        return ended
+
+    def change(self, message_id: int, **values: Any) -> None:
+        with one_statement() as connection:
+            connection.execute(update(MessageRow).where(MessageRow.id == message_id).values(**values))
+
+    def awaken(self, message_id: int) -> None:
+        """Whatever it waits for has come."""
+        self.change(message_id, not_before=None)
+
+
+@pytest.fixture
+def ledger(stooge: Stooge, started: list[tuple[int, Stage]]) -> Ledger:
+    app.loader.import_default_modules()
+    return Ledger(stooge)

@@ -1,0 +1,259 @@
+"""The sweeper, the canary, the purge and the presence of workers, each alone and beside others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select, update
+
+from mindbot_tasks import chains, presence
+from mindbot_tasks import sweep as sweep_module
+from mindbot_tasks.app import app
+from mindbot_tasks.canary import canary
+from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
+from mindbot_tasks.model.message import Stage
+from mindbot_tasks.presence import Presence
+from mindbot_tasks.purge import DAY_MS, purge
+from mindbot_tasks.stores import health, workers
+from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.database import one_statement, reading
+from mindbot_tasks.stores.tables import AnswerRow, EventRow, MessageRow, SendRow, WorkerRow
+from mindbot_tasks.sweep import sweep
+from tests.stages.conftest import Configure, Ledger
+
+C, G, R, A = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY, Stage.APOLOGISE
+
+
+@pytest.fixture
+def sweepers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This worker has been heard of for long enough to judge others."""
+    monkeypatch.setattr(Presence, "steady", lambda _self: True)
+
+
+def _age(message_id: int, ledger: Ledger) -> None:
+    ledger.change(message_id, wake_at=0, stepped_at=0)
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_a_message_that_nobody_published_is_started(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    one = ledger.receive()
+    _age(one, ledger)
+    assert sweep.run() == 1
+    assert started == [(one, C), (one, C)]
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_there_is_one_sweep_in_a_slot_whoever_calls(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    ids = [ledger.receive(conversation=f"c{number}") for number in range(5)]
+    for one in ids:
+        _age(one, ledger)
+    with ThreadPoolExecutor(4) as crowd:
+        touched = [future.result() for future in [crowd.submit(sweep.run) for _ in range(4)]]
+    assert sorted(touched) == [0, 0, 0, 5]
+    assert sorted(started[5:]) == [(one, C) for one in ids]
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_a_message_that_waits_in_a_queue_is_not_put_there_twice(
+    ledger: Ledger, started: list[tuple[int, Stage]]
+) -> None:
+    one = ledger.receive()
+    assert sweep_module._queued()[C] == 0
+    app.send_task("mindbot.classify", args=(one,), queue="classify")
+    assert sweep_module._queued()[C] == 1
+    ledger.change(one, wake_at=0)
+    sweep.run()
+    assert started == [(one, C)]
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_the_work_of_a_silent_worker_is_freed(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    one = ledger.receive()
+    with one_statement() as connection:
+        dead = workers.register(connection, "dead", ["classify"])
+        connection.execute(update(WorkerRow).where(WorkerRow.id == dead).values(seen_at=0))
+    ledger.change(one, lease_owner=dead, lease_until=2**52, attempt=1, strikes=1)
+    sweep.run()
+    assert started[1:] == [(one, C)]
+    assert ledger.told(one).message["strikes"] == 1, "should it be what killed the worker"
+
+
+def test_who_has_just_come_back_does_not_judge_others(ledger: Ledger) -> None:
+    one = ledger.receive()
+    with one_statement() as connection:
+        silent = workers.register(connection, "silent", ["classify"])
+        connection.execute(update(WorkerRow).where(WorkerRow.id == silent).values(seen_at=0))
+    ledger.change(one, lease_owner=silent, lease_until=2**52, attempt=1)
+    assert not presence.get_presence().steady()
+    sweep.run()
+    with reading() as connection:
+        assert connection.execute(select(MessageRow.lease_owner).where(MessageRow.id == one)).scalar() == silent
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_a_message_near_its_deadline_is_sent_to_the_apology(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    one = ledger.receive()
+    ledger.change(one, deadline_at=1_000, wake_at=0)
+    sweep.run()
+    assert started[1:] == [(one, A)]
+    assert ledger.told(one).message["verdict"] == "late"
+
+
+@pytest.mark.usefixtures("sweepers")
+def test_a_third_dead_worker_is_enough(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    one = ledger.receive()
+    ledger.change(one, strikes=3, wake_at=0)
+    sweep.run()
+    assert started[1:] == [(one, A)]
+    assert ledger.told(one).message["verdict"] == "poison"
+
+
+def test_a_sweep_without_a_database_is_no_error(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> bool:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(workers, "take_duty", away)
+    assert sweep.run() == 0
+
+
+def test_a_canary_leaves_a_mark(ledger: Ledger) -> None:
+    canary.run("reply")
+    with reading() as connection:
+        assert health.snapshot(connection).canary_age_s["reply"] < 5
+
+
+def test_canaries_fly_through_queues_that_somebody_serves_only(ledger: Ledger) -> None:
+    with one_statement() as connection:
+        workers.register(connection, "here", ["generate"])
+        gone = workers.register(connection, "gone", ["reply"])
+        workers.leave(connection, gone)
+    canary.run()
+    assert sweep_module._queued() == {C: 0, G: 1, R: 0}
+
+
+def _finished_days_ago(ledger: Ledger, days: float, conversation: str) -> int:
+    one = ledger.receive(conversation=conversation)
+    ledger.run(one, C, G, R)
+    with one_statement() as connection:
+        connection.execute(
+            update(MessageRow).where(MessageRow.id == one).values(finished_at=DB_NOW - int(days * DAY_MS))
+        )
+    return one
+
+
+def test_the_purge_takes_what_is_past_its_retention_with_all_that_hangs_on_it(
+    ledger: Ledger, configure: Configure
+) -> None:
+    configure(retention_days=30)
+    old, young = _finished_days_ago(ledger, 31, "c1"), _finished_days_ago(ledger, 29, "c2")
+    waiting = ledger.receive(conversation="c3")
+    assert purge.run() == 1
+    with reading() as connection:
+        assert set(connection.execute(select(MessageRow.id)).scalars()) == {young, waiting}
+        for table in (EventRow, SendRow, AnswerRow):
+            hanging = connection.execute(select(func.count()).where(table.message_id == old)).scalar()
+            assert hanging == 0, table.__tablename__
+
+
+def test_the_purge_never_forgets_what_may_still_come_twice(ledger: Ledger, configure: Configure) -> None:
+    configure(retention_days=1)
+    _finished_days_ago(ledger, 6.5, "c1")
+    assert purge.run() == 0
+
+
+def test_the_purge_is_done_once_whoever_calls(ledger: Ledger, configure: Configure) -> None:
+    configure(retention_days=30)
+    _finished_days_ago(ledger, 31, "c1")
+    assert [purge.run(), purge.run()] == [1, 0]
+
+
+def test_a_worker_that_was_taken_for_dead_registers_anew(ledger: Ledger) -> None:
+    here = presence.get_presence()
+    first = here.worker_id
+    with one_statement() as connection:
+        connection.execute(update(WorkerRow).where(WorkerRow.id == first).values(gone_at=1))
+    here._beat()
+    assert here.worker_id != first
+
+
+def test_a_worker_that_leaves_frees_what_it_holds(ledger: Ledger) -> None:
+    one = ledger.receive()
+    here = presence.get_presence()
+    ledger.change(one, lease_owner=here.worker_id, lease_until=2**52, attempt=1)
+    assert presence.stop() == [one]
+    assert ledger.told(one).events[-1].step == "worker left"
+
+
+def test_a_worker_that_was_frozen_must_not_go_on_with_its_work(ledger: Ledger) -> None:
+    here = presence.get_presence()
+    here.worker_id  # noqa: B018 - registers
+    here.check()
+    here._heard_at -= 8
+    with pytest.raises(Draining):
+        here.check()
+    here._beat()
+    here.check()
+
+
+def test_a_worker_sweeps_when_beat_is_missing(ledger: Ledger) -> None:
+    swept = threading.Event()
+    here = Presence("alone", ["reply"], swept.set)
+    try:
+        here._beat()
+        assert swept.wait(2), "nobody has ever swept"
+        swept.clear()
+        with one_statement() as connection:
+            workers.take_duty(connection, "sweep", every_ms=0)
+        here._beat()
+        assert not swept.wait(0.3), "somebody has just swept"
+    finally:
+        here.leave()
+
+
+def test_what_could_not_be_written_is_written_later_and_once(ledger: Ledger) -> None:
+    tried: list[int] = []
+
+    def change() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise DatabaseUnavailable("away")
+
+    here = presence.get_presence()
+    here.later(change)
+    with pytest.raises(DatabaseUnavailable):
+        here._beat()
+    here._beat()
+    here._beat()
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "names"),
+    [
+        (C, ["mindbot.classify", "mindbot.generate", "mindbot.reply"]),
+        (G, ["mindbot.generate", "mindbot.reply"]),
+        (R, ["mindbot.reply"]),
+        (A, ["mindbot.apologise"]),
+    ],
+)
+def test_a_chain_is_what_is_left_of_the_way(start: Stage, names: list[str]) -> None:
+    signature = chains.answer(7, start)
+    links = list(signature.tasks) if len(names) > 1 else [signature]
+    assert [link.task for link in links] == names
+    assert all(link.args == (7,) and link.immutable for link in links)
+
+
+def test_the_overdue_sweep_does_not_keep_a_worker_from_its_pulse(ledger: Ledger) -> None:
+    release = threading.Event()
+    here = Presence("busy", ["reply"], lambda: release.wait(5) and None)
+    try:
+        started_at = time.monotonic()
+        here._beat()
+        here._beat()
+        assert time.monotonic() - started_at < 2
+    finally:
+        release.set()
+        here.leave()
