@@ -19,7 +19,7 @@ from mindbot_tasks.stores.database import forget_engine, only_advance
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
-app = Celery("mindbot")
+app = Celery("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
 
@@ -27,6 +27,7 @@ app.conf.beat_schedule = BEAT_SCHEDULE
 def only_publish() -> None:
     """This process never consumes: it gives up on a broker within a second, for the ledger keeps the message."""
     app.conf.task_publish_retry = False
+    app.conf.task_send_sent_event = False  # a second command for each chain, to tell Flower what a worker says soon after
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,
         "socket_connect_timeout": 0.5,
