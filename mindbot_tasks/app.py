@@ -11,7 +11,7 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
-from mindbot_tasks import presence
+from mindbot_tasks import broker, presence
 from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.database import forget_engine, only_advance
@@ -19,6 +19,7 @@ from mindbot_tasks.stores.database import forget_engine, only_advance
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+broker.use_orjson()
 app = Celery("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
