@@ -102,10 +102,11 @@ class Stack:
 
     def ready(self) -> bool:
         """A message can go all the way."""
-        with contextlib.suppress(urllib.error.URLError, OSError):
+        try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
-        return False
+        except (urllib.error.URLError, OSError):
+            return False
 
 
 ROLES = ("web", "worker_fast", "worker_generate", "worker_alerts", "beat")

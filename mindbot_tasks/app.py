@@ -28,7 +28,7 @@ app.conf.beat_schedule = BEAT_SCHEDULE
 def only_publish() -> None:
     """This process never consumes: it gives up on a broker within a second, for the ledger keeps the message."""
     app.conf.task_publish_retry = False
-    app.conf.task_send_sent_event = False  # a second command for each chain, to tell Flower what a worker says soon after
+    app.conf.task_send_sent_event = False  # what it tells Flower a worker says soon after, for less
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,
         "socket_connect_timeout": 0.5,

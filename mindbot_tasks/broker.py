@@ -69,4 +69,4 @@ class Transport(redis.Transport):
 
 
 # the transport itself writes and reads the envelope around each message with these two
-redis.dumps, redis.loads = dumps, loads
+vars(redis).update(dumps=dumps, loads=loads)

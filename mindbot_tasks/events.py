@@ -37,12 +37,13 @@ class Dispatcher(EventDispatcher):
             Dispatcher._collecting = self
         super().__init__(*args, **options)
 
-    def publish(self, type: str, fields: dict[str, Any], producer: Any, **options: Any) -> Any:  # noqa: A002
+    def publish(self, type: str, fields: dict[str, Any], producer: Any, *args: Any, **options: Any) -> None:
         """As Celery's; in a worker that collects, the event goes along with the others."""
         collecting = Dispatcher._collecting
         if collecting is None or not collecting.enabled or type != "task-sent":
-            return super().publish(type, fields, producer, **options)
-        return collecting.send(type, **fields)
+            super().publish(type, fields, producer, *args, **options)
+        else:
+            collecting.send(type, **fields)
 
     def _later(self) -> None:
         """Called with every event, by any thread."""
@@ -59,4 +60,4 @@ class Dispatcher(EventDispatcher):
 class Events(CeleryEvents):
     """For `Celery(events=...)`."""
 
-    dispatcher_cls = Dispatcher
+    dispatcher_cls = "mindbot_tasks.events:Dispatcher"

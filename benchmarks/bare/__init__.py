@@ -1,1 +1,1 @@
-"""What is compared with: three Celery tasks that do nothing, as a chain, on the same Redis and the same kind of workers."""
+"""What is compared with: a chain of three Celery tasks that do nothing, on the same Redis and workers."""

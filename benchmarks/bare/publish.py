@@ -1,4 +1,4 @@
-"""Starts bare chains when told to: a number and a rate on standard input, the CPU seconds it took on standard output."""
+"""Starts bare chains when told to: number and rate come on standard input, the CPU seconds go out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def main() -> None:
         for number in range(int(count)):
             if (pause := begun + number / float(per_s) - time.perf_counter()) > 0:
                 time.sleep(pause)
-            chain(*(app.signature(f"bare.{name}", args=(number,), immutable=True) for name in ("one", "two", "three")))()
+            tasks = (app.signature(f"bare.{name}", args=(number,), immutable=True) for name in ("one", "two", "three"))
+            chain(*tasks)()
         print(time.process_time() - before, flush=True)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-import celeryconfig
 from celery import Celery
 from kombu import Queue
+
+import celeryconfig
 
 app = Celery("tuned")
 app.conf.update({name: value for name, value in vars(celeryconfig).items() if name.islower() and name[0] != "_"})
