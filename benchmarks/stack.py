@@ -35,7 +35,7 @@ class Plan:
     platform_delay_ms: float = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()  #: roles that do not run
-    more_generate: int = 0  #: further worker_generate processes
+    counted: bool = False  #: every process writes down its SQL statements
 
 
 @dataclass(slots=True)
@@ -95,10 +95,13 @@ class Stack:
         lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
         return {name: command.strip() for name, command in (line.split(":", 1) for line in lines if ":" in line)}
 
-    def start_role(self, role: str, name: str = "", more: str = "") -> None:
-        command = self.procfile()[role] + more
+    def start_role(self, role: str) -> None:
+        command = self.procfile()[role]
+        if self.plan.counted:
+            command = command.replace("webhooks.wsgi:", "benchmarks.counting:")
+            command += " -I benchmarks.counting" if role.startswith("worker_") else ""
         argv = ["/bin/sh", "-c", command if " exec " in command else f"exec {command}"]
-        self.processes.start(name or role, argv, self.environment(role), self.folder, kind="ours")
+        self.processes.start(role, argv, self.environment(role), self.folder, kind="ours")
 
     def ready(self) -> bool:
         """A message can go all the way."""
@@ -113,7 +116,7 @@ ROLES = ("web", "worker_fast", "worker_generate", "worker_alerts", "beat")
 
 
 @contextlib.contextmanager
-def stack(plan: Plan, folder: Path, *, migrate_only: bool = False) -> Iterator[Stack]:
+def stack(plan: Plan, folder: Path, *, roles: bool = True) -> Iterator[Stack]:
     """Everything up and ready for messages; all gone afterwards. The folder must be empty."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
@@ -133,7 +136,7 @@ def stack(plan: Plan, folder: Path, *, migrate_only: bool = False) -> Iterator[S
         _start_redis(made)
         command = [sys.executable, "-c", "from mindbot_tasks.stores.migrate import upgrade; upgrade()"]
         subprocess.run(command, env=made.environment(), cwd=folder, check=True, timeout=120)
-        if not migrate_only:
+        if roles:
             start_roles(made)
         yield made
 
@@ -143,8 +146,6 @@ def start_roles(made: Stack) -> None:
     for role in ROLES:
         if role not in made.plan.without:
             made.start_role(role)
-    for number in range(2, 2 + made.plan.more_generate):
-        made.start_role("worker_generate", f"worker_generate{number}", f" -n generate{number}@%h")
     made.ready_s["all"] = made.processes.wait_until(made.ready, "the stack")
 
 
