@@ -181,7 +181,7 @@ def _as_unavailable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _sqlite_turn() -> Iterator[None]:
+def sqlite_turn() -> Iterator[None]:
     """This thread's turn to write. Raises DatabaseUnavailable when the others take too long."""
     writer = _sqlite_writer
     if not writer.acquire(timeout=_patience_s):
@@ -193,12 +193,24 @@ def _sqlite_turn() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def in_turn(*, transaction: bool) -> Iterator[Connection]:
+    """For SQLite, within `sqlite_turn`: a connection on which statements commit alone, or all at the end."""
+    with _as_unavailable(), get_engine().connect() as connection:
+        if not transaction:
+            yield connection
+            return
+        connection = connection.execution_options(immediate=True)
+        with connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
 def one_statement(engine: Engine | None = None) -> Iterator[Connection]:
     """A connection on which each statement commits by itself: one round trip, not three. Raises DatabaseUnavailable."""
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with _sqlite_turn(), engine.connect() as connection:
+            with sqlite_turn(), engine.connect() as connection:
                 yield connection
         else:
             with engine.connect() as connection:
@@ -223,7 +235,7 @@ def transaction(engine: Engine | None = None) -> Iterator[Connection]:
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with _sqlite_turn(), engine.connect() as connection:
+            with sqlite_turn(), engine.connect() as connection:
                 connection = connection.execution_options(immediate=True)
                 with connection.begin():
                     yield connection
