@@ -137,7 +137,7 @@ def write_page(
         lines += ["", f"## {each.title}", "", each.how]
         for heading, rows in each.tables.items():
             lines += ["", f"{heading}:", "", *_rows(rows)]
-    notes = DOCS / "performance.notes.md"
+    notes = ROOT / "benchmarks" / "notes.md"
     if notes.exists():
         lines += ["", notes.read_text(encoding="utf-8").strip()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
