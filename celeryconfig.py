@@ -13,9 +13,10 @@ broker_url = _settings.broker_url.get_secret_value() or _settings.redis_url.get_
 if broker_url.startswith("redis://"):
     broker_transport = "mindbot_tasks.broker:Transport"
 broker_transport_options = {
+    # no second book-keeping in Redis of what was fetched: it cost a third of a task, and what a killed worker had is
+    # in the ledger, whose sweeper is there long before a visibility timeout (docs/decisions/0005-no-unacked-list.md)
+    "ack_emulation": False,
     "visibility_timeout": _times.visibility_s,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
     "socket_connect_timeout": 3,
     "socket_timeout": 15,
     "socket_keepalive": True,

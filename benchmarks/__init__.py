@@ -1,1 +1,1 @@
-"""Measurements; none of them is a test."""
+"""What MindBot costs, measured on real processes; `make bench` writes docs/performance.md."""

@@ -11,7 +11,7 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
-from mindbot_tasks import presence
+from mindbot_tasks import broker, presence
 from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.database import forget_engine, only_advance
@@ -19,7 +19,8 @@ from mindbot_tasks.stores.database import forget_engine, only_advance
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
-app = Celery("mindbot")
+broker.use_orjson()
+app = Celery("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
 
@@ -27,6 +28,7 @@ app.conf.beat_schedule = BEAT_SCHEDULE
 def only_publish() -> None:
     """This process never consumes: it gives up on a broker within a second, for the ledger keeps the message."""
     app.conf.task_publish_retry = False
+    app.conf.task_send_sent_event = False  # what it tells Flower a worker says soon after, for less
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,
         "socket_connect_timeout": 0.5,

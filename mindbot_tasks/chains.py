@@ -17,8 +17,9 @@ _broker = Holdoff(pause_s=2.0)
 
 
 def _stage(stage: Stage, message_id: int) -> Signature:
-    # repr given, so that Celery does not build it; immutable, so that no result travels
-    return app.signature(f"mindbot.{stage}", args=(message_id,), immutable=True)
+    # immutable, so that no result travels; the texts for Flower given, for Celery's own way to them is long
+    texts = {"argsrepr": f"({message_id},)", "kwargsrepr": "{}"}
+    return app.signature(f"mindbot.{stage}", args=(message_id,), options=texts, immutable=True)
 
 
 def answer(message_id: int, start: Stage = Stage.CLASSIFY) -> Signature:

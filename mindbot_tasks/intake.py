@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy import Connection
 
 from mindbot_tasks import chains
 from mindbot_tasks.core.errors import DatabaseUnavailable
@@ -13,7 +14,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message
 from mindbot_tasks.stores import inbox
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.together import Together
 
 log = structlog.get_logger(__name__)
 
@@ -41,19 +42,26 @@ def _record(messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
     """The row of each message, and whether it is to be started now."""
     if not _database.allows():
         raise DatabaseUnavailable("the database was away a moment ago")
-    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
-    recorded = []
     try:
-        with one_statement() as connection:
-            for message in messages:
-                row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
-                start = row.fresh
-                if row.fresh and not row.first_in_line and not row.ignored:
-                    # the one before it may have ended while this row was on its way, and have seen nobody to start
-                    start = inbox.is_first_in_line(connection, row.message_id)
-                recorded.append((row, start))
+        recorded = _writing.run(messages)
     except DatabaseUnavailable:
         _database.failed()
         raise
     _database.worked()
     return recorded
+
+
+def _write(connection: Connection, messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
+    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
+    recorded = []
+    for message in messages:
+        row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
+        start = row.fresh
+        if row.fresh and not row.first_in_line and not row.ignored:
+            # the one before it may have ended while this row was on its way, and have seen nobody to start
+            start = inbox.is_first_in_line(connection, row.message_id)
+        recorded.append((row, start))
+    return recorded
+
+
+_writing = Together(_write)

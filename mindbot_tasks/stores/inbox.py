@@ -57,11 +57,6 @@ _conversations = _Known()
 _users = _Known()
 
 
-def _insert(connection: Connection, table: Any) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
-
-
 def _plausible(at: int | None) -> int | None:
     """A platform's own time, unless no calendar has it (and no column either)."""
     return at if at is not None and 0 <= at < 253_402_300_800_000 else None
@@ -196,35 +191,50 @@ def find(connection: Connection, message: Message) -> int | None:
 
 
 def _remember_conversation(connection: Connection, message: Message, now: int | None) -> None:
+    values = {
+        "platform": message.platform,
+        "bot": message.bot,
+        "external_id": cut(message.conversation_id),
+        "kind": message.conversation_kind,
+        "title": cut(message.conversation_title),
+    }
+    timed = now is not None
     connection.execute(
-        _insert(connection, ConversationRow)
-        .values(
-            platform=message.platform,
-            bot=message.bot,
-            external_id=cut(message.conversation_id),
-            kind=message.conversation_kind,
-            title=cut(message.conversation_title),
-            created_at=DB_NOW if now is None else now,
-        )
-        .on_conflict_do_nothing()
+        _conversation_statement(connection.dialect.name, timed), {**values, "now": now} if timed else values
     )
 
 
 def _remember_user(connection: Connection, message: Message, now: int | None) -> None:
-    seen = DB_NOW if now is None else now
-    insert = _insert(connection, UserRow).values(
-        platform=message.platform,
-        external_id=cut(message.sender_id),
-        name=cut(message.sender_name),
-        created_at=seen,
-        seen_at=seen,
+    values = {
+        "platform": message.platform,
+        "external_id": cut(message.sender_id),
+        "name": cut(message.sender_name),
+    }
+    timed = now is not None
+    connection.execute(_user_statement(connection.dialect.name, timed), {**values, "now": now} if timed else values)
+
+
+@functools.cache
+def _conversation_statement(dialect: str, timed: bool) -> Any:
+    return _insert(dialect, ConversationRow, timed, ("created_at",)).on_conflict_do_nothing()
+
+
+@functools.cache
+def _user_statement(dialect: str, timed: bool) -> Any:
+    insert = _insert(dialect, UserRow, timed, ("created_at", "seen_at"))
+    return insert.on_conflict_do_update(
+        index_elements=["platform", "external_id"],
+        set_={"name": insert.excluded.name, "seen_at": insert.excluded.seen_at},
     )
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["platform", "external_id"],
-            set_={"name": insert.excluded.name, "seen_at": insert.excluded.seen_at},
-        )
-    )
+
+
+def _insert(dialect: str, row: type[ConversationRow | UserRow], timed: bool, clocks: tuple[str, ...]) -> Any:
+    """INSERT of a row whose `clocks` are the time of the statement; to be built once."""
+    now = bindparam("now", type_=BigInteger) if timed else DB_NOW
+    columns = [column for column in row.__table__.c if column.name != "id"]
+    values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in columns}
+    made: Any = (postgresql if dialect == "postgresql" else sqlite).insert(row.__table__)
+    return made.values(values | dict.fromkeys(clocks, now))
 
 
 def forget_known() -> None:

@@ -177,43 +177,49 @@ def save_answer(
 
     Raises LostLease.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    at = DB_NOW if now is None else now
-    row = insert(AnswerRow).values(
-        message_id=held.message_id,
-        text=clean(answer.text),
-        parts=clean_json([{"kind": part.kind, "text": part.text, "data": dict(part.data)} for part in answer.parts]),
-        provider=cut(answer.provider, 80),
-        model=cut(answer.model, 120),
-        workflow=cut(answer.workflow, 80),
-        input_tokens=answer.usage.input_tokens,
-        output_tokens=answer.usage.output_tokens,
-        latency_ms=answer.latency_ms,
-        first_token_ms=answer.first_token_ms,
-        details=clean_json(dict(answer.details)),
-        created_at=at,
-    )
-    columns = [column.name for column in AnswerRow.__table__.c if column.name != "message_id"]
     _change(connection, held, "answered", "answered", now, note=answer.workflow or answer.provider)
+    at = {} if now is None else {"now": now}
     connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["message_id"], set_={name: getattr(row.excluded, name) for name in columns}
-        )
+        _upsert(connection.dialect.name, AnswerRow, now is not None),
+        {
+            "message_id": held.message_id,
+            "text": clean(answer.text),
+            "parts": clean_json([{"kind": p.kind, "text": p.text, "data": dict(p.data)} for p in answer.parts]),
+            "provider": cut(answer.provider, 80),
+            "model": cut(answer.model, 120),
+            "workflow": cut(answer.workflow, 80),
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+            "latency_ms": answer.latency_ms,
+            "first_token_ms": answer.first_token_ms,
+            "details": clean_json(dict(answer.details)),
+            **at,
+        },
     )
     for answerer, session_id in (sessions or {}).items():
-        session = insert(SessionRow).values(
-            conversation_id=held.conversation_id,
-            answerer=answerer,
-            user_ref=held.sender_ref,
-            session_id=cut(session_id),
-            updated_at=at,
-        )
         connection.execute(
-            session.on_conflict_do_update(
-                index_elements=["conversation_id", "answerer", "user_ref"],
-                set_={"session_id": session.excluded.session_id, "updated_at": session.excluded.updated_at},
-            )
+            _upsert(connection.dialect.name, SessionRow, now is not None),
+            {
+                "conversation_id": held.conversation_id,
+                "answerer": answerer,
+                "user_ref": held.sender_ref,
+                "session_id": cut(session_id),
+                **at,
+            },
         )
+
+
+@functools.cache
+def _upsert(dialect: str, row: type[AnswerRow | SessionRow], timed: bool) -> Any:
+    """INSERT of a whole row, or UPDATE of the one with this key; built once, which costs more than running it."""
+    table: Any = row.__table__
+    clock = "created_at" if row is AnswerRow else "updated_at"
+    values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in table.c}
+    values[clock] = now_or_given(timed)
+    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: insert.excluded[name] for name in values if name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=changes)
 
 
 def save_apology(connection: Connection, held: Claim, apology: Answer, *, now: int | None = None) -> None:

@@ -1,0 +1,18 @@
+"""The measurements, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.figures import Bench, Measured
+from benchmarks.measures import calls, growth, message, start, statements, throughput, webhook
+
+ALL: Mapping[str, Callable[[Bench], Measured]] = {
+    "start": start.measure,
+    "webhook": webhook.measure,
+    "message": message.measure,
+    "statements": statements.measure,
+    "throughput": throughput.measure,
+    "calls": calls.measure,
+    "growth": growth.measure,
+}
