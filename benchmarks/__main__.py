@@ -52,9 +52,7 @@ def main(
     if page if page is not None else not only:
         picture = report.DOCS / "performance.png"
         drawn = report.draw(picture, measured)
-        report.write_page(
-            report.DOCS / "performance.md", measured, about, picture.name if drawn else "", quick=quick
-        )
+        report.write_page(report.DOCS / "performance.md", measured, about, picture.name if drawn else "", quick=quick)
         click.echo(f"written: {report.DOCS / 'performance.md'}")
     missed = [figure.what for each in measured.values() for figure in each.figures if figure.verdict == "MISSED"]
     if missed and strict:

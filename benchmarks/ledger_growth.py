@@ -44,7 +44,7 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 connection.execute(text(f"DROP TRIGGER {name}"))
         connection.execute(
             text(
-                "INSERT INTO conversations (platform, bot, external_id, kind, title, created_at) "  # noqa: S608
+                "INSERT INTO conversations (platform, bot, external_id, kind, title, created_at) "
                 f"SELECT 'chat', 'default', 'c-' || (n - 1), 'group', '', 1 FROM {numbers.format(n=conversations)}"
             )
         )
@@ -58,7 +58,7 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 'group', 'u1', 'How do I fill in the form for travel expenses?', '[]'{cast}, '{{}}'{cast},
                 CASE WHEN {finished} THEN CASE WHEN n % 4 = 0 THEN 'ignored' ELSE 'replied' END ELSE 'received' END,
                 3, 0, 0, CASE WHEN {finished} THEN NULL ELSE 4000000000000 END, 4000000000000, 1, 'replied', 1000 + n,
-                1000 + n, CASE WHEN {finished} THEN 1000 + n ELSE NULL END FROM {numbers.format(n=messages)}"""  # noqa: S608
+                1000 + n, CASE WHEN {finished} THEN 1000 + n ELSE NULL END FROM {numbers.format(n=messages)}"""
             )
         )
         connection.execute(
@@ -66,7 +66,7 @@ def fill(engine: Engine, *, messages: int, conversations: int, unanswered: int =
                 f"""INSERT INTO answers (message_id, text, parts, provider, model, workflow, input_tokens,
                 output_tokens, latency_ms, details, created_at)
                 SELECT id, 'Like this.', '[]'{cast}, 'benchmark', '', '', 1, 1, 1, '{{}}'{cast}, 1
-                FROM messages WHERE state = 'replied' AND external_id LIKE 'f-%'"""  # noqa: S608
+                FROM messages WHERE state = 'replied' AND external_id LIKE 'f-%'"""
             )
         )
         connection.execute(

@@ -127,9 +127,7 @@ def write_page(
         lines += ["The short form (`--quick`) ran: fewer and shorter rounds, so these figures say less.", ""]
     lines += ["| figure | measured | budget | verdict |", "| --- | --- | --- | --- |"]
     for each in measured.values():
-        lines += [
-            f"| {figure.what} | {figure.value} | {figure.budget} | {figure.verdict} |" for figure in each.figures
-        ]
+        lines += [f"| {figure.what} | {figure.value} | {figure.budget} | {figure.verdict} |" for figure in each.figures]
     if picture:
         lines += ["", f"![CPU, webhook latency and added latency]({picture})"]
     lines += ["", "## The machine", "", *_rows([("", ""), *((str(k), str(v)) for k, v in about.items())])]

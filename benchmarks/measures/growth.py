@@ -50,7 +50,9 @@ def measure(bench: Bench) -> Measured:
         f"conversations; {many}; {many} and {stored:,} more stored messages. Each conversation has {TURNS} earlier turns. "
         "For single statements see `python -m benchmarks.ledger_growth`.",
         [
-            at_most(f"CPU per message, {many:,} to {few} conversations", _ratio(taken, "many", "few"), 1.1, "x", digits=2),
+            at_most(
+                f"CPU per message, {many:,} to {few} conversations", _ratio(taken, "many", "few"), 1.1, "x", digits=2
+            ),
             at_most(f"CPU per message, {stored:,} to 0 stored", _ratio(taken, "long past", "many"), 1.1, "x", digits=2),
         ],
         {"rounds_ms": taken},
@@ -67,9 +69,7 @@ def fill_history(engine: Engine, conversations: int) -> None:
     postgresql = engine.dialect.name == "postgresql"
     cast = "::jsonb" if postgresql else ""
     padded = "lpad({n}::text, 6, '0')" if postgresql else "printf('%06d', {n})"
-    numbers = (
-        "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {last}) SELECT n FROM s) AS s"
-    )
+    numbers = "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {last}) SELECT n FROM s) AS s"
     user = padded.format(n="n")
     of_message = padded.format(n=f"(n % {conversations})")
     with transaction(engine) as connection:

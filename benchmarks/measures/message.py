@@ -25,7 +25,10 @@ def measure(bench: Bench) -> Measured:
         asyncio.run(load.one_after_the_other(up, 100, 50))
         for number in range(rounds):
             bench.say(f"round {number + 1} of {rounds}: {each} chains, {each} messages at {PER_S} a second")
-            costs = {"bare chain, stock": stock.chains(each, PER_S), "bare chain, our settings": tuned.chains(each, PER_S)}
+            costs = {
+                "bare chain, stock": stock.chains(each, PER_S),
+                "bare chain, our settings": tuned.chains(each, PER_S),
+            }
             before = up.processes.usage_by_name()
             asyncio.run(load.at_rate(up, PER_S, each / PER_S, 100))
             after = up.processes.usage_by_name()

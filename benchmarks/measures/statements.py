@@ -21,7 +21,10 @@ def measure(bench: Bench) -> Measured:
     count = bench.of(50, 200)
     written = bench.folder / "statements.log"
     plan = Plan(
-        database=bench.database, environment={"BENCH_STATEMENTS": str(written)}, counted=True, without=frozenset({"beat"})
+        database=bench.database,
+        environment={"BENCH_STATEMENTS": str(written)},
+        counted=True,
+        without=frozenset({"beat"}),
     )
     with stack(plan, bench.folder / "statements") as up:
         asyncio.run(load.one_after_the_other(up, 60, 20, askers=1))

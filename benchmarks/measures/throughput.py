@@ -41,5 +41,9 @@ def measure(bench: Bench) -> Measured:
             at_most("added latency at half load, p95", percentile(added, 0.95), 200, "ms", digits=0),
             Figure("added latency at half load, p50", f"{percentile(added, 0.5):.0f} ms"),
         ],
-        {"replies_per_s": per_s, "replies_per_s_slow_platform": slow_per_s, "added_ms": [round(each, 1) for each in added]},
+        {
+            "replies_per_s": per_s,
+            "replies_per_s_slow_platform": slow_per_s,
+            "added_ms": [round(each, 1) for each in added],
+        },
     )
