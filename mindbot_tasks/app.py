@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from celery import Celery, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
@@ -18,6 +18,8 @@ from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# `worker_cancel_long_running_tasks_on_connection_loss` is off on purpose; saying so at each loss helps nobody
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 broker.use_orjson()
 app = Celery("mindbot", events="mindbot_tasks.events:Events")

@@ -59,6 +59,8 @@ def flower_environment(environment: dict[str, str], home: Path, address: str, po
         "FLOWER_PORT": str(port),
         "FLOWER_READ_ONLY": environment.get("FLOWER_READ_ONLY", "true"),
         "FLOWER_MAX_TASKS": environment.get("FLOWER_MAX_TASKS", "10000"),
+        # at its own level Flower prints twenty lines at each start, which hide what the newcomer should read
+        "FLOWER_LOGGING": environment.get("FLOWER_LOGGING", "warning"),
     }
 
 
