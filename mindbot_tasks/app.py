@@ -18,8 +18,6 @@ from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# `worker_cancel_long_running_tasks_on_connection_loss` is off on purpose; saying so at each loss helps nobody
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 broker.use_orjson()
 app = Celery("mindbot", events="mindbot_tasks.events:Events")
@@ -52,6 +50,9 @@ def _log(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _introduce(instance: Any = None, **_: Any) -> None:
     """Which queues this worker serves is known now."""
+    # `worker_cancel_long_running_tasks_on_connection_loss` is off on purpose, and Celery would warn of it at every loss;
+    # not earlier, since the worker sets filters of its own
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
     if "upkeep" not in instance.app.amqp.queues.consume_from:
         # where one machine does everything the door goes first: a platform waits 5 s for it, and nobody for a stage
