@@ -50,8 +50,8 @@ def _log(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _introduce(instance: Any = None, **_: Any) -> None:
     """Which queues this worker serves is known now."""
-    # `worker_cancel_long_running_tasks_on_connection_loss` is off on purpose, and Celery would warn of it at every loss;
-    # not earlier, since the worker sets filters of its own
+    # `worker_cancel_long_running_tasks_on_connection_loss` is off on purpose, and Celery would warn of that at every
+    # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
     if "upkeep" not in instance.app.amqp.queues.consume_from:
