@@ -29,6 +29,7 @@ broker_transport_options = {
 }
 broker_connection_retry_on_startup = True
 broker_connection_timeout = 3
+broker_connection_max_retries = None  # however long the broker is away: the ledger keeps what comes in meanwhile
 # the ledger is the queue of record: a publish that does not work at once is left to the sweeper
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
 

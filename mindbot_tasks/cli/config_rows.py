@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, Sentence, say
+from mindbot_tasks.llm import registry
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
+#: sections that are read and checked, and that nothing acts upon yet
+NOT_SERVED = frozenset({"wecom", "wecomcs", "aim", "agent", "chromadb", "alert_manager"})
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,23 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     chroma = settings.chromadb
     rows.append(_single(settings, lang, tell("knowledge"), "chromadb", chroma.collection_name if chroma else None))
     rows += _alerts(settings, lang)
+    rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}
     rows += [
         Row(tell("setting"), path, False, _said(why, lang)) for path, why in settings.off.items() if path not in listed
     ]
     return rows
+
+
+def _with_honesty(row: Row, settings: Settings, lang: Lang) -> Row:
+    """What is configured well, but not served by this version, says so."""
+    if not row.on:
+        return row
+    section = row.name.split(".")[0]
+    note = say("config.not_served", lang) if section in NOT_SERVED else registry.not_built(settings).get(row.name)
+    if section == "dingtalk" and settings.dingtalk[row.name.partition(".")[2] or "default"].mode == "stream":
+        note = say("config.not_served", lang)
+    return replace(row, why="; ".join(part for part in (row.why, note) if part)) if note else row
 
 
 def _said(why: str, lang: Lang) -> str:

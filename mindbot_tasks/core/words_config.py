@@ -31,4 +31,5 @@ WORDS: Words = {
     "setting": ("setting", "设置"),
     "patterns": ("patterns: {count}, priority {priority}", "{count} 个模式,优先级 {priority}"),
     "alert_counts": ("rules: {rules}, recipients: {people}", "{rules} 条规则,{people} 位接收人"),
+    "not_served": ("understood, but not served by this version yet", "配置有效,但此版本尚未提供该功能"),
 }

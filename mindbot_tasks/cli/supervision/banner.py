@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,6 +45,14 @@ def reasons_in(body: bytes) -> list[str]:
         if isinstance(check, dict) and not check.get("ok", True):
             found.append(f"{name}: {check['reason']}" if check.get("reason") else str(name))
     return found
+
+
+def _me() -> str:
+    """What to type for the `mindbot` command from here."""
+    if shutil.which("mindbot"):
+        return "mindbot"
+    command = Path(sys.argv[0]).absolute()
+    return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)
 
 
 class Readiness(threading.Thread):
@@ -121,7 +131,7 @@ def banner(
         login = words("banner_credentials", path=home / "flower.auth")
         rows.append((words("banner_flower"), f"http://127.0.0.1:{flower_port}/  ({login})"))
     if "web" in started:
-        rows.append((words("banner_webhook"), f"mindbot demo    POST {base}/webhooks/dingtalk"))
+        rows.append((words("banner_webhook"), f"{_me()} demo    POST {base}/webhooks/dingtalk"))
     rows += [
         (words("banner_config"), ", ".join(map(str, config)) or words("banner_no_config")),
         (words("banner_data"), str(home)),
