@@ -10,7 +10,9 @@ _settings = get_settings()
 _times = _settings.times
 
 broker_url = _settings.broker_url.get_secret_value() or _settings.redis_url.get_secret_value()
-if broker_url.startswith("redis://"):
+if broker_url.startswith("unix://"):  # as redis-py writes it; kombu has another way
+    broker_url = broker_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
+if broker_url.startswith(("redis://", "redis+socket://")):
     broker_transport = "mindbot_tasks.broker:Transport"
 broker_transport_options = {
     # no second book-keeping in Redis of what was fetched: it cost a third of a task, and what a killed worker had is

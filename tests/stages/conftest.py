@@ -45,8 +45,8 @@ def _forget() -> None:
 
 def _forget_broker() -> None:
     pools.reset()
-    app._pool = None
-    app.amqp._producer_pool = None
+    vars(app)["_pool"] = None
+    vars(app.amqp)["_producer_pool"] = None
 
 
 @pytest.fixture

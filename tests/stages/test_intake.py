@@ -70,6 +70,7 @@ def test_the_words_of_a_message_are_in_no_error_of_the_database(ledger: Ledger) 
     assert "a secret of mine" not in str(caught.value)
 
 
+ROOT = Path(__file__).resolve().parents[2]
 PUBLISH = """
 import sys, time
 from mindbot_tasks.app import only_publish
@@ -103,8 +104,7 @@ def test_a_broker_that_does_not_answer_costs_the_web_side_about_a_second(
                     break
                 except redis.ConnectionError:
                     time.sleep(0.05)
-        root = Path(__file__).resolve().parents[2]
-        environment = {**os.environ, "PYTHONPATH": str(root), "REDIS_URL": url, "MINDBOT_HOME": str(tmp_path)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url, "MINDBOT_HOME": str(tmp_path)}
         with subprocess.Popen([sys.executable, "-c", PUBLISH], env=environment, cwd=tmp_path, text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE) as web:  # fmt: skip
             assert web.stdin is not None

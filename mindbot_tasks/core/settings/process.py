@@ -36,7 +36,7 @@ class TimesSettings(Section):
     drain_s: Seconds = 20
     guard_s: Seconds = 25
     stop_grace_s: Seconds = 60
-    message_deadline_s: Seconds = 600
+    message_deadline_s: Annotated[float, Field(gt=30)] = 600  #: the last 30 s are kept for an apology
     dedup_days: AtLeastOne = 7
 
 
