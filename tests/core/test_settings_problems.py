@@ -18,6 +18,8 @@ __all__ = ["files"]
     [
         ("web:\n  port: soon", "mindbot.yaml:2:9: web.port: expected a whole number; found 'soon'"),
         ("web:\n  port: 99999", "mindbot.yaml:2:9: web.port: expected a number of at most 65535; found 99999"),
+        ("times:\n  message_deadline_s: 30",
+         "mindbot.yaml:2:23: times.message_deadline_s: expected a number greater than 30.0; found 30"),
         ("production: maybe", "mindbot.yaml:1:13: production: expected true or false; found 'maybe'"),
         ("web: nowhere", "mindbot.yaml:1:6: web: expected a mapping (key: value); found 'nowhere'"),
         ("provider_selection:\n  fallback_order: openai",
