@@ -115,7 +115,8 @@ def write_page(
     lines = [
         "# Performance",
         "",
-        "Written by `make bench`; do not edit. Ratios hold on other machines, milliseconds do not: everything here shares "
+        "Written by `make bench`; do not edit. Ratios hold on other machines, milliseconds do not: "
+        "everything here shares "
         "the cores of one machine, the emulators, Redis and the sender too.",
         "",
         f"中文摘要:本页由 `make bench` 生成,所有进程(含 Redis、模拟器与发送端)共用 {about['cores']} 个核心。"
@@ -145,7 +146,8 @@ def _summary_zh(measured: Mapping[str, Measured]) -> str:
     if "message" not in measured:
         return ""
     ratio, _, cost = measured["message"].figures
-    return f"一条消息从进门到回复耗用 {cost.value} CPU,为一条空的三任务 Celery 链(默认设置)的 {ratio.value.replace(' x', ' 倍')}。"
+    times = ratio.value.replace(" x", " 倍")
+    return f"一条消息从进门到回复耗用 {cost.value} CPU,为一条空的三任务 Celery 链(默认设置)的 {times}。"
 
 
 def _rows(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -57,7 +57,9 @@ class Bare:
     def _nothing_left(self) -> bool:
         prefix = "mindbot:" if self.kind == "tuned" else ""
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.llen(f"{prefix}first").llen(f"{prefix}second").hlen(f"{prefix}unacked")
+            pipe.llen(f"{prefix}first")
+            pipe.llen(f"{prefix}second")
+            pipe.hlen(f"{prefix}unacked")
             return not any(pipe.execute())
 
 

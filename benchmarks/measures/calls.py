@@ -29,10 +29,14 @@ def measure(bench: Bench) -> Measured:
         run = asyncio.run(load.backlog(up, calls, calls, in_flight=32))
         memory, by_name = peak.stop()
         at_once = _most_at_once(up)
-    rows = [("", "memory at the peak"), *((name, f"{size / 1e6:.0f} MB") for name, size in by_name.items())]
+    rows: list[tuple[str, ...]] = [
+        ("", "memory at the peak"),
+        *((name, f"{size / 1e6:.0f} MB") for name, size in by_name.items()),
+    ]
     return Measured(
         "Concurrent model calls",
-        f"{calls} messages of {calls} conversations, one worker_generate with `-c {calls}`, a model that begins to stream "
+        f"{calls} messages of {calls} conversations, one worker_generate with `-c {calls}`, a model that "
+        "begins to stream "
         f"after {DELAY_S} s. Memory is proportional (shared pages count once), looked at twice a second.",
         [
             at_least("model calls at the same time", at_once, calls * 0.9, "", digits=0),

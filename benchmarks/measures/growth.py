@@ -43,11 +43,15 @@ def measure(bench: Bench) -> Measured:
                 asyncio.run(load.one_after_the_other(up, each, sizes[name][0], askers=few))
                 taken[name].append((up.processes.usage() - before).cpu_s / each * 1000)
     medians = {name: statistics.median(costs) for name, costs in taken.items()}
-    rows = [("", "CPU per message"), *((name, f"{cost:.2f} ms") for name, cost in medians.items())]
+    rows: list[tuple[str, ...]] = [
+        ("", "CPU per message"),
+        *((name, f"{cost:.2f} ms") for name, cost in medians.items()),
+    ]
     return Measured(
         "Growth",
         f"Three stacks in turn, {rounds} rounds of {each} messages by ten people who wait for each answer: {few} "
-        f"conversations; {many}; {many} and {stored:,} more stored messages. Each conversation has {TURNS} earlier turns. "
+        f"conversations; {many}; {many} and {stored:,} more stored messages. Each conversation has "
+        f"{TURNS} earlier turns. "
         "For single statements see `python -m benchmarks.ledger_growth`.",
         [
             at_most(
@@ -76,7 +80,8 @@ def fill_history(engine: Engine, conversations: int) -> None:
         connection.execute(
             text(
                 "INSERT INTO conversations (platform, bot, external_id, kind, title, created_at) SELECT 'dingtalk', "
-                f"'default', 'cidbench' || {user} || '==', 'one_to_one', '', 1 FROM {numbers.format(last=conversations - 1)}"
+                f"'default', 'cidbench' || {user} || '==', 'one_to_one', '', 1 FROM "
+                f"{numbers.format(last=conversations - 1)}"
             )
         )
         connection.execute(

@@ -43,13 +43,16 @@ def measure(bench: Bench) -> Measured:
     pairs = list(zip(taken["MindBot"], taken["bare chain, stock"], taken["bare chain, our settings"], strict=True))
     to_stock = statistics.median(ours / stock for ours, stock, _ in pairs)
     to_tuned = statistics.median(ours / tuned for ours, _, tuned in pairs)
-    rows = [("", "CPU per message or chain")]
+    rows: list[tuple[str, ...]] = [("", "CPU per message or chain")]
     rows += [(name, f"{cost:.2f} ms") for name, cost in medians.items()]
     return Measured(
         "CPU per message",
-        f"{rounds} rounds; in each, {each} bare chains with Celery's stock settings, {each} with MindBot's and {each} DingTalk "
-        f"messages, all at {PER_S} a second. A bare chain is three tasks that do nothing, on the same Redis, with the same "
-        "pools and threads. A message is a signed webhook, its chain and its reply by session webhook, with a model that "
+        f"{rounds} rounds; in each, {each} bare chains with Celery's stock settings, {each} with "
+        f"MindBot's and {each} DingTalk "
+        f"messages, all at {PER_S} a second. A bare chain is three tasks that do nothing, on the same "
+        "Redis, with the same "
+        "pools and threads. A message is a signed webhook, its chain and its reply by session webhook, "
+        "with a model that "
         "answers at once. All our processes count, with their children; Redis and the emulators are shown apart. The "
         "ratios are medians over the rounds.",
         [

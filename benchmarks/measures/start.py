@@ -1,4 +1,4 @@
-"""How fast the processes start, what the web process must not import, and what each role weighs when nothing happens."""
+"""How fast processes start, what the web process must not import, and what each role weighs at rest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> Measured:
         after, commands = up.processes.usage_by_name(), _commands(up) - commands
     kinds = up.processes.kinds()
     idle = sum((after[name] - before[name]).cpu_s for name in after if kinds[name] == "ours") / seconds * 100
-    rows = [("", "memory", "CPU when idle")]
+    rows: list[tuple[str, ...]] = [("", "memory", "CPU when idle")]
     for name, used in after.items():
         cpu = (used - before[name]).cpu_s / seconds * 100
         rows.append((name, f"{used.memory_bytes / 1e6:.0f} MB", f"{cpu:.1f} %"))

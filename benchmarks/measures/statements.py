@@ -41,8 +41,11 @@ def measure(bench: Bench) -> Measured:
     ours = {name: number / count for (database, name), number in commands.items() if database == 0}
     celerys = {name: number / count for (database, name), number in commands.items() if database == 1}
     ours, celerys = ({name: n for name, n in each.items() if n >= 0.5} for each in (ours, celerys))
-    rows = [("statement", "per message"), *((text, f"{number:.1f}") for text, number in sorted(sql.items()))]
-    redis_rows = [("command", "whose", "per message")]
+    rows: list[tuple[str, ...]] = [
+        ("statement", "per message"),
+        *((text, f"{number:.1f}") for text, number in sorted(sql.items())),
+    ]
+    redis_rows: list[tuple[str, ...]] = [("command", "whose", "per message")]
     redis_rows += [(name, "ours", f"{number:.1f}") for name, number in sorted(ours.items())]
     redis_rows += [(name, "Celery's", f"{number:.1f}") for name, number in sorted(celerys.items())]
     round_trips = sum(number for text, number in sql.items() if not text.startswith(("BEGIN", "COMMIT")))
@@ -82,7 +85,7 @@ class _Listening:
         return self._counts
 
     def _listen(self) -> None:
-        with self._client.monitor() as monitor:
+        with self._client.monitor() as monitor:  # type: ignore[no-untyped-call]
             self._ready.set()
             for line in self._lines(monitor):
                 match = _LINE.match(line)

@@ -31,9 +31,12 @@ def measure(bench: Bench) -> Measured:
     added = [delay - MODEL_MS for delay in steady.delays_ms()]
     return Measured(
         "Throughput and added latency",
-        f"A backlog of {count} DingTalk messages of {conversations} conversations, taken in as fast as they are acknowledged; "
-        f"the model needs {MODEL_MS} ms. Then the same with a platform API that needs {PLATFORM_MS} ms. Then webhooks at "
-        f"half the first rate for {seconds} s: from when each was due to its reply, less the model's {MODEL_MS} ms. The "
+        f"A backlog of {count} DingTalk messages of {conversations} conversations, taken in as fast as "
+        "they are acknowledged; "
+        f"the model needs {MODEL_MS} ms. Then the same with a platform API that needs {PLATFORM_MS} ms. "
+        "Then webhooks at "
+        f"half the first rate for {seconds} s: from when each was due to its reply, less the model's "
+        f"{MODEL_MS} ms. The "
         "emulators, Redis and the sender share the two cores.",
         [
             Figure("replies per second", f"{per_s:.0f}", "aim: 200"),

@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Measured:
         bench.say("the same while Redis is gone")
         up.processes.stop("redis")
         runs["broker gone"] = _run(up, seconds)
-    rows = [("", "p50", "p95", "p99", "p99.9", "not 200")]
+    rows: list[tuple[str, ...]] = [("", "p50", "p95", "p99", "p99.9", "not 200")]
     figures = []
     for name, run in runs.items():
         took = [each.took_ms for each in run.posted]
@@ -43,7 +43,8 @@ def measure(bench: Bench) -> Measured:
         figures.append(Figure(f"webhook, {name}: not acknowledged", str(bad), "0", 0.0 if bad == 0 else 2.0))
     return Measured(
         "Webhooks",
-        f"Signed DingTalk callbacks, {PER_S} a second for {seconds} s to 500 conversations, sent on time however slow the "
+        f"Signed DingTalk callbacks, {PER_S} a second for {seconds} s to 500 conversations, sent on time "
+        "however slow the "
         "answers are; times count from when each was due. Workers run beside it on the same two cores and answer. "
         '"Hangs" is a Redis that was stopped with SIGSTOP, "gone" one that was ended.',
         figures,
