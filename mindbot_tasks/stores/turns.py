@@ -64,9 +64,15 @@ class Turns:
 
     def _open(self) -> tuple[int, int]:
         if self._files is None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._files = (os.open(f"{self._path}-queue", flags, 0o600), os.open(f"{self._path}-turn", flags, 0o600))
+            try:
+                self._files = (_open(f"{self._path}-queue"), _open(f"{self._path}-turn"))
+            except OSError as exc:  # its folder is not there, or not ours
+                raise DatabaseUnavailable(f"the database cannot be written ({type(exc).__name__})") from exc
         return self._files
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _lock(file: int, ends_at: float) -> None:

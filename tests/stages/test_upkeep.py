@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import func, select, update
 
 from mindbot_tasks import chains, presence
-from mindbot_tasks import sweep as sweep_module
-from mindbot_tasks.app import app
 from mindbot_tasks.canary import canary
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.model.message import Stage
@@ -57,17 +56,24 @@ def test_there_is_one_sweep_in_a_slot_whoever_calls(ledger: Ledger, started: lis
     assert sorted(started[5:]) == [(one, C) for one in ids]
 
 
+def _seconds_later(message_id: int) -> int:
+    """Twenty seconds have passed for this message; returns a moment after it was published, by the same clock."""
+    with one_statement() as connection:
+        connection.execute(update(MessageRow).where(MessageRow.id == message_id).values(
+            wake_at=0, stepped_at=DB_NOW - 20_000))  # fmt: skip
+        return workers.database_time(connection) - 5_000
+
+
 @pytest.mark.usefixtures("sweepers")
-def test_a_message_that_waits_in_a_queue_is_not_put_there_twice(
-    ledger: Ledger, started: list[tuple[int, Stage]]
+@pytest.mark.parametrize("came_out", [False, True])
+def test_a_message_is_started_again_only_when_a_later_canary_has_come_out_of_its_queue(
+    ledger: Ledger, started: list[tuple[int, Stage]], came_out: bool
 ) -> None:
     one = ledger.receive()
-    assert sweep_module._queued() == {C: 0, G: 0, R: 0}
-    app.send_task("mindbot.classify", args=(one,), queue="classify")
-    assert sweep_module._queued() == {C: 1, G: 0, R: 0}
-    ledger.change(one, wake_at=0)
+    later = _seconds_later(one)
+    canary.run("classify", later if came_out else later - 60_000)
     sweep.run()
-    assert started == [(one, C)]
+    assert started == [(one, C)] * (2 if came_out else 1)
 
 
 @pytest.mark.usefixtures("sweepers")
@@ -121,18 +127,23 @@ def test_a_sweep_without_a_database_is_no_error(ledger: Ledger, monkeypatch: pyt
 
 
 def test_a_canary_leaves_a_mark(ledger: Ledger) -> None:
-    canary.run("reply")
+    canary.run("reply", 1)
     with reading() as connection:
         assert health.snapshot(connection).canary_age_s["reply"] < 5
 
 
-def test_canaries_fly_through_queues_that_somebody_serves_only(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("sweepers")
+def test_canaries_fly_through_queues_that_somebody_serves_only(ledger: Ledger, redis_url: str) -> None:
     with one_statement() as connection:
         workers.register(connection, "here", ["generate"])
         gone = workers.register(connection, "gone", ["reply"])
         workers.leave(connection, gone)
-    canary.run()
-    assert sweep_module._queued() == {C: 0, G: 1, R: 0}
+    sweep.run()
+    with redis.Redis.from_url(redis_url) as client:
+        assert {queue: client.llen(f"mindbot:{queue}") for queue in ("generate", "reply")} == {
+            "generate": 1,
+            "reply": 0,
+        }
 
 
 def _finished_days_ago(ledger: Ledger, days: float, conversation: str) -> int:
