@@ -54,9 +54,6 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
-    if "upkeep" not in instance.app.amqp.queues.consume_from:
-        # where one machine does everything the door goes first: a platform waits 5 s for it, and nobody for a stage
-        os.nice(5)
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=lambda: app.tasks["mindbot.sweep"].run(),
