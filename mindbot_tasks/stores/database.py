@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import select
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,11 +21,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores.turns import Turns
 
+#: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
+_sqlite_writer = threading.Lock()
 #: seconds until a call gives up: on a statement, on a free connection, on its turn to write
 _PATIENCE_S = 5.0
 _patience_s = _PATIENCE_S
+
+
+def _new_writer() -> None:
+    """In a forked child: a thread that held the lock does not exist here, so nobody would ever give it back."""
+    global _sqlite_writer
+    _sqlite_writer = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_writer)
 
 
 def _dumps(value: Any) -> str:
@@ -169,15 +180,16 @@ def _as_unavailable() -> Iterator[None]:
         raise
 
 
-def sqlite_turn(engine: Engine | None = None) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def sqlite_turn() -> Iterator[None]:
     """This thread's turn to write. Raises DatabaseUnavailable when the others take too long."""
-    return _turns((engine or get_engine()).url.database or "").take(_patience_s)
-
-
-@functools.cache
-def _turns(path: str) -> Turns:
-    in_memory = path in ("", ":memory:") or path.startswith("file:")
-    return Turns("" if in_memory else str(Path(path).absolute()))
+    writer = _sqlite_writer
+    if not writer.acquire(timeout=_patience_s):
+        raise DatabaseUnavailable("the database is busy with other writers")
+    try:
+        yield
+    finally:
+        writer.release()
 
 
 @contextlib.contextmanager
@@ -198,7 +210,7 @@ def one_statement(engine: Engine | None = None) -> Iterator[Connection]:
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with sqlite_turn(engine), engine.connect() as connection:
+            with sqlite_turn(), engine.connect() as connection:
                 yield connection
         else:
             with engine.connect() as connection:
@@ -223,7 +235,7 @@ def transaction(engine: Engine | None = None) -> Iterator[Connection]:
     engine = engine or get_engine()
     with _as_unavailable():
         if engine.dialect.name == "sqlite":
-            with sqlite_turn(engine), engine.connect() as connection:
+            with sqlite_turn(), engine.connect() as connection:
                 connection = connection.execution_options(immediate=True)
                 with connection.begin():
                     yield connection

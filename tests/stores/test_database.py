@@ -148,12 +148,8 @@ def test_a_process_forked_while_another_thread_writes_can_write(sqlite_url: str)
                     connection.execute(text("SELECT 1"))
                 os._exit(0)
             os._exit(1)
-<<<<<<< HEAD
         time.sleep(0.3)  # it waits for our turn to end, as every other process does
     _, status = os.waitpid(child, 0)
-=======
-    _, status = os.waitpid(child, 0)  # the parent has written; its own turn is over, the copy in the child is not
->>>>>>> bench
     engine.dispose()
     assert os.waitstatus_to_exitcode(status) == 0
 
