@@ -24,7 +24,7 @@ MEASURED = {
 
 def test_slots_are_rate_times_seconds_with_headroom() -> None:
     advice = advise(needs(10, MEASURED, {"classify": 16, "reply": 16, "generate": 50}))
-    assert advice == [Advice("FAST_CONCURRENCY", 32, 7), Advice("GENERATE_CONCURRENCY", 50, 52)]
+    assert advice == [Advice("FAST_CONCURRENCY", 16, 7), Advice("GENERATE_CONCURRENCY", 50, 52)]
 
 
 def test_twice_the_rate_needs_twice_the_slots() -> None:
