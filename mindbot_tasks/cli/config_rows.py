@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, Sentence, say
-from mindbot_tasks.llm import registry
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
 #: sections that are read and checked, and that nothing acts upon yet
@@ -58,7 +57,11 @@ def _with_honesty(row: Row, settings: Settings, lang: Lang) -> Row:
     if not row.on:
         return row
     section = row.name.split(".")[0]
-    note = say("config.not_served", lang) if section in NOT_SERVED else registry.not_built(settings).get(row.name)
+    note = say("config.not_served", lang) if section in NOT_SERVED else None
+    if section == "providers":
+        from mindbot_tasks.llm import registry  # loads HTTP and Redis, which a check of other sections does not need
+
+        note = registry.not_built(settings).get(row.name)
     if section == "dingtalk" and settings.dingtalk[row.name.partition(".")[2] or "default"].mode == "stream":
         note = say("config.not_served", lang)
     return replace(row, why="; ".join(part for part in (row.why, note) if part)) if note else row
