@@ -14,6 +14,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message
 from mindbot_tasks.stores import inbox
+from mindbot_tasks.stores.database import is_busy
 from mindbot_tasks.stores.together import Together
 
 log = structlog.get_logger(__name__)
@@ -44,8 +45,9 @@ def _record(messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
         raise DatabaseUnavailable("the database was away a moment ago")
     try:
         recorded = _writing.run(messages)
-    except DatabaseUnavailable:
-        _database.failed()
+    except DatabaseUnavailable as exc:
+        if not is_busy(exc):
+            _database.failed()
         raise
     _database.worked()
     return recorded

@@ -27,6 +27,9 @@ _sqlite_writer = threading.Lock()
 #: seconds until a call gives up: on a statement, on a free connection, on its turn to write
 _PATIENCE_S = 5.0
 _patience_s = _PATIENCE_S
+#: how long SQLite itself waits for the other processes, where somebody waits for us: then we ask again at once, while
+#: workers, for whom nobody waits, sleep longer and longer between their tries
+_HASTY_S = 0.005
 
 
 def _new_writer() -> None:
@@ -156,7 +159,18 @@ def _wait(connection: Any) -> None:
 def get_engine() -> Engine:
     """The engine of this process; thrown away in a forked child by `forget_engine`."""
     url = get_settings().database_url.get_secret_value()
-    return open_engine(url, durable=_records, statement_timeout_s=_patience_s)
+    hasty = make_url(url).get_backend_name() == "sqlite" and _patience_s < _PATIENCE_S
+    return open_engine(url, durable=_records, statement_timeout_s=_HASTY_S if hasty else _patience_s)
+
+
+def patience_s() -> float:
+    """Seconds until a call gives up in this process."""
+    return _patience_s
+
+
+def is_busy(exc: DatabaseUnavailable) -> bool:
+    """Whether another process was writing: SQLite is well, and asking again helps."""
+    return getattr(getattr(exc.__cause__, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def forget_engine() -> None:

@@ -8,13 +8,14 @@ does the same by itself.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.stores.database import get_engine, in_turn, one_statement, sqlite_turn
+from mindbot_tasks.stores.database import get_engine, in_turn, is_busy, one_statement, patience_s, sqlite_turn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -78,9 +79,16 @@ class Together(Generic[Item, Result]):
                     self._fail([job], own)
 
     def _commit(self, jobs: list[_Job[Item, Result]]) -> None:
-        with in_turn(transaction=len(jobs) > 1) as connection:
-            for job in jobs:
-                job.result = self._work(connection, job.item)
+        ends_at = time.monotonic() + patience_s()
+        while True:
+            try:
+                with in_turn(transaction=len(jobs) > 1) as connection:
+                    for job in jobs:
+                        job.result = self._work(connection, job.item)
+                break
+            except DatabaseUnavailable as exc:
+                if not is_busy(exc) or time.monotonic() > ends_at:
+                    raise
         for job in jobs:
             job.done = True
 
