@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Message, Outgoing, Part
+from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,58 @@ class Capabilities:
     live: bool = False  #: people can watch the answer grow
     idempotent_send: bool = False  #: sending the same `Outgoing.key` twice shows one message
     pull: bool = False  #: the asker fetches the answer; there may be nothing to send
+    images: bool = False  #: `send` takes image parts that are in the file store
+    files: bool = False  #: the same for voice, video and other files
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """The platform says that a feed holds something new, and wants to be asked for it."""
+
+    feed: str  #: which feed of the bot, at most 255 characters
+    token: str = ""  #: shows that the pull was asked for; short-lived
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened on the platform and is no message."""
+
+    external_id: str  #: as for messages: makes duplicates visible
+    kind: str  #: the platform's word for it
+    conversation_id: str = ""
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    happened_at_ms: int | None = None
+    #: what it means for the conversation: a person took over, or the bot has it again
+    with_human: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A thumb up or down under an answer."""
+
+    answer_ref: str  #: the platform's handle of the answer, as `send` returned it or the live answer has it
+    user_id: str
+    vote: Literal["up", "down"]
+    message_id: int | None = None  #: ours, where the handle tells it
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Everything else that a call can bring beside messages."""
+
+    bells: Sequence[Bell] = ()
+    occurrences: Sequence[Occurrence] = ()
+    feedback: Sequence[Feedback] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One page of a feed."""
+
+    messages: Sequence[Message]
+    occurrences: Sequence[Occurrence]
+    cursor: str  #: where the next page begins
+    more: bool
 
 
 class Platform(Protocol):
@@ -65,3 +118,73 @@ class Platform(Protocol):
 
         Raises Rejected, Throttled or Unavailable.
         """
+
+
+@runtime_checkable
+class BringsNews(Protocol):
+    """A platform whose calls hold more than messages; the door records it before it acknowledges."""
+
+    def news(self, inbound: Inbound) -> News:
+        """What else is in a verified call. Raises PayloadInvalid."""
+
+
+@runtime_checkable
+class Pulls(Protocol):
+    """A platform that only rings a bell; `collect` fetches."""
+
+    def feeds(self) -> Sequence[str]:
+        """Feeds that are known from the configuration; others become known by their first bell."""
+
+    def pull(self, feed: str, cursor: str, token: str, deadline: Deadline) -> Pulled:
+        """The page after `cursor` ("" for the oldest). Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
+class HoldsMedia(Protocol):
+    """A platform whose messages bring files that have to be fetched."""
+
+    def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> AbstractContextManager[Media]:
+        """The bytes behind a part. Raises Rejected (gone, refused), Throttled or Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes on their way; read them inside the `with`."""
+
+    chunks: Iterator[bytes]
+    name: str = ""
+    media_type: str = ""  #: as the far side claims
+
+
+@runtime_checkable
+class ShowsLive(Protocol):
+    """A platform where the answer can be watched while it grows, and is finished by `send`."""
+
+    def begin_live(self, held: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
+        """Open, or after a crash take up again, the visible answer of this message; None: not for this message."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """Where a live answer goes; the same for each try, so that a second try finds what the first one began."""
+
+    message_id: int
+    conversation_id: str
+    conversation_kind: str
+    sender_id: str
+    address: Mapping[str, JSON]
+
+
+class LiveAnswer(Protocol):
+    """The growing answer of one message. Never raises: what cannot be shown live is sent at the end."""
+
+    def __call__(self, text: str) -> None:
+        """The whole text so far; decides itself how often to show it."""
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A platform that can say whether it works, by its cheapest authenticated call."""
+
+    def examine(self, deadline: Deadline) -> str:
+        """What was called, in words for `mindbot doctor`. Raises Rejected, Throttled or Unavailable."""

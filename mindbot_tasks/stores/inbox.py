@@ -231,7 +231,7 @@ def _user_statement(dialect: str, timed: bool) -> Any:
 def _insert(dialect: str, row: type[ConversationRow | UserRow], timed: bool, clocks: tuple[str, ...]) -> Any:
     """INSERT of a row whose `clocks` are the time of the statement; to be built once."""
     now = bindparam("now", type_=BigInteger) if timed else DB_NOW
-    columns = [column for column in row.__table__.c if column.name != "id"]
+    columns = [column for column in row.__table__.c if column.name != "id" and not column.nullable]
     values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in columns}
     made: Any = (postgresql if dialect == "postgresql" else sqlite).insert(row.__table__)
     return made.values(values | dict.fromkeys(clocks, now))

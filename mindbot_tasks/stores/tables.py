@@ -37,6 +37,9 @@ class ConversationRow(Base):
     kind: Mapped[str] = mapped_column(String(20))
     title: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[int] = mapped_column(BigInteger)
+    reset_at: Mapped[int | None] = mapped_column(BigInteger)  #: what was said before is forgotten (`/new`)
+    model: Mapped[str | None] = mapped_column(String(120))  #: chosen by an administrator (`/model`)
+    with_human_since: Mapped[int | None] = mapped_column(BigInteger)  #: a person has taken over; the bot is silent
 
 
 class UserRow(Base):
@@ -126,6 +129,9 @@ class MessageRow(Base):
     stepped_at: Mapped[int] = mapped_column(BigInteger)
     note: Mapped[str | None] = mapped_column(String(500))  #: goes into the event of this step
 
+    cancelled_at: Mapped[int | None] = mapped_column(BigInteger)  #: somebody said `/stop`
+    merged_into: Mapped[int | None] = mapped_column(Id)  #: the message whose answer covers this one (bursts)
+
     sent_at: Mapped[int | None] = mapped_column(BigInteger)  #: by the platform's clock
     received_at: Mapped[int] = mapped_column(BigInteger)
     classified_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -196,6 +202,86 @@ class SessionRow(Base):
     user_ref: Mapped[str] = mapped_column(String(255), primary_key=True)
     session_id: Mapped[str] = mapped_column(String(255))
     updated_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class FeedRow(Base):
+    """What a platform only announces and we have to fetch (WeCom Customer Service): one row per feed of a bot.
+
+    The cursor moves in the transaction that records the messages before it. `rung` counts announcements, `served` is
+    the count that the last finished pull had seen: unequal means that there is something to fetch.
+    """
+
+    __tablename__ = "feeds"
+    __table_args__ = (UniqueConstraint("platform", "bot", "feed"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    platform: Mapped[str] = mapped_column(String(40))
+    bot: Mapped[str] = mapped_column(String(80))
+    feed: Mapped[str] = mapped_column(String(255))
+    cursor: Mapped[str] = mapped_column(String(255))
+    token: Mapped[str] = mapped_column(String(512))  #: came with the last announcement; short-lived
+    rung: Mapped[int] = mapped_column(Integer)
+    served: Mapped[int] = mapped_column(Integer)
+    rung_at: Mapped[int | None] = mapped_column(BigInteger)
+    pulled_at: Mapped[int | None] = mapped_column(BigInteger)
+    holder: Mapped[str | None] = mapped_column(String(80))  #: one puller at a time
+    held_until: Mapped[int | None] = mapped_column(BigInteger)
+    last_error: Mapped[str | None] = mapped_column(String(500))
+
+
+class OccurrenceRow(Base):
+    """Something that happened on a platform and is no message: somebody entered, a session went to an agent ..."""
+
+    __tablename__ = "occurrences"
+    __table_args__ = (
+        UniqueConstraint("platform", "bot", "external_id"),
+        Index("ix_occurrences_conversation", "platform", "bot", "conversation_ref"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    platform: Mapped[str] = mapped_column(String(40))
+    bot: Mapped[str] = mapped_column(String(80))
+    external_id: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(80))
+    conversation_ref: Mapped[str] = mapped_column(String(255))
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    happened_at: Mapped[int | None] = mapped_column(BigInteger)  #: by the platform's clock
+    recorded_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class FeedbackRow(Base):
+    """What a person thinks of an answer: the last vote of each person counts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (UniqueConstraint("platform", "bot", "answer_ref", "user_ref"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    message_id: Mapped[int | None] = mapped_column(Id, index=True)
+    platform: Mapped[str] = mapped_column(String(40))
+    bot: Mapped[str] = mapped_column(String(80))
+    answer_ref: Mapped[str] = mapped_column(String(255))  #: the platform's handle of the answer
+    user_ref: Mapped[str] = mapped_column(String(255))
+    vote: Mapped[str] = mapped_column(String(20))  #: "up" or "down"
+    voted_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class FileRow(Base):
+    """A file that came with a message or goes out with an answer; the bytes are in the file store under `place`."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("ix_files_expires_at", "expires_at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    message_id: Mapped[int | None] = mapped_column(Id, index=True)
+    part: Mapped[int] = mapped_column(Integer)  #: which part of the message
+    name: Mapped[str] = mapped_column(String(255))
+    media_type: Mapped[str] = mapped_column(String(120))  #: as found in the bytes, not as claimed
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    place: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class WorkerRow(Base):
