@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.chat.attachments import attachments_of
 from mindbot_tasks.chat.language import detect
 from mindbot_tasks.chat.tokens import trim
 from mindbot_tasks.core.settings import Settings
@@ -25,4 +26,5 @@ def question_for(held: Claim, settings: Settings) -> Question:
         user_key=f"{held.platform}:{held.sender_ref}",
         conversation_key=f"{held.platform}:{held.bot}:{held.conversation_ref}",
         language=detect(held.text) if settings.language == "auto" else settings.language,
+        attachments=attachments_of(held.parts),
     )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores.limiter import Rate
 
@@ -114,6 +115,7 @@ def _provider(settings: Settings, name: str) -> Way | None:
         temperature=model.temperature,
         system_prompt=_system_prompt(settings),
         patience=_patience(settings),
+        vision=seems_to_see(model.name) if model.vision is None else model.vision,
     )
     return Way(chat, provider.timeout, rate)
 
