@@ -25,6 +25,8 @@ def main() -> int:
         rate, pcm = _silk(recording) if b"#!SILK_V3" in recording[:10] else _other(recording)
     except ImportError:
         return NOT_INSTALLED
+    if not pcm:
+        return 1
     made = io.BytesIO()
     with wave.open(made, "wb") as file:
         file.setnchannels(1)
