@@ -173,7 +173,12 @@ class Stack:
             ],
             "chat": {"secrets": [CHAT_SECRET]},
             "providers": {
-                name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
+                name: {
+                    "type": "openai",
+                    "api_key": self.secret,
+                    "base_url": f"{openai}/v1",
+                    "models": [{"name": model, "vision": True}],
+                }
                 for name, model in (("first", "model-1"), ("second", "model-2"))
             },
             "workflows": {

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,6 +60,8 @@ def bucket(s3_server: str) -> FilesSettings:
 
 @pytest.fixture
 def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    given_url = database_url
+
     def forget() -> None:
         reset_settings()
         file_places.forget_places()
@@ -65,6 +71,7 @@ def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def make(**section: Any) -> Settings:
         forget()
+        database_url = section.pop("database", given_url)
         its_files = section.pop("files", None) or FilesSettings(**section)
         settings = Settings(home=tmp_path, database_url=SecretStr(database_url), files=its_files)
         monkeypatch.setattr("mindbot_tasks.core.settings.load.load", lambda *_, **__: settings)
@@ -238,6 +245,27 @@ def test_bytes_without_a_row_are_swept_but_not_those_of_today(
     half.write_bytes(b"half")
     assert files.sweep_orphans(batch=1) == 2
     assert [path.name for path in bytes_kept(tmp_path)] == [kept.sha256]
+
+
+def test_a_process_killed_between_the_bytes_and_the_row_loses_only_the_bytes(
+    sqlite_url: str, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """if True:
+        import os, signal
+        from mindbot_tasks.stores import files
+        files.save([b"kept"])
+        files._insert = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        files.save([b"lost"])
+    """
+    environment = {**os.environ, "MINDBOT_HOME": str(tmp_path), "DATABASE_URL": sqlite_url}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    configured(database=sqlite_url)
+    assert len(bytes_kept(tmp_path)) == 2
+    assert len(rows()) == 1
+    days_ago(monkeypatch, tmp_path)
+    assert files.sweep_orphans() == 1
+    assert files.find(rows()[0].id).read() == b"kept"
 
 
 def test_orphans_are_swept_in_s3(configured: Configure, bucket: FilesSettings, monkeypatch: pytest.MonkeyPatch) -> None:
