@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 
-import filetype
-
 #: this much of the beginning is enough
 HEAD_BYTES = 8192
 UNKNOWN = "application/octet-stream"
@@ -48,6 +46,8 @@ def sniff(head: bytes) -> str:
     for signature, media_type in _OWN_SIGNATURES:
         if head.startswith(signature):
             return media_type
+    import filetype  # the web side knows files only by their ids
+
     found = filetype.guess_mime(head) if head else None
     if found is not None:
         return _USUAL_NAMES.get(found, str(found))
