@@ -129,9 +129,10 @@ def _events(chat: dict[str, Any], pieces: list[str]) -> list[bytes]:
 
 def _tail(chat: dict[str, Any], pieces: list[str], usage: dict[str, int]) -> list[bytes]:
     message = {"chat_id": chat["id"], "conversation_id": chat["conversation_id"], "role": "assistant"}
+    whole = {**message, "type": "answer", "content": "".join(pieces), "content_type": "text"}
     follow_up = {**message, "type": "follow_up", "content": "Shall I tell more?", "content_type": "text"}
     return [
-        _event("conversation.message.completed", {**message, "type": "answer", "content": "".join(pieces)}),
+        _event("conversation.message.completed", whole),
         _event("conversation.message.completed", follow_up),
         _event("conversation.chat.completed", {**chat, "status": "completed", "usage": usage}),
         b'event: done\ndata: "[DONE]"\n\n',

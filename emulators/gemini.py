@@ -35,9 +35,10 @@ def create_app(
         tokens_per_second=tokens_per_second,
         faults=faults,
     )
-    front.add("POST", "/v1beta/models/{model}:streamGenerateContent", server.stream)
-    front.add("POST", "/v1beta/models/{model}:generateContent", server.whole)
-    front.add("GET", "/v1beta/models", server.list_models)
+    for version in ("v1", "v1beta"):  # the SDK of late 2026 calls v1
+        front.add("POST", f"/{version}/models/{{model}}:streamGenerateContent", server.stream)
+        front.add("POST", f"/{version}/models/{{model}}:generateContent", server.whole)
+        front.add("GET", f"/{version}/models", server.list_models)
     return front.finish()
 
 
