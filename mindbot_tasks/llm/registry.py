@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,8 +12,10 @@ from pydantic import SecretStr
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm import selection
 from mindbot_tasks.llm.base import Answerer
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores import performance
 from mindbot_tasks.stores.limiter import Rate
 
 GENERAL = "general_chat"
@@ -32,10 +36,20 @@ _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
 _GOOGLE = frozenset({"google", "gemini"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways for one label; only the providers in the middle change their order from message to message."""
+
+    before: tuple[Way, ...]
+    providers: Mapping[str, Way]  #: by name, in the order of the configuration
+    after: tuple[Way, ...]
+
+
 def answerers(settings: Settings, label: str) -> Sequence[Way]:
     """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
 
-    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay.
+    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay; the
+    order of the chat models follows `provider_selection`.
     """
     global _built
     if _built is None or _built[0] is not settings:
@@ -43,14 +57,47 @@ def answerers(settings: Settings, label: str) -> Sequence[Way]:
     known = _built[1]
     ways = known.get(label)
     if ways is None:
-        ways = tuple(_ways(settings, label))
+        ways = _ways(settings, label)
         if len(known) > 200:
             known.clear()
         known[label] = ways
-    return ways
+    return (*ways.before, *(ways.providers[name] for name in _arranged(settings, ways.providers)), *ways.after)
 
 
-_built: tuple[Settings, dict[str, tuple[Way, ...]]] | None = None
+_built: tuple[Settings, dict[str, _Ways]] | None = None
+_turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
+
+
+def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]:
+    wanted = settings.provider_selection
+    if len(providers) < 2 or (wanted.strategy == "ordered" and not wanted.cost_optimization):
+        return list(providers)
+    seen = performance.seen([f"provider:{name}" for name in providers])
+    candidates = [
+        selection.Candidate(
+            name,
+            settings.providers[name].weight,
+            price_of(settings.providers[name]),
+            seen.get(f"provider:{name}", performance.Seen()),
+        )
+        for name in providers
+    ]
+    return selection.arrange(
+        candidates,
+        wanted.strategy,
+        threshold=wanted.performance_threshold,
+        cheapest=wanted.cost_optimization,
+        turn=next(_turns),
+        chance=random.random,
+    )
+
+
+def price_of(provider: ProviderSettings) -> float | None:
+    """What its first model costs for a million tokens of question and a quarter of that of answer; None: not said."""
+    model = provider.models[0] if provider.models else None
+    if model is None or model.input_price is None or model.output_price is None:
+        return None
+    return model.input_price + model.output_price / 4
 
 
 def not_built(settings: Settings) -> dict[str, str]:
@@ -62,18 +109,17 @@ def not_built(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-def _ways(settings: Settings, label: str) -> Iterator[Way]:
-    workflows = [_workflow(settings, label)]
-    providers = [_provider(settings, name) for name in provider_order(settings)]
-    if label != GENERAL:
-        providers.append(_workflow(settings, GENERAL))
-    ways = [way for way in (*workflows, *providers) if way is not None]
-    if ways:
-        yield from ways
-        return
-    from mindbot_tasks.llm.offline import Offline
+def _ways(settings: Settings, label: str) -> _Ways:
+    workflow = _workflow(settings, label)
+    providers = {name: way for name in provider_order(settings) if (way := _provider(settings, name)) is not None}
+    general = _workflow(settings, GENERAL) if label != GENERAL else None
+    before = (workflow,) if workflow is not None else ()
+    after = (general,) if general is not None else ()
+    if not (before or providers or after):
+        from mindbot_tasks.llm.offline import Offline
 
-    yield Way(Offline(), timeout_s=5, guarded=False)
+        after = (Way(Offline(), timeout_s=5, guarded=False),)
+    return _Ways(before, providers, after)
 
 
 def provider_order(settings: Settings) -> list[str]:
