@@ -1,4 +1,4 @@
-"""Fetches what a platform only announces: page after page, each with its cursor in one commit, until nothing is left."""
+"""Fetches what a platform only announces: page by page, each with its cursor in one commit, to the end."""
 
 from __future__ import annotations
 
@@ -160,9 +160,7 @@ def _now_held() -> Feed:
 
 def _give_back(held: Feed, delay_s: float, exc: BaseException | None, *, failed: bool) -> None:
     """Let others go on with the feed after a while; when the database is away, as soon as it is back."""
-    change = partial(
-        _write_back, held, delay_ms=int(delay_s * 1000), error=_words(exc), failed=failed
-    )
+    change = partial(_write_back, held, delay_ms=int(delay_s * 1000), error=_words(exc), failed=failed)
     try:
         change()
     except DatabaseUnavailable:

@@ -1,4 +1,4 @@
-"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` all come through here."""
+"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` come through here."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _safely(work: Together[Item, Result], item: Item) -> Result:
     return result
 
 
-def _write(connection: Connection, messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
+def _write(connection: Connection, messages: Sequence[Message]) -> Sequence[tuple[inbox.Recorded, bool]]:
     """The row of each message, and whether it is to be started now."""
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     recorded = []

@@ -66,7 +66,9 @@ def reply(self: MindBotTask, message_id: int) -> None:
         chains.start(*following)
 
 
-def _with_person(held: Claim, ended: Callable[[Connection], Following | None], connection: Connection) -> Following | None:
+def _with_person(
+    held: Claim, ended: Callable[[Connection], Following | None], connection: Connection
+) -> Following | None:
     """The end of the message, and from here on the bot is silent in this conversation: both or neither."""
     occurrences.set_with_human(connection, held.platform, held.bot, held.conversation_ref, True)
     return ended(connection)

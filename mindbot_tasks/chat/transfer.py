@@ -9,4 +9,8 @@ from mindbot_tasks.model.message import Part
 
 def passing_on(language: Lang) -> Answer:
     """The words, and the transfer itself as a part, which the platform carries out after them."""
-    return Answer(text=say("person.passing_on", language), provider="mindbot", parts=(Part("transfer"),))
+    return Answer(
+        text=say("person.passing_on", language),
+        provider="mindbot",
+        parts=(Part("transfer", data={"language": language}),),
+    )

@@ -11,8 +11,19 @@ JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 ConversationKind = Literal["one_to_one", "group"]
 PartKind = Literal[
-    "text", "markdown", "image", "voice", "video", "file", "link", "location", "card", "quote", "mention",
-    "transfer", "unknown"
+    "text",
+    "markdown",
+    "image",
+    "voice",
+    "video",
+    "file",
+    "link",
+    "location",
+    "card",
+    "quote",
+    "mention",
+    "transfer",
+    "unknown",
 ]
 
 

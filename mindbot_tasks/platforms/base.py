@@ -110,7 +110,7 @@ class Reacts(Protocol):
     """A platform where something has to be done at once about what happened, such as a welcome."""
 
     def react(self, occurrence: Occurrence, deadline: Deadline) -> None:
-        """Called after it was recorded, at most once. Raises Rejected, Throttled or Unavailable: then it is not done."""
+        """Called at most once, after it was recorded. Raises Rejected, Throttled or Unavailable: it is not done."""
 
 
 @runtime_checkable

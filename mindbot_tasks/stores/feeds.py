@@ -54,7 +54,7 @@ def ring(connection: Connection, platform: str, bot: str, feed: str, token: str 
 
 @functools.cache
 def _ring_statement(dialect: str) -> Any:
-    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(FeedRow.__table__).values(
+    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(FeedRow).values(
         platform=bindparam("platform"),
         bot=bindparam("bot"),
         feed=bindparam("feed"),
@@ -73,11 +73,11 @@ def _ring_statement(dialect: str) -> Any:
 
 def know(connection: Connection, platform: str, bot: str, feed: str) -> None:
     """A feed that is known without a bell, from the configuration; the net will read it."""
-    insert: Any = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(FeedRow.__table__)
+    insert: Any = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(FeedRow)
     connection.execute(
         insert.values(
             platform=platform, bot=bot, feed=cut(feed), cursor="", token="", rung=0, served=0, failures=0
-        ).on_conflict_do_nothing()  # fmt: skip
+        ).on_conflict_do_nothing()
     )
 
 
@@ -94,9 +94,15 @@ def take(connection: Connection, feed_id: int, worker_id: int, *, now: int | Non
         )
         .values(holder=holder, held_until=at + HOLD_MS)
         .returning(
-            FeedRow.platform, FeedRow.bot, FeedRow.feed, FeedRow.cursor, FeedRow.token, FeedRow.rung, FeedRow.failures,
+            FeedRow.platform,
+            FeedRow.bot,
+            FeedRow.feed,
+            FeedRow.cursor,
+            FeedRow.token,
+            FeedRow.rung,
+            FeedRow.failures,
             FeedRow.pulled_at.is_(None).label("first"),
-        )  # fmt: skip
+        )
     ).first()
     if row is None:
         return None
@@ -190,8 +196,7 @@ def due(connection: Connection, *, poll_ms: int, now: int | None = None) -> Sequ
                 or_(FeedRow.holder.is_(None), FeedRow.held_until < at),
                 or_(FeedRow.not_before.is_(None), FeedRow.not_before <= at),
                 or_(
-                    (FeedRow.rung != FeedRow.served)
-                    & or_(FeedRow.rung_at.is_(None), FeedRow.rung_at < at - PICKUP_MS),
+                    (FeedRow.rung != FeedRow.served) & or_(FeedRow.rung_at.is_(None), FeedRow.rung_at < at - PICKUP_MS),
                     FeedRow.pulled_at.is_(None),
                     FeedRow.pulled_at < at - bindparam("poll_ms", type_=BigInteger),
                 ),

@@ -57,9 +57,7 @@ def set_with_human(connection: Connection, platform: str, bot: str, conversation
             created_at=DB_NOW,
             with_human_since=since,
         )
-        .on_conflict_do_update(
-            index_elements=["platform", "bot", "external_id"], set_={"with_human_since": since}
-        )  # fmt: skip
+        .on_conflict_do_update(index_elements=["platform", "bot", "external_id"], set_={"with_human_since": since})
     )
 
 

@@ -1,4 +1,4 @@
-"""WeCom Customer Service (微信客服): a bell in, pages fetched, answers out under ids of our own, and people who take over."""
+"""WeCom Customer Service (微信客服): a bell in, pages fetched, answers out under our own ids, people who take over."""
 
 from __future__ import annotations
 
@@ -130,9 +130,7 @@ class WeComCs:
                 bot=self.bot,
             )
 
-    def open_media(
-        self, part: Part, address: Mapping[str, JSON], deadline: Deadline
-    ) -> AbstractContextManager[Media]:
+    def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> AbstractContextManager[Media]:
         """The bytes behind a part; kept by WeCom for three days."""
         media_id = part.data.get("media_id")
         if not isinstance(media_id, str) or not media_id:
