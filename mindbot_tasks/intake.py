@@ -1,4 +1,4 @@
-"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` come through here."""
+"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` all do it here."""
 
 from __future__ import annotations
 
