@@ -34,11 +34,6 @@ log = structlog.get_logger(__name__)
 CONNECTIONS: Final = 2
 
 
-def command(bot: str) -> list[str]:
-    """How to start the bridge of this bot."""
-    return [sys.executable, "-m", "mindbot_tasks.bridges.dingtalk_stream", bot]
-
-
 class Reports(Protocol):
     """Who wants to know how the connections are; `stores.connections.Reporter`."""
 
