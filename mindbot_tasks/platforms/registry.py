@@ -13,6 +13,7 @@ from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
 from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
@@ -34,6 +35,10 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
 
 
+def _aim(bot: str, settings: Settings) -> Platform | None:
+    return Aim(bot, settings.aim[bot]) if bot in settings.aim else None
+
+
 def _chat(bot: str, settings: Settings) -> Platform | None:
     if bot in settings.chat:
         its_settings = settings.chat[bot]
@@ -47,6 +52,7 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
 
 FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
     "dingtalk": _dingtalk,
+    "aim": _aim,
     "chat": _chat,
 }
 
@@ -64,6 +70,7 @@ def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
 def enabled(settings: Settings) -> list[tuple[str, str]]:
     """Every (platform, bot) that is on, in the order of the configuration."""
     found = [("dingtalk", bot) for bot in settings.dingtalk]
+    found += [("aim", bot) for bot in settings.aim]
     found += [("chat", bot) for bot in settings.chat]
     if playground_on(settings) and PLAYGROUND not in settings.chat:
         found.append(("chat", PLAYGROUND))
