@@ -19,8 +19,8 @@ from mindbot_tasks.platforms.aim.session import Session, connect
 
 log = structlog.get_logger(__name__)
 
-#: stopped: nobody tries any more; a person has to look
-State = Literal["connecting", "online", "waiting", "stopped"]
+#: refused: nobody tries any more; a person has to look
+State = Literal["connecting", "online", "backing_off", "refused"]
 Connect = Callable[[Account, Timing], Awaitable[Session]]
 _HOUR_S = 3600.0
 
@@ -60,10 +60,10 @@ class Supervisor:
             pause_s = self._pause_after(why)
             if pause_s is None:
                 log.error("aim_stopped", reason=str(why), advice="correct the account or the server, then restart")
-                self._on_state("stopped", str(why))
+                self._on_state("refused", str(why))
                 return
             log.warning("aim_offline", reason=str(why), again_s=round(pause_s, 1))
-            self._on_state("waiting", str(why))
+            self._on_state("backing_off", str(why))
             await asyncio.sleep(pause_s)
 
     async def send(self, to: str, text: str, cookie: bytes, within_s: float) -> None:
