@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,11 +34,7 @@ Events = list[tuple[str, dict[str, Any]]]
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[tuple[OscarServer, Account, Events]]:
     events: Events = []
-    server = OscarServer(
-        options.pop("accounts", {"Mind Bot": SECRET}),
-        note=lambda event, fields: events.append((event, fields)),
-        **options,
-    )
+    server = OscarServer({"Mind Bot": SECRET}, note=lambda event, fields: events.append((event, fields)), **options)
     await server.start()
     try:
         yield server, Account("mindbot", SECRET, "127.0.0.1", server.port), events
@@ -51,7 +48,7 @@ def named(events: Events, name: str) -> list[dict[str, Any]]:
 
 async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
-        while not true():
+        while not true():  # noqa: ASYNC110 - whatever it is that becomes true
             await asyncio.sleep(0.005)
 
 
@@ -255,17 +252,17 @@ class TestPace:
             classes = [SMALL if one.number == 3 else one for one in CLASSES]
             async with serving(classes=classes) as (_, account, events):
                 session = await connect(account, QUICK)
-                sent, waits = 0, []
+                sent, waits, codes = 0, [], set()
                 async with asyncio.timeout(20):
-                    while sent < 30 and len(waits) < 3:
+                    while sent < 30 and len(waits) < 2:
                         try:
                             await session.send("alice", "x", sent.to_bytes(8, "big"))
                             sent += 1
                         except Throttled as exc:
-                            assert exc.code == "our_limit"
-                            assert exc.retry_after_s is not None
-                            waits.append(exc.retry_after_s)
-                            await asyncio.sleep(exc.retry_after_s)
+                            codes.add(exc.code)
+                            waits.append(exc.retry_after_s or 0.0)
+                            await asyncio.sleep(waits[-1])
+                assert codes == {"our_limit"}
                 assert sent > 6
                 assert waits
                 assert named(events, "dropped") == []
@@ -284,7 +281,7 @@ class TestPace:
                     except Throttled as exc:
                         waits.append(exc.retry_after_s or 0.0)
                 assert len(waits) == 6
-                assert all(4 < later - earlier < 5 for earlier, later in zip(waits, waits[1:], strict=False))
+                assert all(4 < later - earlier < 5 for earlier, later in pairwise(waits))
                 await session.close()
 
         run(story)
