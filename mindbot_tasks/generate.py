@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -10,12 +11,15 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry, seeing
+from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -40,19 +44,25 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
-    ways = registry.answerers(settings, question.classification.label)
+    ways: Sequence[Way] = ()
     if question.attachments:
+        ways = registry.answerers(settings, question.classification.label)
         question = seeing.with_contents(question, [way.answerer for way in ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
             said = answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
             steps.save_answer(connection, held, said)
         return
+    platform = platforms.get(held.platform, held.bot)
+    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
+        with transaction() as connection:
+            steps.save_answer(connection, held, passing_on(question.language))
+        return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platforms.get(held.platform, held.bot).capabilities.live
+    watched = platform.capabilities.live
     started = time.monotonic()
     spoken = fallback.answer(
-        ways,
+        ways or registry.answerers(settings, question.classification.label),
         question,
         held.sessions,
         deadline,

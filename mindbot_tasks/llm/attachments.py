@@ -36,9 +36,8 @@ def is_picture(attachment: Attachment) -> bool:
     return attachment.media_type in PICTURES and attachment.size <= MOST_PICTURE_BYTES
 
 
-def data_url(attachment: Attachment) -> str:
-    """The file itself, as a URL."""
-    return f"data:{attachment.media_type};base64,{base64.b64encode(attachment.content or b'').decode()}"
+def in_base64(attachment: Attachment) -> str:
+    return base64.b64encode(attachment.content or b"").decode()
 
 
 def without_contents(question: Question) -> Question:
@@ -58,3 +57,11 @@ def told(question: Question, seen: Iterable[Attachment] = ()) -> str:
             name = re.sub(r"[\[\]\s]+", " ", attachment.name).strip()[:100] or attachment.media_type
             lines.append(say(f"attachments.for_model_{attachment.kind}", question.language, name=name))
     return "\n\n".join(lines) or say("attachments.no_words", question.language)
+
+
+def divided(question: Question, sees: bool) -> tuple[str, list[Attachment]]:
+    """The words for a model, and the pictures that go along with them."""
+    if not question.attachments:
+        return question.text, []
+    seen = [attachment for attachment in question.attachments if sees and attachment.content and is_picture(attachment)]
+    return told(question, seen), seen

@@ -17,7 +17,7 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, RetryableError, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
-from mindbot_tasks.llm.attachments import data_url, is_picture, told, without_contents
+from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Answer, Usage
@@ -142,14 +142,11 @@ class ChatModel:
 
     def _content(self, question: Question) -> str | list[dict[str, Any]]:
         """The words; with pictures that the model can see, a list of both."""
-        if not question.attachments:
-            return question.text
-        seen = [attachment for attachment in question.attachments if attachment.content and self.takes(attachment)]
-        words = told(question, seen)
+        words, seen = divided(question, self.vision)
         if not seen:
             return words
-        pictures = [{"type": "image_url", "image_url": {"url": data_url(attachment)}} for attachment in seen]
-        return [{"type": "text", "text": words}, *pictures]
+        urls = [f"data:{attachment.media_type};base64,{in_base64(attachment)}" for attachment in seen]
+        return [{"type": "text", "text": words}, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
 
 
 class _Said:
