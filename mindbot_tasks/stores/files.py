@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
 
-from mindbot_tasks.core.errors import Rejected
+from mindbot_tasks.core.errors import Rejected, Unavailable
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.clock import DB_NOW
@@ -75,6 +75,7 @@ def save(
     scheme = settings.files.backend
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as kept:
         digest, size, head, media_type = hashlib.sha256(), 0, b"", ""
+        keep = _writer(kept)
         for chunk in chunks:
             size += len(chunk)
             if size > most:
@@ -84,7 +85,7 @@ def save(
                 if len(head) == HEAD_BYTES:
                     media_type = _taken(head, settings)
             digest.update(chunk)
-            kept.write(chunk)
+            keep(chunk)
         if size == 0:
             raise FileRefused("empty")
         media_type = media_type or _taken(head, settings)
@@ -108,10 +109,14 @@ def save(
     return Stored(file_id, values["name"], media_type, size, sha256, values["place"])  # type: ignore[arg-type]
 
 
-def find(file_id: int) -> Stored:
-    """A stored file by its id. Raises Rejected (kind "not_found") or DatabaseUnavailable."""
+def find(file_id: int, *, message_id: int | None = None) -> Stored:
+    """A stored file by its id, and only if it is of that message, should one be given.
+
+    Raises Rejected (kind "not_found") or DatabaseUnavailable.
+    """
     with reading() as connection:
-        found = _select(connection, FileRow.id == file_id)
+        of_it = () if message_id is None else (FileRow.message_id == message_id,)
+        found = _select(connection, FileRow.id == file_id, *of_it)
     if not found:
         raise Rejected("the file is gone", kind="not_found", code="gone", provider=PROVIDER)
     return found[0][1]
@@ -167,6 +172,20 @@ def _delete_unneeded(places: Sequence[str]) -> int:
     return sum(place not in needed for place in places)
 
 
+def _writer(kept: IO[bytes]) -> Callable[[bytes], None]:
+    """Small files stay in memory, bigger ones go to the directory for temporary files, which may be full."""
+
+    def write(chunk: bytes) -> None:
+        try:
+            kept.write(chunk)
+        except OSError as exc:
+            raise Unavailable(
+                f"a file cannot be buffered ({type(exc).__name__})", kind="server", provider=PROVIDER
+            ) from exc
+
+    return write
+
+
 def _place_of(place: str) -> Place:
     return open_place(place.partition(":")[0])
 
@@ -178,9 +197,9 @@ def _taken(head: bytes, settings: Settings) -> str:
     return media_type
 
 
-def _select(connection: Connection, condition: Any) -> list[tuple[int, Stored]]:
+def _select(connection: Connection, *conditions: Any) -> list[tuple[int, Stored]]:
     columns = (FileRow.part, FileRow.id, FileRow.name, FileRow.media_type, FileRow.size, FileRow.sha256, FileRow.place)
-    return [(row[0], Stored(*row[1:])) for row in connection.execute(select(*columns).where(condition))]
+    return [(row[0], Stored(*row[1:])) for row in connection.execute(select(*columns).where(*conditions))]
 
 
 @functools.cache
