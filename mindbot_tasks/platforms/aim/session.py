@@ -184,7 +184,10 @@ class Session:
             raise of_message(_code_of(answer))
 
     async def typing(self, to: str) -> None:
-        """Show them that an answer is on its way, if that costs no waiting."""
+        """Show them that an answer is on its way, if that costs neither waiting nor a message."""
+        bucket = self.rates.of(_TYPING)
+        if bucket is not None and bucket is self.rates.of(SEND):
+            return
         if self.ending is None and self.rates.wait_s(_TYPING, self._now_ms()) == 0:
             with contextlib.suppress(FarSideError):
                 await self._tell(Snac(*_TYPING, messages.typing(to, 2), self._next_id()))
