@@ -12,7 +12,7 @@ from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.model.message import Message
+from mindbot_tasks.model.message import Message, Stage
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import inbox
 from mindbot_tasks.stores.database import is_busy
@@ -36,7 +36,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
         MESSAGES.labels(message.platform, state, "").inc()
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
-            chains.start(row.message_id, reply_queue=reply_queue(message.platform, message.bot))
+            chains.start(row.message_id, Stage.CLASSIFY, reply_queue(message.platform, message.bot))
     return [row.message_id for row, _ in recorded]
 
 

@@ -24,7 +24,7 @@ from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.aim.account import Timing
 from mindbot_tasks.platforms.aim.payload import cookie_of
-from mindbot_tasks.platforms.base import Inbound, Platform
+from mindbot_tasks.platforms.base import Examined, Inbound, Platform
 from mindbot_tasks.platforms.queues import queue_of
 from mindbot_tasks.stores.connections import Reporter
 from mindbot_tasks.stores.holding import Holding
@@ -225,6 +225,18 @@ class TestThePlatform:
         with pytest.raises(Unavailable) as raised:
             platform.send(outgoing, Deadline(5))
         assert raised.value.kind == "connection"
+
+    def test_examining_logs_in_and_comes_not_online(self, platform: Platform, oscar: Emulator) -> None:
+        assert isinstance(platform, Examined)
+        assert "mindbot" in platform.examine(Deadline(5))
+        assert [call["code"] for call in oscar.control.calls(event="login")] == [0]
+        assert not online(oscar)
+
+    def test_examining_tells_a_wrong_password(self, settings: AimSettings) -> None:
+        with pytest.raises(Rejected) as raised:
+            Aim("default", settings.model_copy(update={"password": SecretStr("nonsense")})).examine(Deadline(5))
+        assert raised.value.kind == "auth"
+        assert "nonsense" not in str(raised.value)
 
     def test_the_command_serves_the_queue_of_the_bot(self) -> None:
         command = aim.command("Mind Bot, the second")
