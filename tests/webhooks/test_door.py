@@ -24,6 +24,7 @@ from sqlalchemy import func, select
 
 from mindbot_tasks import intake
 from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.settings import AimSettings
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -124,6 +125,13 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(
 def test_a_platform_that_is_off_is_not_there(configure: Configure) -> None:
     client = create_app(configure(dingtalk={})).test_client()
     assert client.post("/webhooks/dingtalk", data=b"{}").status_code == 404
+
+
+def test_a_platform_that_does_not_call_is_not_there_for_callers(configure: Configure) -> None:
+    bot = AimSettings(username="bot", password=SecretStr("secret"), server="127.0.0.1")
+    client = create_app(configure(aim={"default": bot})).test_client()
+    for answer in (client.post("/webhooks/aim", data=b"{}"), client.get("/webhooks/aim")):
+        assert (answer.status_code, answer.get_json()["error"]["reason"]) == (404, "unknown_platform")
 
 
 def test_without_a_database_the_platform_is_told_at_once_to_come_back(configure: Configure, tmp_path: Path) -> None:
