@@ -13,7 +13,7 @@ from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message
-from mindbot_tasks.stores import inbox
+from mindbot_tasks.stores import inbox, traffic
 from mindbot_tasks.stores.database import is_busy
 from mindbot_tasks.stores.together import Together
 
@@ -33,6 +33,7 @@ def receive(messages: Sequence[Message]) -> list[int]:
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
+        traffic.note(message.platform, message.bot, "in")
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
             chains.start(row.message_id)

@@ -33,6 +33,7 @@ CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 API_KEY = f"{CANARY_SECRET}-api"
+STREAM_APP = "dingstream0001"
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
 DRAIN_S = 2.0
@@ -126,6 +127,8 @@ class Stack:
         web = {"WEB_CONCURRENCY": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         self._begin("web", gunicorn, {**ordinary, **web, "PORT": str(self.port)})
         other = self._configured("hurried.yaml", hurried)
+        if self.name == "sqlite":
+            self._begin("bridges", [sys.executable, "-m", "mindbot_tasks.cli", "bridges"], ordinary)
         self._begin("other_web", gunicorn, {**other, **web, "PORT": str(self.other_port)})
         self._until(lambda: _answers(f"{self.web}/readyz") and _answers(f"{self.other_web}/livez"), "the stack")
         self._keeper.start()
@@ -162,6 +165,10 @@ class Stack:
             "client_id": "dingapp0001", "client_secret": self.secret, "robot_code": "dingapp0001",
             "api_base": dingtalk, "oapi_base": dingtalk,
         }  # fmt: skip
+        streams = []
+        if self.name == "sqlite":
+            # an app of its own, for the gateway gives each message to one of the connections of its app
+            streams = [{**robot, "name": "stream", "client_id": STREAM_APP, "mode": "stream"}]
         return {
             "history_tokens": 60,
             "times": {"drain_s": DRAIN_S, "guard_s": 6},
@@ -170,6 +177,7 @@ class Stack:
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
+                *streams,
             ],
             "chat": {"secrets": [CHAT_SECRET]},
             "providers": {
