@@ -109,8 +109,8 @@ WORDS: Words = {
         "请与平台后台的凭据核对;缺少权限时表现相同",
     ),
     "bot_fine": (
-        "{state}; last message in {inbound}, last answer out {outbound}",
-        "{state};最近收到消息 {inbound},最近发出回复 {outbound}",
+        "{state}; last message in: {inbound}, last answer out: {outbound}",
+        "{state};最近收到消息:{inbound},最近发出回复:{outbound}",
     ),
     "bot_unusable": ("its settings cannot be used: {why}", "设置不可用:{why}"),
     "bot_connected": ("connected ({detail})", "已连接({detail})"),

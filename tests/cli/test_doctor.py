@@ -298,7 +298,7 @@ redis_url: redis://:{secrets[3]}@127.0.0.1:{free_port()}/0
 @pytest.mark.parametrize(
     ("changes", "level", "words"),
     [
-        ({}, "ok", "connected (2 of 2 connections); last message in 5 s ago, last answer out never seen"),
+        ({}, "ok", "connected (2 of 2 connections); last message in: 5 s ago, last answer out: never seen"),
         ({"connection": "not_needed"}, "ok", "reached by webhook"),
         ({"connection": "no_data"}, "fail", "no process holds its connection"),
         ({"connection": "connecting"}, "warn", "its connection is connecting for 60 s"),
