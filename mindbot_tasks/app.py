@@ -7,20 +7,21 @@ import os
 import warnings
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
 from mindbot_tasks.core import log, shutdown
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 broker.use_orjson()
-app = Celery("mindbot", events="mindbot_tasks.events:Events")
+app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
 
