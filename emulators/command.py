@@ -96,6 +96,18 @@ def dingtalk_command(**options: Any) -> web.Application:
     return dingtalk.create_app(**options)
 
 
+@emulate.command(name="wecom")
+@served
+@click.option("--corpid", default="", help="Refuse other enterprises. Default: every one is taken.")
+@click.option("--secret", default="", help="The secret that goes with --corpid.")
+@click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
+def wecom_command(**options: Any) -> web.Application:
+    """WeCom's API of apps, and a sender of encrypted callbacks."""
+    from emulators import wecom  # here: wechatpy takes its time to load
+
+    return wecom.create_app(**options)
+
+
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:
     """Serve until SIGTERM or SIGINT; says where on one line of standard output as soon as it is true."""
     # A call is cancelled when its caller goes away: that is how the log knows.

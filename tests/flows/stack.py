@@ -22,6 +22,7 @@ import yaml
 from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
+from emulators.wecom.callbacks import App
 from mindbot_tasks.stores.database import open_engine
 from tests.chaos.processes import ROOT, Undertaker
 from tests.conftest import free_port, redis_binary
@@ -32,6 +33,7 @@ WORKERS = ("worker1", "worker2")
 CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
+WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
@@ -46,6 +48,7 @@ class Vendors:
     dify: Emulator
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
+    wecom: Emulator
 
 
 @contextlib.contextmanager
@@ -56,6 +59,7 @@ def vendors() -> Iterator[Vendors]:
             dify=held.enter_context(running("dify")),
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
+            wecom=held.enter_context(running("wecom")),
         )
 
 
@@ -171,6 +175,13 @@ class Stack:
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
+            "wecom": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             "chat": {"secrets": [CHAT_SECRET]},
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
