@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import dify, dingtalk, openai
+from emulators import anthropic, coze, dify, dingtalk, gemini, openai
 from emulators.faults import AnyRule, parse_rules
 
 
@@ -72,6 +72,36 @@ def openai_command(**options: Any) -> web.Application:
     return openai.create_app(**options)
 
 
+@emulate.command(name="anthropic")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def anthropic_command(**options: Any) -> web.Application:
+    """Anthropic's messages API."""
+    return anthropic.create_app(**options)
+
+
+@emulate.command(name="gemini")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def gemini_command(**options: Any) -> web.Application:
+    """Google's Gemini API."""
+    return gemini.create_app(**options)
+
+
+@emulate.command(name="coze")
+@served
+@click.option("--api-key", default="", help="Refuse other tokens. Default: every token is taken.")
+@click.option("--bot", "bots", multiple=True, help="A bot that is published; may be repeated. Default: every id.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def coze_command(**options: Any) -> web.Application:
+    """Coze's chat v3."""
+    return coze.create_app(**options)
+
+
 @emulate.command(name="dify")
 @served
 @click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
@@ -106,6 +136,15 @@ def wecom_command(**options: Any) -> web.Application:
     from emulators import wecom  # here: wechatpy takes its time to load
 
     return wecom.create_app(**options)
+
+
+@emulate.command(name="wecomcs")
+@served
+def wecomcs_command(**options: Any) -> web.Application:
+    """WeChat customer service: its API, and customers and agents to play with."""
+    from emulators.wecom import kf  # here: wechatpy takes its time to load
+
+    return kf.create_app(**options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:
