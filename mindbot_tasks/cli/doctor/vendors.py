@@ -18,6 +18,7 @@ from mindbot_tasks.core.settings import DingTalkSettings, ProviderSettings, Sett
 from mindbot_tasks.llm import registry as llm
 from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, chat_messages_url
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.dingtalk.errors import read_answer
 from mindbot_tasks.platforms.standard_webhooks import key_of
 
@@ -64,6 +65,9 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
     for name, chat in settings.chat.items():
         secrets = [secret.get_secret_value() for secret in chat.secrets]
         checks.append(lambda asked, name=name, secrets=secrets: _chat(asked, name, secrets))  # type: ignore[misc]
+    for platform, name in platforms.enabled(settings):
+        if platform not in ("dingtalk", "chat"):
+            checks.append(lambda asked, p=platform, n=name: _examined(asked, p, n, settings))  # type: ignore[misc]
     not_built = llm.not_built(settings)
     for name, provider in settings.providers.items():
         why = not_built.get(f"providers.{name}", "")
@@ -82,7 +86,7 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
         yield from asked.findings
     if not any(provider.enabled for provider in settings.providers.values()) and not settings.workflows:
         yield warn("answers", "no_model", "add_model")
-    if not settings.dingtalk and not settings.chat:
+    if all(bot == ("chat", platforms.PLAYGROUND) for bot in platforms.enabled(settings)):
         yield from _no_door(settings)
     yield from judge_clock([asked.clock_off_s for asked in done if asked.clock_off_s is not None])
 
@@ -107,6 +111,19 @@ def _dingtalk(asked: Asked, name: str, bot: DingTalkSettings) -> None:
         asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
         return
     asked.findings.append(ok(what, "dingtalk_fine"))
+
+
+def _examined(asked: Asked, platform: str, name: str, settings: Settings) -> None:
+    """What the platform itself calls when it is asked whether it works."""
+    what = platform if name == platforms.DEFAULT_BOT else f"{platform}.{name}"
+    try:
+        bot = platforms.FACTORIES[platform](name, settings)
+        if isinstance(bot, Examined):
+            asked.findings.append(ok(what, "platform_fine", call=bot.examine(Deadline(CALL_S))))
+    except SettingsError as exc:
+        asked.findings.append(fail(what, "platform_settings", "platform_page", why=exc, platform=platform))
+    except FarSideError as exc:
+        asked.findings.append(_refused(what, exc, "platform_credentials", said_no=not exc.retryable))
 
 
 def _chat(asked: Asked, name: str, secrets: list[str]) -> None:
