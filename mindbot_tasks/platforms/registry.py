@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import SecretStr
 
 from mindbot_tasks.core.errors import MindBotError, SettingsError
@@ -22,6 +23,8 @@ from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
 
 if TYPE_CHECKING:
     from mindbot_tasks.platforms import weixin
+
+log = structlog.get_logger(__name__)
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -96,9 +99,13 @@ FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
 
 @functools.cache
 def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
-    """This bot. Raises UnknownPlatform if there is none of that name or it is off."""
+    """This bot. Raises UnknownPlatform if there is none of that name, or it is off or cannot be used."""
     factory = FACTORIES.get(name)
-    platform = factory(bot, get_settings()) if factory else None
+    try:
+        platform = factory(bot, get_settings()) if factory else None
+    except SettingsError as exc:
+        log.error("bot_unusable", platform=name, bot=bot, why=str(exc))
+        raise UnknownPlatform(f"the settings of {name} cannot be used") from exc
     if platform is None:
         raise UnknownPlatform(f"there is no bot {bot[:40]!r} on a platform {name[:40]!r}, or it is off")
     return platform
