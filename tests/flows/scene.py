@@ -52,9 +52,10 @@ class Scene:
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
         self.oscar = Control(stack.vendors.oscar.url)
+        self.wecom = Control(stack.vendors.wecom.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
             control.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:
