@@ -33,6 +33,8 @@ CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 API_KEY = f"{CANARY_SECRET}-api"
+CORPID, KF_TOKEN = "wwmindbot0000001", f"{CANARY_SECRET}Kf"
+KF_AES_KEY = CANARY_SECRET + "Z" * 21
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
 DRAIN_S = 2.0
@@ -46,6 +48,7 @@ class Vendors:
     dify: Emulator
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
+    wecomcs: Emulator
 
 
 @contextlib.contextmanager
@@ -56,6 +59,7 @@ def vendors() -> Iterator[Vendors]:
             dify=held.enter_context(running("dify")),
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
+            wecomcs=held.enter_context(running("wecomcs")),
         )
 
 
@@ -172,6 +176,10 @@ class Stack:
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
             "chat": {"secrets": [CHAT_SECRET]},
+            "wecomcs": {
+                "corpid": CORPID, "secret": self.secret, "token": KF_TOKEN, "EncodingAESKey": KF_AES_KEY,
+                "api_base": self.vendors.wecomcs.url,
+            },
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
                 for name, model in (("first", "model-1"), ("second", "model-2"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from mindbot_tasks.core.errors import Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.model.news import Bell, News, Occurrence
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.stores import database, feeds, inbox, occurrences, workers
+from mindbot_tasks.stores import feeds, occurrences, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.feeds import LostFeed
 from mindbot_tasks.stores.tables import ConversationRow, FeedRow, MessageRow, OccurrenceRow, WorkerRow
@@ -46,8 +45,8 @@ def feed(puller: Puller, rung: list[int], started: list[tuple[int, Stage]]) -> i
     return ring()
 
 
-def ring(token: str = "token-1") -> int:
-    intake.news("puller", "default", News(bells=[Bell("wk1", token)]))
+def ring(bell: str = "token-1") -> int:
+    intake.news("puller", "default", News(bells=[Bell("wk1", bell)]))
     with reading() as connection:
         return int(connection.execute(select(FeedRow.id).where(FeedRow.feed == "wk1")).scalar_one())
 
@@ -132,9 +131,7 @@ def test_a_bell_during_the_reading_is_one_more_round(puller: Puller, feed: int) 
     assert (row(feed).rung, row(feed).served) == (2, 2)
 
 
-def test_the_cursor_and_its_messages_are_one_commit(
-    puller: Puller, feed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cursor_and_its_messages_are_one_commit(puller: Puller, feed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     puller.items = [say("one"), say("two")]
 
     def dies(*_: object, **__: object) -> None:
@@ -200,9 +197,7 @@ def test_a_feed_whose_worker_died_is_read_again_by_the_next_sweep(
     assert collect(feed) == "SUCCESS"
 
 
-def test_a_lost_bell_is_found_by_the_net(
-    puller: Puller, feed: int, rung: list[int], configure: Configure
-) -> None:
+def test_a_lost_bell_is_found_by_the_net(puller: Puller, feed: int, rung: list[int], configure: Configure) -> None:
     collect(feed)
     with one_statement() as connection:
         assert feeds.due(connection, poll_ms=180_000) == []

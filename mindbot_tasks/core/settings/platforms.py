@@ -49,6 +49,8 @@ class WeComSettings(BotSettings):
     host: str = ""  #: "" means: as web.host; a server of its own is started only when port is given
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
+    markdown: bool = False  #: the few marks that WeCom knows, instead of plain text
+    timestamp_tolerance_s: Count = 900
 
 
 class WeComCsSettings(BotSettings):
@@ -62,7 +64,7 @@ class WeComCsSettings(BotSettings):
     host: str = ""
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
-    timestamp_tolerance_s: Count = 1800
+    timestamp_tolerance_s: Count = 900
     open_kfids: list[str] = []  #: accounts that are asked although they never rang
     max_age_s: Count = 600
     max_parts: Annotated[int, Field(ge=1, le=5)] = 4  #: WeChat shows 5 messages after each of the customer's
