@@ -177,7 +177,10 @@ class Stack:
             ],
             "chat": {"secrets": [CHAT_SECRET]},
             "wecomcs": {
-                "corpid": CORPID, "secret": self.secret, "token": KF_TOKEN, "EncodingAESKey": KF_AES_KEY,
+                "corpid": CORPID,
+                "secret": self.secret,
+                "token": KF_TOKEN,
+                "EncodingAESKey": KF_AES_KEY,
                 "api_base": self.vendors.wecomcs.url,
             },
             "providers": {
