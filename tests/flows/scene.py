@@ -57,9 +57,10 @@ class Scene:
             f"{stack.web}/webhooks/wecomcs", stack.vendors.wecomcs.url, token=KF_TOKEN, aes_key=KF_AES_KEY,
             corpid=CORPID,
         )  # fmt: skip
+        self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
             control.close()
         self.customers.close()
 
