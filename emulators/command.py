@@ -15,9 +15,8 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
+from emulators import anthropic, coze, dify, dingtalk, gemini, openai
 from emulators.faults import AnyRule, parse_rules
-from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -127,25 +126,16 @@ def dingtalk_command(**options: Any) -> web.Application:
     return dingtalk.create_app(**options)
 
 
-@emulate.command(name="wecomcs")
+@emulate.command(name="wecom")
 @served
-def wecomcs_command(**options: Any) -> web.Application:
-    """WeChat customer service: its API, and customers and agents to play with."""
-    return kf.create_app(**options)
+@click.option("--corpid", default="", help="Refuse other enterprises. Default: every one is taken.")
+@click.option("--secret", default="", help="The secret that goes with --corpid.")
+@click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
+def wecom_command(**options: Any) -> web.Application:
+    """WeCom's API of apps and of customer service, and a sender of encrypted callbacks."""
+    from emulators import wecom  # here: wechatpy takes its time to load
 
-
-@emulate.command(name="oscar")
-@served
-@click.option("--oscar-host", default="127.0.0.1", show_default=True, help="Where clients connect.")
-@click.option("--oscar-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/oscar tells.")
-@click.option("--account", "accounts", multiple=True, metavar="NAME=PASSWORD", help="An account; may be repeated. "
-              "Default: every name is let in.")  # fmt: skip
-def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Application:
-    """An AIM server (OSCAR), and people who write to its accounts."""
-    if wrong := [account for account in accounts if not all(account.partition("="))]:
-        raise click.BadParameter(f"{wrong[0]!r} is not NAME=PASSWORD", param_hint="--account")
-    known = {account.partition("=")[0]: account.partition("=")[2] for account in accounts}
-    return oscar.create_app(accounts=known or None, **options)
+    return wecom.create_app(**options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:

@@ -6,12 +6,13 @@ import functools
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
-from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
+from mindbot_tasks.core.settings import ChatSettings, Settings, WeComCsSettings, WeComSettings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
@@ -19,6 +20,9 @@ from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
 from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
+
+if TYPE_CHECKING:
+    from mindbot_tasks.platforms import weixin
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -35,24 +39,29 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
 
 
-def _wecom(bot: str, settings: Settings) -> Platform | None:
-    if bot not in settings.wecom:
-        return None
+def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
     # here: wechatpy takes its time to load, and only those shall wait who use it
-    from mindbot_tasks.platforms.wecom import WeCom
-    from mindbot_tasks.platforms.wecom.sending import Sender
-    from mindbot_tasks.platforms.weixin import Client as WeixinClient
+    from mindbot_tasks.platforms import weixin
 
-    its_settings = settings.wecom[bot]
-    client = WeixinClient(
-        "wecom",
-        corpid=its_settings.corpid,
-        secret=its_settings.secret.get_secret_value(),
-        api_base=its_settings.api_base,
+    return weixin.Client(
+        provider,
+        corpid=settings.corpid,
+        secret=settings.secret.get_secret_value(),
+        api_base=settings.api_base,
         http=get_http(),
         tokens=tokens,
         take=limiter.take,
     )
+
+
+def _wecom(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.wecom:
+        return None
+    from mindbot_tasks.platforms.wecom import WeCom
+    from mindbot_tasks.platforms.wecom.sending import Sender
+
+    its_settings = settings.wecom[bot]
+    client = _weixin_client("wecom", its_settings)
     return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
 
 
@@ -76,18 +85,9 @@ def _wecomcs(bot: str, settings: Settings) -> Platform | None:
         return None
     from mindbot_tasks.platforms.wecomcs import WeComCs
     from mindbot_tasks.platforms.wecomcs.client import KfClient
-    from mindbot_tasks.platforms.weixin import Client as WeixinClient
 
     its_settings = settings.wecomcs[bot]
-    client = WeixinClient(
-        "wecomcs",
-        corpid=its_settings.corpid,
-        secret=its_settings.secret.get_secret_value(),
-        api_base=its_settings.api_base,
-        http=get_http(),
-        tokens=tokens,
-        take=limiter.take,
-    )
+    client = _weixin_client("wecomcs", its_settings)
     return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
 
 

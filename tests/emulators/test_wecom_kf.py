@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
-from wechatpy.work.crypto import WeChatCrypto
 
-from emulators.wecom.kf_bell import bell_xml, seal
 from emulators.wecom.kf_state import Kf, Refused, State
 
-KEY = "MindBotEmulatorKey0123456789abcdefghijklmno"
 TEXT = {"content": "hello"}
 
 
@@ -145,11 +140,3 @@ def test_a_send_may_fail_after_it_was_taken(kf: Kf) -> None:
     assert refusal(kf, "mine") == 0
     assert kf.shown == []
     assert kf.feeds["wk1"][-1]["event"]["fail_msgid"] == "mine"
-
-
-def test_wechatpy_can_open_the_callback() -> None:
-    key = base64.b64decode(KEY + "=")
-    query, body = seal(bell_xml("ww1", "wk1", "ENC"), token="token", key=key, receiver="ww1")
-    crypto = WeChatCrypto("token", KEY, "ww1")
-    opened = crypto.decrypt_message(body.decode(), query["msg_signature"], query["timestamp"], query["nonce"])
-    assert "kf_msg_or_event" in opened

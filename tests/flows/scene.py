@@ -19,7 +19,7 @@ from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.trace import Trace
-from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, CORPID, KF_AES_KEY, KF_TOKEN, Stack
+from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, WECOM, Stack
 
 T = TypeVar("T")
 
@@ -52,15 +52,13 @@ class Scene:
         self.openai = Control(stack.vendors.openai.url)
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
+        self.wecom = Control(stack.vendors.wecom.url)
         self.account = f"wk{token}"  #: of customer service
-        self.customers = KfCustomers(
-            f"{stack.web}/webhooks/wecomcs", stack.vendors.wecomcs.url, token=KF_TOKEN, aes_key=KF_AES_KEY,
-            corpid=CORPID,
-        )  # fmt: skip
+        self.customers = KfCustomers(f"{stack.web}/webhooks/wecomcs", stack.vendors.wecom.url, WECOM)
         self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
             control.close()
         self.customers.close()
 

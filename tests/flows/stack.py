@@ -22,6 +22,7 @@ import yaml
 from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
+from emulators.wecom.callbacks import App
 from mindbot_tasks.bridges import aim
 from mindbot_tasks.stores.database import open_engine
 from tests.chaos.processes import ROOT, Undertaker
@@ -33,9 +34,8 @@ WORKERS = ("worker1", "worker2")
 CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
+WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
-CORPID, KF_TOKEN = "wwmindbot0000001", f"{CANARY_SECRET}Kf"
-KF_AES_KEY = CANARY_SECRET + "Z" * 21
 AIM_NAME = "Mind Bot"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 READY_S = 60.0
@@ -51,8 +51,8 @@ class Vendors:
     dify: Emulator
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
-    wecomcs: Emulator
     oscar: Emulator
+    wecom: Emulator
 
 
 @contextlib.contextmanager
@@ -63,8 +63,8 @@ def vendors() -> Iterator[Vendors]:
             dify=held.enter_context(running("dify")),
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
-            wecomcs=held.enter_context(running("wecomcs")),
             oscar=held.enter_context(running("oscar")),
+            wecom=held.enter_context(running("wecom")),
         )
 
 
@@ -189,13 +189,20 @@ class Stack:
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
+            "wecom": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             "chat": {"secrets": [CHAT_SECRET]},
             "wecomcs": {
-                "corpid": CORPID,
+                "corpid": WECOM.corpid,
                 "secret": self.secret,
-                "token": KF_TOKEN,
-                "EncodingAESKey": KF_AES_KEY,
-                "api_base": self.vendors.wecomcs.url,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
             },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {

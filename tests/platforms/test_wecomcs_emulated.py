@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
 from emulators.running import Emulator, running
+from emulators.wecom.callbacks import App
 from emulators.wecom.kf_bell import KfCustomers
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Unavailable
@@ -21,6 +23,7 @@ from mindbot_tasks.platforms.wecomcs.client import KfClient
 from mindbot_tasks.platforms.weixin import Client
 from tests.platforms import weixin_vectors as vectors
 
+JPEG = b"\xff\xd8\xff and so on"
 SEND = "/cgi-bin/kf/send_msg"
 
 
@@ -38,14 +41,14 @@ class KeptTokens:
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Emulator]:
-    with running("wecomcs") as emulator:
+    with running("wecom") as emulator:
         yield emulator
 
 
 @pytest.fixture
 def people(process: Emulator) -> Iterator[KfCustomers]:
     process.control.reset()
-    it = KfCustomers("http://127.0.0.1:9", process.url, token="t", aes_key=vectors.AES_KEY, corpid=vectors.CORPID)
+    it = KfCustomers("http://127.0.0.1:9", process.url, App("t", vectors.AES_KEY, vectors.CORPID))
     yield it
     it.close()
 
@@ -112,10 +115,10 @@ def test_an_answer_of_any_length_is_let_through_with_room_for_one_more(platform:
 def test_two_days_later_nothing_is_let_through(platform: WeComCs, people: KfCustomers) -> None:
     people.says("wk1", "wm1", "hello", bell="lost")
     message = read_all(platform)[0]
-    people.control.call("POST", "/kf/clock", {"by_s": 2 * 86_400 + 1})
+    people.control.call("POST", "/clock", {"advance_s": 2 * 86_400 + 1})
     with pytest.raises(Rejected) as raised:
         platform.send(answer_to(message), Deadline(10))
-    people.control.call("POST", "/kf/clock", {"by_s": -2 * 86_400 - 1})
+    people.control.call("POST", "/clock", {"advance_s": -2 * 86_400 - 1})
     assert raised.value.kind == "expired"
 
 
@@ -156,11 +159,13 @@ def test_a_welcome_is_said_once(platform: WeComCs, people: KfCustomers) -> None:
 
 
 def test_a_file_of_a_customer_can_be_fetched(platform: WeComCs, people: KfCustomers) -> None:
-    people.says("wk1", "wm1", {"media_id": "media1"}, bell="lost", msgtype="image")
+    picture = {"base64": base64.b64encode(JPEG).decode(), "name": "cat.jpg", "media_type": "image/jpeg"}
+    kept = people.control.call("POST", "/media", picture)
+    people.says("wk1", "wm1", {"media_id": kept["media_id"]}, bell="lost", msgtype="image")
     message = read_all(platform)[0]
     assert isinstance(message, Message)
     with platform.open_media(message.parts[0], message.address, Deadline(10)) as media:
-        assert b"".join(media.chunks).startswith(b"\xff\xd8\xff")
+        assert b"".join(media.chunks) == JPEG
     with pytest.raises(Rejected), platform.open_media(Part("image", data={"media_id": "x"}), {}, Deadline(10)):
         pass
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from emulators.wecom.kf_bell import bell_xml, seal
+from emulators.wecom.callbacks import App, verification
+from emulators.wecom.kf_bell import bell_of, post_of
 from mindbot_tasks import chains
 from mindbot_tasks.core.settings import Settings, WeComCsSettings
 from mindbot_tasks.stores.database import reading
@@ -21,6 +21,7 @@ from tests.webhooks.conftest import Configure
 from webhooks.app import create_app
 
 CORPID, TOKEN, KEY = "wwmindbot0000001", "mindbotToken", "MindBotEmulatorKey0123456789abcdefghijklmno"
+APP = App(TOKEN, KEY, CORPID)
 DOOR = "/webhooks/wecomcs"
 
 
@@ -41,8 +42,8 @@ def client(configure: Configure, rung: list[int]) -> flask.testing.FlaskClient:
     return create_app(settings(configure)).test_client()
 
 
-def call(message: bytes, *, at: float | None = None) -> dict[str, Any]:
-    query, body = seal(message, token=TOKEN, key=base64.b64decode(KEY + "="), receiver=CORPID, at=at)
+def call(message: str, *, at: float | None = None) -> dict[str, Any]:
+    query, body = post_of(message, APP, at=at)
     return {"query_string": query, "data": body, "content_type": "text/xml"}
 
 
@@ -52,7 +53,7 @@ def feeds() -> list[Any]:
 
 
 def test_a_bell_is_kept_and_somebody_is_sent(client: flask.testing.FlaskClient, rung: list[int]) -> None:
-    answer = client.post(DOOR, **call(bell_xml(CORPID, "wk1", "ENC-1")))
+    answer = client.post(DOOR, **call(bell_of(APP, "wk1", "ENC-1")))
     assert (answer.status_code, answer.data) == (200, b"")
     (feed,) = feeds()
     assert (feed.feed, feed.token, feed.rung, feed.served) == ("wk1", "ENC-1", 1, 0)
@@ -62,7 +63,7 @@ def test_a_bell_is_kept_and_somebody_is_sent(client: flask.testing.FlaskClient, 
 def test_two_bells_of_one_second_are_two(client: flask.testing.FlaskClient, rung: list[int]) -> None:
     now = time.time()
     for token in ("ENC-1", "ENC-2"):
-        answer = client.post(DOOR, **call(bell_xml(CORPID, "wk1", token, at=now), at=now))
+        answer = client.post(DOOR, **call(bell_of(APP, "wk1", token, at=now), at=now))
         assert answer.status_code == 200
     (feed,) = feeds()
     assert (feed.token, feed.rung) == ("ENC-2", 2)
@@ -71,17 +72,16 @@ def test_two_bells_of_one_second_are_two(client: flask.testing.FlaskClient, rung
 
 def test_each_account_has_a_feed_of_its_own(client: flask.testing.FlaskClient, rung: list[int]) -> None:
     for account in ("wk1", "wk2"):
-        client.post(DOOR, **call(bell_xml(CORPID, account, "ENC")))
+        client.post(DOOR, **call(bell_of(APP, account, "ENC")))
     assert [feed.feed for feed in feeds()] == ["wk1", "wk2"]
 
 
 def test_the_url_is_verified(client: flask.testing.FlaskClient) -> None:
-    query, body = seal(b"1616140317555161061", token=TOKEN, key=base64.b64decode(KEY + "="), receiver=CORPID)
-    sealed = body.decode().split("<Encrypt><![CDATA[")[1].split("]]")[0]
-    answer = client.get(DOOR, query_string={**query, "echostr": sealed})
+    query = verification(APP, "1616140317555161061")
+    answer = client.get(f"{DOOR}?{query}")
     assert (answer.status_code, answer.data) == (200, b"1616140317555161061")
     assert answer.content_type.startswith("text/plain")
-    assert client.get(DOOR, query_string={**query, "echostr": sealed[:-4] + "AAA="}).status_code == 401
+    assert client.get(f"{DOOR}?{query[:-12]}AAAAAAAA%3D%3D").status_code == 401
 
 
 @pytest.mark.parametrize("body", [b"", b"<xml/>", b"{}", b"\xff", b'<!DOCTYPE x [<!ENTITY a "b">]><xml>&a;</xml>'])
@@ -91,7 +91,7 @@ def test_what_is_no_envelope_is_refused_and_not_asked_for_again(client: flask.te
 
 
 def test_another_event_is_kept(client: flask.testing.FlaskClient) -> None:
-    xml = b"<xml><Event>kf_account_auth_change</Event><AuthAddOpenKfId>wk1</AuthAddOpenKfId></xml>"
+    xml = "<xml><Event>kf_account_auth_change</Event><AuthAddOpenKfId>wk1</AuthAddOpenKfId></xml>"
     for _ in range(2):
         assert client.post(DOOR, **call(xml)).status_code == 200
     with reading() as connection:
@@ -103,5 +103,5 @@ def test_another_event_is_kept(client: flask.testing.FlaskClient) -> None:
 def test_without_a_database_the_bell_must_come_again(configure: Configure, rung: list[int], tmp_path: Path) -> None:
     nowhere = SecretStr("sqlite:////dev/null/nowhere.db")
     client = create_app(settings(configure, database_url=nowhere)).test_client()
-    assert client.post(DOOR, **call(bell_xml(CORPID, "wk1", "ENC"))).status_code == 503
+    assert client.post(DOOR, **call(bell_of(APP, "wk1", "ENC"))).status_code == 503
     assert rung == []
