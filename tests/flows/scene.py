@@ -14,11 +14,12 @@ from emulators.dingtalk import DingTalkSender
 from emulators.dingtalk.callbacks import Callback, build
 from emulators.dingtalk.sender import Sent
 from emulators.running import Control
+from emulators.wecom.kf_bell import KfCustomers
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.trace import Trace
-from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, Stack
+from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, WECOM, Stack
 
 T = TypeVar("T")
 
@@ -51,12 +52,15 @@ class Scene:
         self.openai = Control(stack.vendors.openai.url)
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
-        self.oscar = Control(stack.vendors.oscar.url)
         self.wecom = Control(stack.vendors.wecom.url)
+        self.account = f"wk{token}"  #: of customer service
+        self.customers = KfCustomers(f"{stack.web}/webhooks/wecomcs", stack.vendors.wecom.url, WECOM)
+        self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
         for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
             control.close()
+        self.customers.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:
         """What goes wrong at a vendor with a call that has this story's mark."""

@@ -205,6 +205,13 @@ class Stack:
                 "api_base": self.vendors.wecom.url,
             },
             "chat": {"secrets": [CHAT_SECRET]},
+            "wecomcs": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}

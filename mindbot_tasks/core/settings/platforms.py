@@ -64,7 +64,7 @@ class WeComCsSettings(BotSettings):
     host: str = ""
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
-    timestamp_tolerance_s: Count = 1800
+    timestamp_tolerance_s: Count = 900
     open_kfids: list[str] = []  #: accounts that are asked although they never rang
     max_age_s: Count = 600
     max_parts: Annotated[int, Field(ge=1, le=5)] = 4  #: WeChat shows 5 messages after each of the customer's
