@@ -14,6 +14,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms import showing
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -43,15 +44,11 @@ def generate(self: MindBotTask, message_id: int) -> None:
             steps.save_answer(connection, held, answer_to(held.parts, question.language))
         return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platforms.get(held.platform, held.bot).capabilities.live
     started = time.monotonic()
-    spoken = fallback.answer(
-        registry.answerers(settings, question.classification.label),
-        question,
-        held.sessions,
-        deadline,
-        live.LiveText(message_id) if watched else live.nobody_watches,
-    )
+    with showing.growing(platforms.get(held.platform, held.bot), held, self.shown_until(deadline)) as on_text:
+        spoken = fallback.answer(
+            registry.answerers(settings, question.classification.label), question, held.sessions, deadline, on_text
+        )
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
         steps.save_answer(connection, held, spoken.answer, sessions=sessions)

@@ -160,8 +160,11 @@ class Media:
 class ShowsLive(Protocol):
     """A platform where the answer can be watched while it grows, and is finished by `send`."""
 
-    def begin_live(self, held: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
-        """Open, or after a crash take up again, the visible answer of this message; None: not for this message."""
+    def begin_live(self, target: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
+        """Open, or after a crash take up again, the visible answer of this message; None: not for this message.
+
+        `deadline.check` also tells whether this process may still speak for the message; look before each update.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class LiveTarget:
     """Where a live answer goes; the same for each try, so that a second try finds what the first one began."""
 
     message_id: int
+    answer_key: str  #: as in `Outgoing`
     conversation_id: str
     conversation_kind: str
     sender_id: str
@@ -179,7 +183,10 @@ class LiveAnswer(Protocol):
     """The growing answer of one message. Never raises: what cannot be shown live is sent at the end."""
 
     def __call__(self, text: str) -> None:
-        """The whole text so far; decides itself how often to show it."""
+        """The whole text so far; decides itself how often to show it, and does not wait for the far side."""
+
+    def end(self) -> None:
+        """From here on `send` has the word: returns when no update is under way, and begins no further one."""
 
 
 @runtime_checkable

@@ -10,27 +10,32 @@ import structlog
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected
+from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.settings import DingTalkSettings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
-from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound
-from mindbot_tasks.platforms.dingtalk import markdown, payload, signature
+from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, LiveAnswer, LiveTarget
+from mindbot_tasks.platforms.dingtalk import endings, markdown, payload, signature
 from mindbot_tasks.platforms.dingtalk.addresses import Address, trusted_webhook
+from mindbot_tasks.platforms.dingtalk.cards import Cards
 from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.platforms.dingtalk.endings import Ending
 from mindbot_tasks.platforms.dingtalk.errors import PROVIDER
+from mindbot_tasks.platforms.dingtalk.live import LiveCard
 from mindbot_tasks.platforms.payload import read_object
 
 log = structlog.get_logger(__name__)
 
 #: a session webhook with less life than this is not tried any more
 SESSION_MARGIN_MS = 60_000
+#: seconds without new cards after DingTalk refused one (no such template, no permission, no calls left this month)
+CARDS_REST_S = 60.0
 
 
 class DingTalk:
     """One robot."""
 
     name: ClassVar[str] = "dingtalk"
-    capabilities = Capabilities(markdown=True)
 
     def __init__(
         self, bot: str, settings: DingTalkSettings, client: Client, *, clock_ms: Callable[[], int] = now_ms
@@ -39,6 +44,10 @@ class DingTalk:
         self._settings = settings
         self._client = client
         self._clock_ms = clock_ms
+        self._cards = Cards(bot, settings, client)
+        self._cards_rest = Holdoff(pause_s=CARDS_REST_S)
+        live = settings.enable_stream_reply and bool(settings.card_template_id)
+        self.capabilities = Capabilities(markdown=True, live=live)
 
     def verify(self, inbound: Inbound) -> None:
         """Return if DingTalk signed this call; else raise SignatureInvalid."""
@@ -64,11 +73,51 @@ class DingTalk:
         return markdown.render(answer, as_markdown=self._settings.markdown_card, name=name)
 
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
-        """Deliver one piece; return DingTalk's key of the delivery, "" from a session webhook.
+        """Deliver one piece; return the name of its card, DingTalk's key of the delivery, or "" from a session webhook.
 
         Raises Rejected, Throttled or Unavailable; its kind is "ambiguous" when the piece may have gone out.
         """
         address = Address.from_dict(outgoing.address)
+        card = self._card_of(outgoing, address)
+        if card:
+            became = endings.end(self._cards, card, outgoing, address, deadline)
+            if became is Ending.DONE:
+                return card
+            sent_id = self._send_message(outgoing, address, deadline)
+            if became is Ending.LEFT_OPEN:
+                endings.refer_below(self._cards, card, deadline)
+            return sent_id
+        return self._send_message(outgoing, address, deadline)
+
+    def begin_live(self, target: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
+        """The card of this message, if the robot answers with cards and the asker can be sent one."""
+        address = Address.from_dict(target.address)
+        card = self._cards.name_for(target.message_id, target.answer_key, address)
+        if not card or not self._cards_rest.allows():
+            return None
+        return LiveCard(
+            self._cards,
+            card,
+            address,
+            deadline,
+            render=self._first_piece,
+            may_show=self._client.may_show,
+            holdoff=self._cards_rest,
+            every_s=self._settings.card_update_s,
+        )
+
+    def _first_piece(self, text: str) -> str:
+        """What of a text that still grows has its place on the card."""
+        pieces = self.render(Answer(text, provider=""))
+        return pieces[0].text if pieces else ""
+
+    def _card_of(self, outgoing: Outgoing, address: Address) -> str:
+        """The card that this piece belongs on, "" if it is an ordinary message: the card takes the first piece."""
+        if outgoing.number > 0 or outgoing.part.kind not in ("text", "markdown"):
+            return ""
+        return self._cards.name_for(outgoing.message_id, outgoing.answer_key, address)
+
+    def _send_message(self, outgoing: Outgoing, address: Address, deadline: Deadline) -> str:
         webhook = self._usable_webhook(address)
         if webhook:
             try:
