@@ -8,6 +8,7 @@ import structlog
 
 from mindbot_tasks.app import app
 from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import get_settings
@@ -15,6 +16,7 @@ from mindbot_tasks.llm import fallback, registry
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
+from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -43,9 +45,14 @@ def generate(self: MindBotTask, message_id: int) -> None:
         with transaction() as connection:
             steps.save_answer(connection, held, answer_to(held.parts, question.language))
         return
+    platform = platforms.get(held.platform, held.bot)
+    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
+        with transaction() as connection:
+            steps.save_answer(connection, held, passing_on(question.language))
+        return
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
-    with showing.growing(platforms.get(held.platform, held.bot), held, self.shown_until(deadline)) as on_text:
+    with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
         spoken = fallback.answer(
             registry.answerers(settings, question.classification.label), question, held.sessions, deadline, on_text
         )

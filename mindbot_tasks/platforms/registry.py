@@ -12,11 +12,13 @@ from pydantic import SecretStr
 from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
 from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
-from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.platforms import standard_webhooks, weixin
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.platforms.wecomcs import WeComCs
+from mindbot_tasks.platforms.wecomcs.client import KfClient
 from mindbot_tasks.stores import limiter, tokens
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
@@ -45,8 +47,25 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
     return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
 
 
+def _wecomcs(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.wecomcs:
+        return None
+    its_settings = settings.wecomcs[bot]
+    client = weixin.Client(
+        "wecomcs",
+        corpid=its_settings.corpid,
+        secret=its_settings.secret.get_secret_value(),
+        api_base=its_settings.api_base,
+        http=get_http(),
+        tokens=tokens,
+        take=limiter.take,
+    )
+    return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
+
+
 FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
     "dingtalk": _dingtalk,
+    "wecomcs": _wecomcs,
     "chat": _chat,
 }
 
@@ -64,6 +83,7 @@ def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
 def enabled(settings: Settings) -> list[tuple[str, str]]:
     """Every (platform, bot) that is on, in the order of the configuration."""
     found = [("dingtalk", bot) for bot in settings.dingtalk]
+    found += [("wecomcs", bot) for bot in settings.wecomcs]
     found += [("chat", bot) for bot in settings.chat]
     if playground_on(settings) and PLAYGROUND not in settings.chat:
         found.append(("chat", PLAYGROUND))
