@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("mindbot_tasks.cli.doctor:doctor", "Look for what keeps MindBot from working."),
     "ask": ("mindbot_tasks.cli.ask:ask", "Ask a question from the command line."),
     "demo": ("mindbot_tasks.cli.demo:demo", "Send one message through each door, against emulators."),
+    "register": ("mindbot_tasks.cli.register:register", "Tell platforms where to post what is not told in consoles."),
     "messages": ("mindbot_tasks.cli.messages:messages", "List messages; show one with its timeline."),
     "replay": ("mindbot_tasks.cli.messages:replay", "Start a message again."),
     "kb": ("mindbot_tasks.cli.kb:kb", "Look after the knowledge base."),

@@ -92,6 +92,17 @@ class BringsNews(Protocol):
 
 
 @runtime_checkable
+class Registers(Protocol):
+    """A platform that has to be told by a call where to post some of what happens."""
+
+    def register(self, url: str, deadline: Deadline) -> str:
+        """Tell it; returns the name under which it keeps the URL, "" if there was nothing to tell.
+
+        Raises Rejected, Throttled or Unavailable.
+        """
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import orjson
 import structlog
 
 from mindbot_tasks.core.clock import now_ms
@@ -14,8 +15,9 @@ from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.settings import DingTalkSettings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
+from mindbot_tasks.model.news import News
 from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, LiveAnswer, LiveTarget
-from mindbot_tasks.platforms.dingtalk import endings, markdown, payload, signature
+from mindbot_tasks.platforms.dingtalk import endings, feedback, markdown, payload, signature
 from mindbot_tasks.platforms.dingtalk.addresses import Address, trusted_webhook
 from mindbot_tasks.platforms.dingtalk.cards import Cards
 from mindbot_tasks.platforms.dingtalk.client import Client
@@ -25,6 +27,8 @@ from mindbot_tasks.platforms.dingtalk.live import LiveCard
 from mindbot_tasks.platforms.payload import read_object
 
 log = structlog.get_logger(__name__)
+
+_NO_NEWS = News()
 
 #: a session webhook with less life than this is not tried any more
 SESSION_MARGIN_MS = 60_000
@@ -51,6 +55,15 @@ class DingTalk:
 
     def verify(self, inbound: Inbound) -> None:
         """Return if DingTalk signed this call; else raise SignatureInvalid."""
+        if feedback.is_card_call(inbound):
+            secret = self._settings.card_callback_secret
+            feedback.verify(
+                inbound.headers,
+                secret.get_secret_value() if secret else "",
+                now_ms=inbound.received_at_ms,
+                tolerance_s=self._settings.timestamp_tolerance_s,
+            )
+            return
         signature.verify(
             inbound.headers,
             self._settings.client_secret.get_secret_value(),
@@ -60,12 +73,38 @@ class DingTalk:
 
     def parse(self, inbound: Inbound) -> list[Message]:
         """The message in a verified call, if it holds one. Raises PayloadInvalid."""
+        if feedback.is_card_call(inbound):
+            return []
         message = payload.to_message(read_object(inbound.body), self.bot, self._settings)
         return [message] if message else []
 
     def acknowledge(self, inbound: Inbound, message_ids: Sequence[int]) -> Acknowledgement:
-        """DingTalk reads the status only."""
+        """Of messages, DingTalk reads the status only; to a pressed button the answer says how the card looks now."""
+        if feedback.is_card_call(inbound):
+            _, answer = feedback.read(inbound.body, self._settings)
+            return Acknowledgement(orjson.dumps(answer), "application/json")
         return Acknowledgement(b"{}", "application/json")
+
+    def news(self, inbound: Inbound) -> News:
+        """The vote of somebody who pressed a button on a card. Raises PayloadInvalid."""
+        if not feedback.is_card_call(inbound):
+            return _NO_NEWS
+        vote, _ = feedback.read(inbound.body, self._settings)
+        return News(feedback=[vote]) if vote else _NO_NEWS
+
+    def register(self, url: str, deadline: Deadline) -> str:
+        """Have pressed buttons called to this URL; "" when they come another way, or cards are not set up for it."""
+        secret, key = self._settings.card_callback_secret, self._settings.card_route_key
+        if self._settings.mode == "stream" or not key or not secret:
+            return ""
+        body = {
+            "callbackRouteKey": key,
+            "callbackUrl": url,
+            "apiSecret": secret.get_secret_value(),
+            "forceUpdate": True,
+        }
+        self._client.call("/v1.0/card/callbacks/register", body, deadline, repeatable=True)
+        return key
 
     def render(self, answer: Answer) -> list[Part]:
         """The pieces to send, each within the limits of all ways to send them. Pure."""
