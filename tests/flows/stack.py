@@ -33,6 +33,8 @@ CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 API_KEY = f"{CANARY_SECRET}-api"
+#: a bot whose answers grow on cards
+CARDS = {"enable_stream_reply": True, "card_template_id": "own.schema", "card_route_key": "flows"}
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
 DRAIN_S = 2.0
@@ -169,6 +171,7 @@ class Stack:
             "dingtalk": [
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
+                {**robot, "name": "cards", **CARDS, "card_callback_secret": f"{self.secret}-cards"},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
             "chat": {"secrets": [CHAT_SECRET]},
