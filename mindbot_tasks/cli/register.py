@@ -16,12 +16,13 @@ _CALL_S = 15.0
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", required=False)
 @told_plainly
-def register(url: str) -> None:
-    """Register this MindBot's public address URL, such as https://bot.example.com; safe to run again."""
+def register(url: str | None) -> None:
+    """Register this MindBot's public address URL, by default web.public_url; safe to run again."""
     settings = get_settings()
     lang = lang_of(settings.language)
+    url = url or settings.web.public_url
     if not url.startswith(("https://", "http://")):
         raise SettingsError(say("register.https", lang))
     told = 0

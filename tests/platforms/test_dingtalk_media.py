@@ -121,13 +121,14 @@ def test_a_code_that_is_gone_is_a_no(bot: DingTalk, dingtalk: Emulator) -> None:
             pass
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/x", "http://169.254.169.254/x", "file:///etc/passwd", "x", 7, None]
-)
+ELSEWHERE = ["http://127.0.0.1:1/x", "http://169.254.169.254/x", "file:///etc/passwd", "x", 7, None]
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
 def test_a_temporary_address_leads_nowhere_inside(bot: DingTalk, dingtalk: Emulator, url: object) -> None:
     dingtalk.control.fault("status", "/v1.0/robot/messageFiles/download", status=200, body={"downloadUrl": url})
-    asked = message(bot, dingtalk)
-    with pytest.raises(FarSideError), bot.open_media(Part("image", data={"download_code": "code-1"}), asked.address, Deadline(5)):  # fmt: skip
+    asked, picture = message(bot, dingtalk), Part("image", data={"download_code": "code-1"})
+    with pytest.raises(FarSideError), bot.open_media(picture, asked.address, Deadline(5)):
         pass
     assert [one for one in dingtalk.control.calls() if one["path"].startswith("/temporary/")] == []
 

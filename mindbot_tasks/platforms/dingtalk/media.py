@@ -77,7 +77,7 @@ class Calls(Protocol):
 
 
 def upload_kind(part_kind: str, name: str, media_type: str, size: int) -> tuple[str, str]:
-    """As what DingTalk takes such a file (image, voice, video, file), and the ending of its name; ("", ""): not at all."""
+    """How DingTalk takes such a file (image, voice, video, file) and the ending of its name; ("", ""): not at all."""
     if not 0 < size <= MAX_BYTES:
         return "", ""
     kind, ending = _UPLOADS.get(media_type, ("", ""))
