@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import dify, dingtalk, openai
+from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
 from emulators.faults import AnyRule, parse_rules
+from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -72,6 +73,36 @@ def openai_command(**options: Any) -> web.Application:
     return openai.create_app(**options)
 
 
+@emulate.command(name="anthropic")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def anthropic_command(**options: Any) -> web.Application:
+    """Anthropic's messages API."""
+    return anthropic.create_app(**options)
+
+
+@emulate.command(name="gemini")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def gemini_command(**options: Any) -> web.Application:
+    """Google's Gemini API."""
+    return gemini.create_app(**options)
+
+
+@emulate.command(name="coze")
+@served
+@click.option("--api-key", default="", help="Refuse other tokens. Default: every token is taken.")
+@click.option("--bot", "bots", multiple=True, help="A bot that is published; may be repeated. Default: every id.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def coze_command(**options: Any) -> web.Application:
+    """Coze's chat v3."""
+    return coze.create_app(**options)
+
+
 @emulate.command(name="dify")
 @served
 @click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
@@ -94,6 +125,27 @@ def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
 def dingtalk_command(**options: Any) -> web.Application:
     """DingTalk's robot API, and a sender of signed robot callbacks."""
     return dingtalk.create_app(**options)
+
+
+@emulate.command(name="wecomcs")
+@served
+def wecomcs_command(**options: Any) -> web.Application:
+    """WeChat customer service: its API, and customers and agents to play with."""
+    return kf.create_app(**options)
+
+
+@emulate.command(name="oscar")
+@served
+@click.option("--oscar-host", default="127.0.0.1", show_default=True, help="Where clients connect.")
+@click.option("--oscar-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/oscar tells.")
+@click.option("--account", "accounts", multiple=True, metavar="NAME=PASSWORD", help="An account; may be repeated. "
+              "Default: every name is let in.")  # fmt: skip
+def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Application:
+    """An AIM server (OSCAR), and people who write to its accounts."""
+    if wrong := [account for account in accounts if not all(account.partition("="))]:
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=PASSWORD", param_hint="--account")
+    known = {account.partition("=")[0]: account.partition("=")[2] for account in accounts}
+    return oscar.create_app(accounts=known or None, **options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:

@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 from mindbot_tasks.app import app
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.model.message import Stage
+from mindbot_tasks.platforms.queues import SHARED
 
 log = structlog.get_logger(__name__)
 
@@ -16,18 +17,24 @@ log = structlog.get_logger(__name__)
 _broker = Holdoff(pause_s=2.0)
 
 
-def _stage(stage: Stage, message_id: int) -> Signature:
+#: what speaks to the asker
+_SENDING = (Stage.REPLY, Stage.APOLOGISE)
+
+
+def _stage(stage: Stage, message_id: int, reply_queue: str) -> Signature:
     # immutable, so that no result travels; the texts for Flower given, for Celery's own way to them is long
-    texts = {"argsrepr": f"({message_id},)", "kwargsrepr": "{}"}
-    return app.signature(f"mindbot.{stage}", args=(message_id,), options=texts, immutable=True)
+    options = {"argsrepr": f"({message_id},)", "kwargsrepr": "{}"}
+    if reply_queue != SHARED and stage in _SENDING:
+        options["queue"] = reply_queue
+    return app.signature(f"mindbot.{stage}", args=(message_id,), options=options, immutable=True)
 
 
-def answer(message_id: int, start: Stage = Stage.CLASSIFY) -> Signature:
+def answer(message_id: int, start: Stage = Stage.CLASSIFY, reply_queue: str = SHARED) -> Signature:
     """classify -> generate -> reply, or what is left of it."""
     stages = [Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY]
     if start is Stage.APOLOGISE:
-        return _stage(start, message_id)
-    left = [_stage(stage, message_id) for stage in stages[stages.index(start) :]]
+        return _stage(start, message_id, reply_queue)
+    left = [_stage(stage, message_id, reply_queue) for stage in stages[stages.index(start) :]]
     return chain(*left) if len(left) > 1 else left[0]
 
 
@@ -37,9 +44,12 @@ def fetch(feed_id: int) -> Signature:
     return app.signature("mindbot.collect", args=(feed_id,), options=texts, immutable=True)
 
 
-def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
-    """Start the chain of a message. False when the broker does not take it: the sweeper will, from the ledger."""
-    return _publish(answer(message_id, stage), message_id=message_id)
+def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED) -> bool:
+    """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py).
+
+    False when the broker does not take it: the sweeper will, from the ledger.
+    """
+    return _publish(answer(message_id, stage, reply_queue), message_id=message_id)
 
 
 def collect(feed_id: int) -> bool:

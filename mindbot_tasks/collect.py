@@ -87,8 +87,9 @@ def collect(self: FeedTask, feed_id: int) -> int:
     if shutdown.stopping():
         raise Ignore  # nobody holds the feed; whoever sweeps next starts it elsewhere
     try:
+        worker_id = presence.get_presence().worker_id
         with one_statement() as connection:
-            held = feeds.take(connection, feed_id, presence.get_presence().worker_id)
+            held = feeds.take(connection, feed_id, worker_id)
     except DatabaseUnavailable as exc:
         log.warning("database_unavailable", reason=str(exc))
         raise Ignore from None

@@ -1,4 +1,4 @@
-"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` come through here."""
+"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` all do it here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mindbot_tasks.core.metrics import MESSAGES, OCCURRENCES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message
 from mindbot_tasks.model.news import News, Occurrence
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import feedback, feeds, inbox, occurrences
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
@@ -114,7 +115,7 @@ def _start(messages: Sequence[Message], recorded: Sequence[tuple[inbox.Recorded,
         MESSAGES.labels(message.platform, state, "").inc()
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
-            chains.start(row.message_id)
+            chains.start(row.message_id, reply_queue=reply_queue(message.platform, message.bot))
     return [row.message_id for row, _ in recorded]
 
 

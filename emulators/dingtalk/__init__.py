@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from emulators.answers import Answer, Call
-from emulators.dingtalk import cards, media, posting, robot, tokens, votes
+from emulators.dingtalk import cards, gateway, media, posting, robot, tokens, votes
 from emulators.dingtalk.sender import DingTalkSender
 from emulators.dingtalk.sessions import Sessions
 from emulators.dingtalk.tokens import Tokens, api_error
@@ -45,6 +45,7 @@ def create_app(
         state.reset()
         shown.reset()
         files.reset()
+        streams.reset()
 
     front = Front(
         "dingtalk",
@@ -56,12 +57,14 @@ def create_app(
         faults=faults,
         max_body_bytes=24 * 1024 * 1024,  # files are uploaded
     )
+    streams = gateway.Gateway(front, issued)
     tokens.serve(front, issued)
     robot.serve(front, state)
     posting.serve(front)
     cards.serve(front, shown)
     media.serve(front, files)
     votes.serve(front, shown)
+    gateway.serve(front, streams)
     return front.finish()
 
 

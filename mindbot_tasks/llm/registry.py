@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+
+from pydantic import SecretStr
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm import selection
+from mindbot_tasks.llm.base import Answerer
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores import performance
 from mindbot_tasks.stores.limiter import Rate
 
 GENERAL = "general_chat"
@@ -25,12 +33,23 @@ _OPENAI_BASES = MappingProxyType(
 )
 #: they have a protocol of their own
 _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
+_GOOGLE = frozenset({"google", "gemini"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways for one label; only the providers in the middle change their order from message to message."""
+
+    before: tuple[Way, ...]
+    providers: Mapping[str, Way]  #: by name, in the order of the configuration
+    after: tuple[Way, ...]
 
 
 def answerers(settings: Settings, label: str) -> Sequence[Way]:
     """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
 
-    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay.
+    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay; the
+    order of the chat models follows `provider_selection`.
     """
     global _built
     if _built is None or _built[0] is not settings:
@@ -38,14 +57,47 @@ def answerers(settings: Settings, label: str) -> Sequence[Way]:
     known = _built[1]
     ways = known.get(label)
     if ways is None:
-        ways = tuple(_ways(settings, label))
+        ways = _ways(settings, label)
         if len(known) > 200:
             known.clear()
         known[label] = ways
-    return ways
+    return (*ways.before, *(ways.providers[name] for name in _arranged(settings, ways.providers)), *ways.after)
 
 
-_built: tuple[Settings, dict[str, tuple[Way, ...]]] | None = None
+_built: tuple[Settings, dict[str, _Ways]] | None = None
+_turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
+
+
+def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]:
+    wanted = settings.provider_selection
+    if len(providers) < 2 or (wanted.strategy == "ordered" and not wanted.cost_optimization):
+        return list(providers)
+    seen = performance.seen([f"provider:{name}" for name in providers])
+    candidates = [
+        selection.Candidate(
+            name,
+            settings.providers[name].weight,
+            price_of(settings.providers[name]),
+            seen.get(f"provider:{name}", performance.Seen()),
+        )
+        for name in providers
+    ]
+    return selection.arrange(
+        candidates,
+        wanted.strategy,
+        threshold=wanted.performance_threshold,
+        cheapest=wanted.cost_optimization,
+        turn=next(_turns),
+        chance=random.random,
+    )
+
+
+def price_of(provider: ProviderSettings) -> float | None:
+    """What its first model costs for a million tokens of question and a quarter of that of answer; None: not said."""
+    model = provider.models[0] if provider.models else None
+    if model is None or model.input_price is None or model.output_price is None:
+        return None
+    return model.input_price + model.output_price / 4
 
 
 def not_built(settings: Settings) -> dict[str, str]:
@@ -57,18 +109,17 @@ def not_built(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-def _ways(settings: Settings, label: str) -> Iterator[Way]:
-    workflows = [_workflow(settings, label)]
-    providers = [_provider(settings, name) for name in provider_order(settings)]
-    if label != GENERAL:
-        providers.append(_workflow(settings, GENERAL))
-    ways = [way for way in (*workflows, *providers) if way is not None]
-    if ways:
-        yield from ways
-        return
-    from mindbot_tasks.llm.offline import Offline
+def _ways(settings: Settings, label: str) -> _Ways:
+    workflow = _workflow(settings, label)
+    providers = {name: way for name in provider_order(settings) if (way := _provider(settings, name)) is not None}
+    general = _workflow(settings, GENERAL) if label != GENERAL else None
+    before = (workflow,) if workflow is not None else ()
+    after = (general,) if general is not None else ()
+    if not (before or providers or after):
+        from mindbot_tasks.llm.offline import Offline
 
-    yield Way(Offline(), timeout_s=5, guarded=False)
+        after = (Way(Offline(), timeout_s=5, guarded=False),)
+    return _Ways(before, providers, after)
 
 
 def provider_order(settings: Settings) -> list[str]:
@@ -97,25 +148,71 @@ def _provider(settings: Settings, name: str) -> Way | None:
     if kind_of(name, provider) == "dify":
         from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
 
-        assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
         app = DifyApp(
-            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, provider.api_key, patience=_patience(settings)
+            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
         )
         return Way(app, provider.timeout, rate)
+    return Way(_model(settings, name, provider), provider.timeout, rate)
+
+
+def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answerer:
+    """The first model of a provider, or its bot, by the protocol it speaks."""
+    kind, called, patience = kind_of(name, provider), f"provider:{name}", _patience(settings)
+    if kind == "coze":
+        from mindbot_tasks.llm import coze
+
+        base = provider.base_url or coze.DEFAULT_BASE
+        return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
+    model: ModelSettings = provider.models[0]
+    system_prompt = _system_prompt(settings)
+    if kind == "anthropic":
+        from mindbot_tasks.llm import anthropic_chat
+
+        return anthropic_chat.AnthropicModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+        )
+    if kind in _GOOGLE and not _speaks_openai(provider):
+        from mindbot_tasks.llm import gemini_chat
+
+        return gemini_chat.GeminiModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+        )
     from mindbot_tasks.llm.openai_chat import ChatModel
 
-    model: ModelSettings = provider.models[0]
-    chat = ChatModel(
-        f"provider:{name}",
+    return ChatModel(
+        called,
         url=chat_url(name, provider),
         model=model.name,
         api_key=provider.api_key,
         max_tokens=model.max_tokens,
         temperature=model.temperature,
-        system_prompt=_system_prompt(settings),
-        patience=_patience(settings),
+        system_prompt=system_prompt,
+        patience=patience,
     )
-    return Way(chat, provider.timeout, rate)
+
+
+def _key(provider: ProviderSettings) -> SecretStr:
+    assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
+    return provider.api_key
+
+
+def _speaks_openai(provider: ProviderSettings) -> bool:
+    """Google serves OpenAI's protocol under an address of its own."""
+    return "/openai" in provider.base_url
 
 
 def _why_not(name: str, provider: ProviderSettings) -> str:
@@ -123,8 +220,12 @@ def _why_not(name: str, provider: ProviderSettings) -> str:
     kind = kind_of(name, provider)
     if kind == "dify":
         return "" if provider.api_key is not None else "it has no api_key"
-    if kind in _OTHER_PROTOCOLS:
-        return f"the protocol of {kind} is not spoken yet; an OpenAI-compatible base_url with type: openai works"
+    if kind in _OTHER_PROTOCOLS and not (kind in _GOOGLE and _speaks_openai(provider)):
+        if provider.api_key is None:
+            return "it has no api_key"
+        if kind == "coze":
+            return "" if provider.bot_id else "it has no bot_id"
+        return "" if provider.models else "it names no model"
     if not chat_url(name, provider):
         return "it has no base_url"
     if not provider.models:
@@ -142,6 +243,37 @@ def chat_url(name: str, provider: ProviderSettings) -> str:
     base = provider.base_url or _OPENAI_BASES.get(kind_of(name, provider), "")
     base = base.rstrip("/").removesuffix("/chat/completions")
     return f"{base}/chat/completions" if base else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """Where a provider lists its models; the cheapest call that needs the key."""
+
+    url: str
+    headers: Mapping[str, str]
+    key: str  #: of the list in the answer
+
+
+def model_list(name: str, provider: ProviderSettings) -> ModelList | None:
+    """None: it has no such list."""
+    kind = kind_of(name, provider)
+    key = provider.api_key.get_secret_value() if provider.api_key else ""
+    bearer = {"Authorization": f"Bearer {key}"} if key else {}
+    if kind in ("coze", "dify"):
+        return None
+    if kind == "anthropic":
+        from mindbot_tasks.llm import anthropic_chat
+
+        return ModelList(
+            anthropic_chat.url_of(provider.base_url, "/v1/models"),
+            {**bearer, "anthropic-version": anthropic_chat.VERSION},
+            "data",
+        )
+    if kind in _GOOGLE and not _speaks_openai(provider):
+        from mindbot_tasks.llm import gemini_chat
+
+        return ModelList(gemini_chat.url_of(provider.base_url, "models"), {"x-goog-api-key": key}, "models")
+    return ModelList(chat_url(name, provider).removesuffix("/chat/completions") + "/models", bearer, "data")
 
 
 def _patience(settings: Settings) -> Patience:

@@ -46,6 +46,7 @@ class Capabilities:
     pull: bool = False  #: the asker fetches the answer; there may be nothing to send
     images: bool = False  #: `send` takes image parts that are in the file store
     files: bool = False  #: the same for voice, video and other files
+    called: bool = True  #: it calls us by HTTP; False: its messages come in by a bridge only
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def take(connection: Connection, feed_id: int, worker_id: int, *, now: int | Non
             FeedRow.token,
             FeedRow.rung,
             FeedRow.failures,
-            FeedRow.pulled_at.is_(None).label("first"),
+            FeedRow.pulled_at,  # not IS NULL: SQLite 3.40 finds that false in RETURNING for a column that is null
         )
     ).first()
     if row is None:
@@ -114,7 +114,7 @@ def take(connection: Connection, feed_id: int, worker_id: int, *, now: int | Non
         cursor=row.cursor,
         token=row.token,
         rung=row.rung,
-        first=bool(row.first),
+        first=row.pulled_at is None,
         failures=row.failures,
         holder=holder,
     )

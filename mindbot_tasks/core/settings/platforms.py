@@ -55,6 +55,8 @@ class WeComSettings(BotSettings):
     host: str = ""  #: "" means: as web.host; a server of its own is started only when port is given
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
+    markdown: bool = False  #: the few marks that WeCom knows, instead of plain text
+    timestamp_tolerance_s: Count = 900
 
 
 class WeComCsSettings(BotSettings):

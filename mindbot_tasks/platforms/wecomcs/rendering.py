@@ -1,4 +1,4 @@
-"""How an answer looks in WeChat: plain text in few messages, for only five come through after each of the customer's."""
+"""How an answer looks in WeChat: plain text in few messages, as only five come through after each of the customer's."""
 
 from __future__ import annotations
 
