@@ -198,3 +198,12 @@ class Examined(Protocol):
 
     def examine(self, deadline: Deadline) -> str:
         """What was called, in words for `mindbot doctor`. Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
+class UsesTokens(Protocol):
+    """A platform whose calls need access tokens of `stores.tokens`."""
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        """Under which names they are kept."""

@@ -89,6 +89,11 @@ class WeCom:
         self._client.get("getcallbackip", deadline)
         return "GET /cgi-bin/getcallbackip"
 
+    @property
+    def token_names(self) -> Sequence[str]:
+        """The app's one token."""
+        return (self._client.token_name,)
+
     def _fields(self, inbound: Inbound) -> dict[str, JSON]:
         return read_fields(self._envelope.open(encrypted_in(inbound.body)))
 
