@@ -169,6 +169,12 @@ class ShowsLive(Protocol):
         `deadline.check` also tells whether this process may still speak for the message; look before each update.
         """
 
+    def abandon_live(self, target: LiveTarget, text: str, deadline: Deadline) -> None:
+        """Nothing will be sent: what was begun, if anything was, ends with this text. Nothing new is begun.
+
+        Never raises.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class LiveTarget:

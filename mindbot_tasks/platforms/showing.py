@@ -23,6 +23,12 @@ def growing(platform: Platform, held: Claim, deadline: Deadline) -> Iterator[Cal
         shown.end()
 
 
+def abandon(platform: Platform, held: Claim, text: str, deadline: Deadline) -> None:
+    """The message ends without a word being sent: what grew shall not look as if more were to come. Never raises."""
+    if isinstance(platform, ShowsLive):
+        platform.abandon_live(_target(held), text, deadline)
+
+
 def _target(held: Claim) -> LiveTarget:
     return LiveTarget(
         message_id=held.message_id,

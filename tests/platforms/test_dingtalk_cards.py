@@ -378,6 +378,19 @@ def test_an_apology_ends_a_begun_card(asked: Asked) -> None:
     assert asked.calls(SESSION) == []
 
 
+def test_a_begun_card_can_be_given_up_and_none_is_begun_for_that(asked: Asked) -> None:
+    target = LiveTarget(asked.id, f"{asked.id}-1", "c", "one_to_one", "user01", asked.message.address)
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+    assert asked.cards() == {}
+    live = asked.begin()
+    grow(live, words=20)
+    live.end()
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+    assert (asked.card()["state"], asked.card()["values"]["content"]) == ("failed", "stopped")
+    asked.dingtalk.control.fault("drop", STREAM)
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+
+
 def test_people_outside_the_organisation_get_messages(dingtalk: Emulator) -> None:
     asked = Asked(dingtalk, changes={"senderStaffId": None})
     target = LiveTarget(1, "1-1", "c", "one_to_one", "user01", asked.message.address)

@@ -67,6 +67,9 @@ class Chat:
         """Told to whoever watches the message through the API."""
         return LiveText(target.message_id)
 
+    def abandon_live(self, target: LiveTarget, text: str, deadline: Deadline) -> None:
+        """Who watches hears of the end by the message's state."""
+
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
         """Post one piece to the callback URL; nothing to do when there is none. Always "".
 

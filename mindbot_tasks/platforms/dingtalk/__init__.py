@@ -15,6 +15,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.settings import DingTalkSettings
+from mindbot_tasks.core.words import say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.model.news import News
@@ -141,7 +142,7 @@ class DingTalk:
                 return card
             sent_id = self._send_message(outgoing, address, deadline)
             if became is Ending.LEFT_OPEN:
-                endings.refer_below(self._cards, card, deadline)
+                endings.close(self._cards, card, say("dingtalk.card_below", "zh"), deadline)
             return sent_id
         if outgoing.part.kind in messages.MEDIA:
             return self._send_file(outgoing, address, deadline)
@@ -163,6 +164,12 @@ class DingTalk:
             holdoff=self._cards_rest,
             every_s=self._settings.card_update_s,
         )
+
+    def abandon_live(self, target: LiveTarget, text: str, deadline: Deadline) -> None:
+        """A card that was begun turns to its error state with this text."""
+        card = self._cards.name_for(target.message_id, target.answer_key, Address.from_dict(target.address))
+        if card:
+            endings.close(self._cards, card, text, deadline)
 
     def _first_piece(self, text: str) -> str:
         """What of a text that still grows has its place on the card."""

@@ -11,8 +11,7 @@ from enum import Enum, auto
 import structlog
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Unavailable
-from mindbot_tasks.core.words import say
+from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Stopped, Unavailable
 from mindbot_tasks.model.message import Outgoing
 from mindbot_tasks.platforms.dingtalk.addresses import Address
 from mindbot_tasks.platforms.dingtalk.cards import Cards
@@ -82,9 +81,11 @@ def _refused(cards: Cards, name: str, outgoing: Outgoing, exc: Rejected, deadlin
     return Ending.NO_CARD if exc.kind in ("quota", "auth") else Ending.LEFT_OPEN
 
 
-def refer_below(cards: Cards, name: str, deadline: Deadline) -> None:
-    """The answer went another way: the card, if there is one, shall not look as if more were to come. Never raises."""
+def close(cards: Cards, name: str, text: str, deadline: Deadline) -> None:
+    """The card, if there is one that has not ended, shall not look as if more were to come. Never raises."""
     try:
-        cards.finish(name, say("dingtalk.card_below", "zh"), deadline.within(_NOTE_S), failed=True)
+        cards.finish(name, text, deadline.within(_NOTE_S), failed=True)
+    except Stopped:
+        log.info("dingtalk_card_left_open", card=name)
     except FarSideError as exc:
         log.info("dingtalk_card_left_open", card=name, kind=exc.kind, code=exc.code)
