@@ -19,6 +19,7 @@ from mindbot_tasks.llm import fallback, registry, seeing
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.database import transaction
@@ -59,15 +60,15 @@ def generate(self: MindBotTask, message_id: int) -> None:
             steps.save_answer(connection, held, passing_on(question.language))
         return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platform.capabilities.live
     started = time.monotonic()
-    spoken = fallback.answer(
-        ways or registry.answerers(settings, question.classification.label),
-        question,
-        held.sessions,
-        deadline,
-        live.LiveText(message_id) if watched else live.nobody_watches,
-    )
+    with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
+        spoken = fallback.answer(
+            ways or registry.answerers(settings, question.classification.label),
+            question,
+            held.sessions,
+            deadline,
+            on_text,
+        )
     answer = spoken.answer
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
