@@ -15,9 +15,10 @@ from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.metrics import MESSAGES, OCCURRENCES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.model.message import Message
+from mindbot_tasks.model.message import Message, Stage
 from mindbot_tasks.model.news import News, Occurrence
-from mindbot_tasks.stores import feeds, inbox, occurrences
+from mindbot_tasks.platforms.queues import reply_queue
+from mindbot_tasks.stores import feeds, inbox, occurrences, traffic
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
@@ -112,9 +113,10 @@ def _start(messages: Sequence[Message], recorded: Sequence[tuple[inbox.Recorded,
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
+        traffic.note(message.platform, message.bot, "in")
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         if start and not row.ignored:
-            chains.start(row.message_id)
+            chains.start(row.message_id, Stage.CLASSIFY, reply_queue(message.platform, message.bot))
     return [row.message_id for row, _ in recorded]
 
 

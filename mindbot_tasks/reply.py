@@ -16,6 +16,7 @@ from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, occurrences, steps
 from mindbot_tasks.stores.claims import Claim, Following
 from mindbot_tasks.stores.database import transaction
@@ -63,7 +64,7 @@ def reply(self: MindBotTask, message_id: int) -> None:
     MESSAGES.labels(held.platform, str(State.REPLIED), held.label).inc()
     log.info("replied", pieces=len(pieces), note=note)
     if following is not None:
-        chains.start(*following)
+        chains.start(*following, reply_queue(held.platform, held.bot))
 
 
 def _with_person(

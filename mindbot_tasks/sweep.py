@@ -18,6 +18,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import Pulls
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import claims, feeds, health, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import Decision, Due, End, GiveUp, Start, Wait
@@ -64,7 +65,8 @@ def _sweep_due() -> int:
             batch = sweeping.find_due(connection, limit=_BATCH)
         waits: defaultdict[int, list[int]] = defaultdict(list)
         for due in batch:
-            decision = sweeping.decide(due, through_ms=through_ms)
+            queue = reply_queue(due.platform, due.bot)
+            decision = sweeping.decide(due, through_ms=through_ms, reply_queue=queue)
             if isinstance(decision, Wait):
                 waits[decision.look_again_ms].append(due.message_id)
                 continue
@@ -107,21 +109,22 @@ def _know_configured_feeds() -> None:
 
 def _carry_out(due: Due, decision: Decision) -> None:
     """What follows outside of the ledger from a decision that is written down."""
+    queue = reply_queue(due.platform, due.bot)
     match decision:
         case Start(stage=stage):
             log.info("message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state))
-            chains.start(due.message_id, stage)
+            chains.start(due.message_id, stage, queue)
         case GiveUp(verdict=verdict):
             MESSAGES.labels("", f"given_up_{verdict}", "").inc()
             log.warning("message_given_up", message_id=due.message_id, verdict=str(verdict))
-            chains.start(due.message_id, Stage.APOLOGISE)
+            chains.start(due.message_id, Stage.APOLOGISE, queue)
         case End(state=state):
             MESSAGES.labels("", str(state), "").inc()
             log.error("message_ended_in_silence", message_id=due.message_id, state=str(state))
             with reading() as connection:
                 following = claims.following(connection, due.message_id)
             if following is not None:
-                chains.start(*following)
+                chains.start(*following, queue)
 
 
 def _ask_the_queues() -> Mapping[str, int] | None:
@@ -134,7 +137,8 @@ def _ask_the_queues() -> Mapping[str, int] | None:
         now = workers.database_time(connection)
         through_ms = workers.through_ms(connection)
     try:
-        for queue in sorted(served):
+        # not one of a bot that only another configuration has: this process could not publish to it
+        for queue in sorted(served & set(app.amqp.queues)):
             app.send_task("mindbot.canary", args=(queue, now), queue=queue, expires=CANARY_EXPIRES_S)
     except (OperationalError, OSError) as exc:
         log.warning("broker_does_not_answer", reason=type(exc).__name__)

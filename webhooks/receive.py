@@ -23,6 +23,8 @@ receive = APIBlueprint("receive", __name__, url_prefix="/webhooks", enable_opena
 def door(platform_name: str, bot: str) -> ResponseReturnValue:
     """One webhook call of a platform."""
     platform = registry.get(platform_name, bot)
+    if not platform.capabilities.called:
+        raise registry.UnknownPlatform(f"nobody calls {platform.name} by HTTP")
     flask.g.platform = platform.name
     acknowledgement, _ = take(platform, _to_inbound(flask.request))
     return flask.Response(

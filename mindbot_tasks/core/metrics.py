@@ -47,6 +47,12 @@ BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )
 WEBHOOKS = Counter("mindbot_webhooks", "Webhook calls by HTTP status.", ["platform", "status"])
+BRIDGE_FRAMES = Counter(
+    "mindbot_bridge_frames", "What came over connections that MindBot holds.", ["platform", "kind", "outcome"]
+)
+BRIDGE_CONNECTS = Counter(
+    "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
+)
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 

@@ -46,6 +46,7 @@ class Capabilities:
     pull: bool = False  #: the asker fetches the answer; there may be nothing to send
     images: bool = False  #: `send` takes image parts that are in the file store
     files: bool = False  #: the same for voice, video and other files
+    called: bool = True  #: it calls us by HTTP; False: its messages come in by a bridge only
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +180,12 @@ class Examined(Protocol):
 
     def examine(self, deadline: Deadline) -> str:
         """What was called, in words for `mindbot doctor`. Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
+class UsesTokens(Protocol):
+    """A platform whose calls need access tokens of `stores.tokens`."""
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        """Under which names they are kept."""

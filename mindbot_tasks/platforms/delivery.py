@@ -9,6 +9,7 @@ from mindbot_tasks.core.errors import RetryableError, Unavailable
 from mindbot_tasks.core.metrics import SENDS
 from mindbot_tasks.model.message import Outgoing, Part
 from mindbot_tasks.platforms.base import Platform
+from mindbot_tasks.stores import traffic
 from mindbot_tasks.stores.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -53,5 +54,6 @@ def deliver(platform: Platform, outgoing: Outgoing, deadline: Deadline) -> tuple
     except RetryableError:
         SENDS.labels(outgoing.platform, "failed").inc()
         raise
+    traffic.note(outgoing.platform, outgoing.bot, "out")
     SENDS.labels(outgoing.platform, "resent" if outgoing.resend else "sent").inc()
     return sent_id, "sent again after a worker died in mid-send" if outgoing.resend else None

@@ -15,6 +15,7 @@ from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
 from mindbot_tasks.core.settings import ChatSettings, Settings, WeComCsSettings, WeComSettings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
@@ -67,6 +68,10 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
     return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
 
 
+def _aim(bot: str, settings: Settings) -> Platform | None:
+    return Aim(bot, settings.aim[bot]) if bot in settings.aim else None
+
+
 def _chat(bot: str, settings: Settings) -> Platform | None:
     if bot in settings.chat:
         its_settings = settings.chat[bot]
@@ -93,6 +98,7 @@ FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
     "dingtalk": _dingtalk,
     "wecom": _wecom,
     "wecomcs": _wecomcs,
+    "aim": _aim,
     "chat": _chat,
 }
 
@@ -116,6 +122,7 @@ def enabled(settings: Settings) -> list[tuple[str, str]]:
     found = [("dingtalk", bot) for bot in settings.dingtalk]
     found += [("wecom", bot) for bot in settings.wecom]
     found += [("wecomcs", bot) for bot in settings.wecomcs]
+    found += [("aim", bot) for bot in settings.aim]
     found += [("chat", bot) for bot in settings.chat]
     if playground_on(settings) and PLAYGROUND not in settings.chat:
         found.append(("chat", PLAYGROUND))

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from mindbot_tasks.core.settings import (
     WorkflowSettings,
     reset_settings,
 )
+from mindbot_tasks.platforms.condition import Condition
 from mindbot_tasks.stores.database import forget_engine, open_engine
 from mindbot_tasks.stores.health import HealthSnapshot
 from tests.conftest import free_port
@@ -318,3 +320,24 @@ redis_url: redis://:{secrets[3]}@127.0.0.1:{free_port()}/0
         assert result.exit_code == 1
         assert result.output.count("fail") >= 4
         assert not [secret for secret in secrets if secret in result.output]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "words"),
+    [
+        ({}, "ok", "connected (2 of 2 connections); last message in: 5 s ago, last answer out: never seen"),
+        ({"connection": "not_needed"}, "ok", "reached by webhook"),
+        ({"connection": "no_data"}, "fail", "no process holds its connection"),
+        ({"connection": "connecting"}, "warn", "its connection is connecting for 60 s"),
+        ({"connection": "refused", "connection_detail": "wrong"}, "fail", "its connection is refused for 60 s: wrong"),
+        ({"token": "refused"}, "fail", "refused its credentials lately"),
+    ],
+)
+def test_the_condition_of_a_bot_is_told(changes: dict[str, Any], level: str, words: str) -> None:
+    well = Condition(
+        platform="dingtalk", bot="sales", ok=True, reason="", connection="online",
+        connection_detail="2 of 2 connections", connection_since_s=60.0, last_inbound_s=5.0,
+    )  # fmt: skip
+    found = engine.judge_bot(replace(well, **changes))
+    assert (found.what, found.level) == ("bot dingtalk.sales", level)
+    assert words in found.text

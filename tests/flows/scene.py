@@ -52,9 +52,10 @@ class Scene:
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
         self.wecom = Control(stack.vendors.wecom.url)
+        self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.wecom):
+        for control in (self.openai, self.dify, self.dingtalk, self.wecom, self.oscar):
             control.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:

@@ -23,6 +23,8 @@ from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
 from emulators.wecom.callbacks import App
+from mindbot_tasks.bridges import aim
+from mindbot_tasks.bridges import dingtalk as dingtalk_bridge
 from mindbot_tasks.stores.database import open_engine
 from tests.chaos.processes import ROOT, Undertaker
 from tests.conftest import free_port, redis_binary
@@ -35,6 +37,9 @@ CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
+STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
+AIM_NAME = "Mind Bot"
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
 DRAIN_S = 2.0
@@ -49,6 +54,7 @@ class Vendors:
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
     wecom: Emulator
+    oscar: Emulator
 
 
 @contextlib.contextmanager
@@ -60,6 +66,7 @@ def vendors() -> Iterator[Vendors]:
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
             wecom=held.enter_context(running("wecom")),
+            oscar=held.enter_context(running("oscar")),
         )
 
 
@@ -125,6 +132,9 @@ class Stack:
         for name in WORKERS:
             options = ["-Q", QUEUES, "-P", "threads", "-c", "16", "-n", f"{name}@%h", "-I", "tests.flows.poison"]
             self._begin(name, [*celery, "worker", *options, "--without-gossip", "--without-mingle"], ordinary)
+        for bot in self._bots_with_a_bridge():
+            self._begin(f"aim_{bot}", [str(python / "celery"), *aim.command(bot)[1:]], ordinary)
+            self._begin("stream", dingtalk_bridge.command(STREAM_BOT), ordinary)
         self._begin("beat", [*celery, "beat", "-s", str(self.folder / "schedule")], ordinary)
         gunicorn = [str(python / "gunicorn"), "-c", "python:webhooks.gunicorn_conf", "webhooks.wsgi:application"]
         web = {"WEB_CONCURRENCY": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -158,6 +168,13 @@ class Stack:
             os.kill(process.pid, number)
             return process
 
+    def _bots_with_a_bridge(self) -> list[str]:
+        return ["default"] if self.name == SQLITE else []  # what it does is the same on every database
+
+    def _aim(self) -> dict[str, Any]:
+        port = self.vendors.oscar.control.call("GET", "/oscar")["port"]
+        return {"username": AIM_NAME, "password": self.secret, "server": "127.0.0.1", "port": port}
+
     def _configuration(self) -> dict[str, Any]:
         openai, dify, dingtalk, branch = (
             self.vendors.openai.url, self.vendors.dify.url, self.vendors.dingtalk.url, self.vendors.branch.url,
@@ -166,6 +183,10 @@ class Stack:
             "client_id": "dingapp0001", "client_secret": self.secret, "robot_code": "dingapp0001",
             "api_base": dingtalk, "oapi_base": dingtalk,
         }  # fmt: skip
+        streams: list[dict[str, Any]] = []
+        if self._bots_with_a_bridge():
+            # an app of its own, for the gateway gives each message to one of the connections of its app
+            streams = [{**robot, "name": STREAM_BOT, "client_id": STREAM_APP, "mode": "stream"}]
         return {
             "history_tokens": 60,
             "times": {"drain_s": DRAIN_S, "guard_s": 6},
@@ -174,6 +195,7 @@ class Stack:
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
+                *streams,
             ],
             "wecom": {
                 "corpid": WECOM.corpid,
@@ -183,6 +205,7 @@ class Stack:
                 "api_base": self.vendors.wecom.url,
             },
             "chat": {"secrets": [CHAT_SECRET]},
+            **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
                 for name, model in (("first", "model-1"), ("second", "model-2"))

@@ -88,7 +88,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     """The chains that were started, in place of the broker's queues."""
     chains_started: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
+    def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply") -> bool:
         chains_started.append((message_id, stage))
         return True
 

@@ -118,6 +118,30 @@ class ErrorView(View):
     error: ErrorBody
 
 
+class PlatformView(View):
+    """One bot; ages in seconds, null: never or unknown."""
+
+    platform: str
+    bot: str
+    ok: bool = Field(description="false: something of this bot does not work, whatever the rest does")
+    reason: str
+    connection: str = Field(description="of bots that need one: online, connecting, backing_off, refused, stopped or "
+                                        "no_data; else not_needed")  # fmt: skip
+    connection_detail: str
+    connection_since_s: float | None
+    last_frame_s: float | None
+    token: str | None = Field(description="good, none (nobody needed one lately), refused; null: it uses none")
+    token_left_s: float | None
+    last_inbound_s: float | None
+    last_outbound_s: float | None
+
+
+class PlatformList(View):
+    """Every bot that is on."""
+
+    platforms: list[PlatformView]
+
+
 class ListQuery(BaseModel):
     """Filters; all must hold."""
 

@@ -81,6 +81,16 @@ class DingTalk:
                 return ""
         return self._send_by_api(outgoing, address, deadline)
 
+    def examine(self, deadline: Deadline) -> str:
+        """Fetches an access token: whoever gets one has the right credentials."""
+        self._client.ask_for_token(deadline)
+        return "POST /v1.0/oauth2/accessToken"
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        """The app's one token."""
+        return (self._client.token_name,)
+
     def _usable_webhook(self, address: Address) -> str:
         """The session webhook, "" if it is too old or not to be trusted."""
         if address.session_expires_at_ms and address.session_expires_at_ms - SESSION_MARGIN_MS <= self._clock_ms():

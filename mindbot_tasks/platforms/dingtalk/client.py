@@ -44,6 +44,15 @@ class Client:
         self._token_name = f"dingtalk:{settings.client_id}"
         self._api_base = settings.api_base.rstrip("/")
 
+    @property
+    def token_name(self) -> str:
+        """Under which name the access token is kept."""
+        return self._token_name
+
+    def ask_for_token(self, deadline: Deadline) -> None:
+        """Prove the credentials by getting a token anew. Raises Rejected, Throttled or Unavailable."""
+        self._fetch_token(deadline)
+
     def send_by_session(self, webhook: str, body: Mapping[str, Any], deadline: Deadline) -> None:
         """Post to a session webhook, which must be a trusted one. Rejected with kind "session": it works no more."""
         try:

@@ -98,6 +98,11 @@ class WeCom:
         self._client.get("getcallbackip", deadline)
         return "GET /cgi-bin/getcallbackip"
 
+    @property
+    def token_names(self) -> Sequence[str]:
+        """The app's one token."""
+        return (self._client.token_name,)
+
     def _fields(self, inbound: Inbound) -> dict[str, JSON]:
         """What is inside; opened once, though messages and news are asked for one after the other."""
         if self._latest.inbound is not inbound:
