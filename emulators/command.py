@@ -132,19 +132,10 @@ def dingtalk_command(**options: Any) -> web.Application:
 @click.option("--secret", default="", help="The secret that goes with --corpid.")
 @click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
 def wecom_command(**options: Any) -> web.Application:
-    """WeCom's API of apps, and a sender of encrypted callbacks."""
+    """WeCom's API of apps and of customer service, and a sender of encrypted callbacks."""
     from emulators import wecom  # here: wechatpy takes its time to load
 
     return wecom.create_app(**options)
-
-
-@emulate.command(name="wecomcs")
-@served
-def wecomcs_command(**options: Any) -> web.Application:
-    """WeChat customer service: its API, and customers and agents to play with."""
-    from emulators.wecom import kf  # here: wechatpy takes its time to load
-
-    return kf.create_app(**options)
 
 
 @emulate.command(name="oscar")

@@ -1,7 +1,7 @@
-"""WeCom: the API of apps (tokens, messages, files), and a sender of encrypted callbacks.
+"""WeCom: the API of apps (tokens, messages, files) and of customer service, and a sender of encrypted callbacks.
 
-One module for each part; `create_app` puts them together. A further part (customer service) is a module with a
-`serve(front, api)` of its own, added to PARTS: `api` checks tokens, has the clock and the errcodes that were ordered.
+One module for each part; `create_app` puts them together. A further part is a module with a `serve(front, api)` of its
+own, added to PARTS: `api` checks tokens, has the clock and the errcodes that were ordered.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from aiohttp import web
 
 from emulators.faults import AnyRule
 from emulators.front import Front
-from emulators.wecom import media, messages, posting
+from emulators.wecom import kf, media, messages, posting
 from emulators.wecom.api import Api, unknown
 from emulators.wecom.sender import WeComSender
 
 __all__ = ["WeComSender", "create_app"]
 
 #: each adds its endpoints, and its forgetting to `api.resets`
-PARTS: Sequence[Callable[[Front, Api], None]] = (messages.serve, media.serve, posting.serve)
+PARTS: Sequence[Callable[[Front, Api], None]] = (messages.serve, media.serve, posting.serve, kf.serve)
 
 
 def create_app(

@@ -20,6 +20,7 @@ from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.platforms.dingtalk.media import Files
 from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.dingtalk:
         return None
     its_settings = settings.dingtalk[bot]
-    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
+    client = Client(its_settings, get_http(), tokens, limiter.take)
+    files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=files)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:

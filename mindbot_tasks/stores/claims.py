@@ -46,6 +46,7 @@ class Claim:
     label: str
     classification: Mapping[str, Any]
     time_left_ms: int  #: until the sweeper would give the message up
+    answer_key: str = ""  #: names this run of the message: the same for every try, another one for a replay
     sent_parts: int = 0
     uncertain: bool = False  #: an earlier try of the next piece may have gone out
     replying: bool = False  #: the answer, or a part of it, may already be with the asker
@@ -180,6 +181,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         MessageRow.classification,
         MessageRow.sent_parts,
         MessageRow.replying_at,
+        MessageRow.deadline_at,
         (MessageRow.deadline_at - now).label("left"),
     ]
     values: dict[str, Any] = {
@@ -255,6 +257,8 @@ def claim(
         label=row.label or "",
         classification=row.classification or {},
         time_left_ms=row.left if stage is Stage.REPLY else row.left - APOLOGY_MARGIN_MS,
+        # a deadline is given once, with milliseconds, and anew by a replay
+        answer_key=f"{message_id}-{row.deadline_at}",
         sent_parts=row.sent_parts,
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,

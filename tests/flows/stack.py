@@ -37,6 +37,8 @@ CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
+#: a bot whose answers grow on cards
+CARDS = {"enable_stream_reply": True, "card_template_id": "own.schema", "card_route_key": "flows"}
 STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
 AIM_NAME = "Mind Bot"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -53,8 +55,8 @@ class Vendors:
     dify: Emulator
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
-    wecom: Emulator
     oscar: Emulator
+    wecom: Emulator
 
 
 @contextlib.contextmanager
@@ -65,8 +67,8 @@ def vendors() -> Iterator[Vendors]:
             dify=held.enter_context(running("dify")),
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
-            wecom=held.enter_context(running("wecom")),
             oscar=held.enter_context(running("oscar")),
+            wecom=held.enter_context(running("wecom")),
         )
 
 
@@ -194,6 +196,7 @@ class Stack:
             "dingtalk": [
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
+                {**robot, "name": "cards", **CARDS, "card_callback_secret": f"{self.secret}-cards"},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
                 *streams,
             ],
@@ -205,6 +208,13 @@ class Stack:
                 "api_base": self.vendors.wecom.url,
             },
             "chat": {"secrets": [CHAT_SECRET]},
+            "wecomcs": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}

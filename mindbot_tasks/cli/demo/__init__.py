@@ -102,7 +102,7 @@ def _show_urls(stack: Stack, lang: Lang) -> None:
         (say("demo.url_config", lang), str(stack.home.parent / "mindbot.yaml")),
         (
             say("demo.url_emulators", lang),
-            "  ".join(one.url for one in vendors),
+            "  ".join(vendor.url for vendor in vendors),
         ),
     ]
     width = max(wide(label) for label, _ in rows)
