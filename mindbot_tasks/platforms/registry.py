@@ -83,7 +83,12 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
     else:
         return None
     anywhere = Destinations(public_only=False, schemes=frozenset({"http", "https"}))
-    return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
+    return Chat(
+        bot,
+        its_settings,
+        get_http(anywhere if its_settings.allow_private_callback else PUBLIC),
+        get_http(anywhere if its_settings.allow_private_attachments else PUBLIC),
+    )
 
 
 def _wecomcs(bot: str, settings: Settings) -> Platform | None:
