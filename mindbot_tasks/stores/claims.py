@@ -46,6 +46,7 @@ class Claim:
     label: str
     classification: Mapping[str, Any]
     time_left_ms: int  #: until the sweeper would give the message up
+    run: str = ""  #: the same for all stages and tries of a message, another one when it is replayed
     sent_parts: int = 0
     uncertain: bool = False  #: an earlier try of the next piece may have gone out
     replying: bool = False  #: the answer, or a part of it, may already be with the asker
@@ -176,6 +177,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         MessageRow.sent_parts,
         MessageRow.replying_at,
         (MessageRow.deadline_at - now).label("left"),
+        MessageRow.deadline_at,
     ]
     values: dict[str, Any] = {
         "attempt": MessageRow.attempt + 1,
@@ -250,6 +252,7 @@ def claim(
         label=row.label or "",
         classification=row.classification or {},
         time_left_ms=row.left if stage is Stage.REPLY else row.left - APOLOGY_MARGIN_MS,
+        run=f"{row.deadline_at:x}",
         sent_parts=row.sent_parts,
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,

@@ -364,3 +364,13 @@ def test_who_asks_for_a_person_gets_one_and_the_bot_is_silent_then(
     ring()
     collect(feed)
     assert recorded()[-1].note == intake.WITH_PERSON
+
+
+def test_old_occurrences_are_purged(puller: Puller, feed: int) -> None:
+    puller.items = [Occurrence("e1", "entered"), Occurrence("e2", "entered")]
+    collect(feed)
+    with one_statement() as connection:
+        connection.execute(update(OccurrenceRow).where(OccurrenceRow.external_id == "e1").values(recorded_at=0))
+    app.tasks["mindbot.purge"].apply()
+    with reading() as connection:
+        assert list(connection.execute(select(OccurrenceRow.external_id)).scalars()) == ["e2"]
