@@ -44,6 +44,13 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
 proc_name = "mindbot-web"
 
 
+def post_worker_init(worker: Any) -> None:
+    """Everything is loaded now."""
+    from mindbot_tasks.core import cycles  # not above: the arbiter loads nothing of ours
+
+    cycles.settle()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """The gauges of a worker that has gone must not stay in /metrics."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

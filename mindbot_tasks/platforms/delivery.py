@@ -7,7 +7,7 @@ import structlog
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError, Unavailable
 from mindbot_tasks.core.metrics import SENDS
-from mindbot_tasks.model.message import Outgoing, Part
+from mindbot_tasks.model.message import Outgoing, Part, Stage
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.stores import traffic
 from mindbot_tasks.stores.claims import Claim
@@ -32,8 +32,11 @@ def outgoing_piece(held: Claim, part: Part, number: int, total: int) -> Outgoing
         number=number,
         total=total,
         # of this run, or a replay would be taken for what is there already
-        key=f"mindbot-{held.message_id}-{number}-{held.run}",
+        key=f"mindbot-{held.answer_key}-{number}",
         resend=held.uncertain and number == held.sent_parts,
+        answer_key=held.answer_key,
+        earlier_tries=held.strikes - 1 + held.retries,
+        apology=held.stage is Stage.APOLOGISE,
     )
 
 

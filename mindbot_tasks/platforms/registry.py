@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import SecretStr
 
 from mindbot_tasks.core.errors import MindBotError, SettingsError
@@ -19,10 +20,13 @@ from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.platforms.dingtalk.media import Files
 from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
 
 if TYPE_CHECKING:
     from mindbot_tasks.platforms import weixin
+
+log = structlog.get_logger(__name__)
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -36,7 +40,9 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.dingtalk:
         return None
     its_settings = settings.dingtalk[bot]
-    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
+    client = Client(its_settings, get_http(), tokens, limiter.take)
+    files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=files)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
@@ -102,9 +108,13 @@ FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
 
 @functools.cache
 def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
-    """This bot. Raises UnknownPlatform if there is none of that name or it is off."""
+    """This bot. Raises UnknownPlatform if there is none of that name, or it is off or cannot be used."""
     factory = FACTORIES.get(name)
-    platform = factory(bot, get_settings()) if factory else None
+    try:
+        platform = factory(bot, get_settings()) if factory else None
+    except SettingsError as exc:
+        log.error("bot_unusable", platform=name, bot=bot, why=str(exc))
+        raise UnknownPlatform(f"the settings of {name} cannot be used") from exc
     if platform is None:
         raise UnknownPlatform(f"there is no bot {bot[:40]!r} on a platform {name[:40]!r}, or it is off")
     return platform

@@ -62,7 +62,7 @@ def ledger(use: None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> dic
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     found: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
+    def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "") -> bool:
         found.append((message_id, stage))
         return True
 

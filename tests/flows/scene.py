@@ -26,6 +26,7 @@ T = TypeVar("T")
 MODEL = "/v1/chat/completions"
 DIFY = "/v1/chat-messages"
 SESSION = "/robot/sendBySession"
+CARD, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
 TO_PERSON = "/v1.0/robot/oToMessages/batchSend"
 TO_GROUP = "/v1.0/robot/groupMessages/send"
 PATIENCE_S = 30.0
@@ -125,6 +126,19 @@ class Scene:
 
     def texts(self) -> list[str]:
         return [call["text"] for call in self.shown()]
+
+    def cards(self) -> dict[str, list[dict[str, Any]]]:
+        """The cards that this story's people saw, and what was streamed into each, in order."""
+        calls = [
+            call
+            for call in self.dingtalk.calls(accepted=True)
+            if call["path"] in (CARD, STREAM)
+            and (call.get("conversation") == self.conversation or self.user in (call.get("reached") or ()))
+        ]
+        return {
+            card: [call for call in calls if call["card"] == card and call["path"] == STREAM]
+            for card in dict.fromkeys(call["card"] for call in calls)
+        }
 
     def asked(self, *, dify: bool = False) -> list[dict[str, Any]]:
         """The calls of models because of this story, refused ones too."""

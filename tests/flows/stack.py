@@ -37,6 +37,8 @@ CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
+#: a bot whose answers grow on cards
+CARDS = {"enable_stream_reply": True, "card_template_id": "own.schema", "card_route_key": "flows"}
 STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
 AIM_NAME = "Mind Bot"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -194,6 +196,7 @@ class Stack:
             "dingtalk": [
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
+                {**robot, "name": "cards", **CARDS, "card_callback_secret": f"{self.secret}-cards"},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
                 *streams,
             ],

@@ -63,6 +63,14 @@ class SentView(View):
     note: str
 
 
+class VoteView(View):
+    """What a person thinks of the answer."""
+
+    user_id: str = Field(description="the platform's own id")
+    vote: str = Field(description="up or down")
+    voted_at: int
+
+
 class MessageSummary(View):
     """One message in a list."""
 
@@ -94,6 +102,7 @@ class MessageView(MessageSummary):
     answer: AnswerView | None
     timeline: list[EventView]
     sends: list[SentView]
+    votes: list[VoteView] = []
 
 
 class MessagePage(View):
@@ -222,4 +231,5 @@ def message_view(trace: Trace, *, html: bool) -> MessageView:
             SentView(part=sent.part, external_id=sent.external_id, sent_at=sent.sent_at, note=sent.note)
             for sent in trace.sends
         ],
+        votes=[VoteView(user_id=vote.user_ref, vote=vote.vote, voted_at=vote.voted_at) for vote in trace.votes],
     )
