@@ -149,6 +149,17 @@ def test_a_conversation_is_handed_over_once(
     assert session["state"] == state
 
 
+def test_who_has_the_conversation_is_known_also_when_nobody_tells(platform: WeComCs, people: KfCustomers) -> None:
+    people.says("wk1", "wm1", "hello", bell="lost")
+    assert not platform.has_person("wk1:wm1", Deadline(10))
+    people.agent("wk1", "wm1", "take", bell="lost")
+    assert platform.has_person("wk1:wm1", Deadline(10))
+    people.agent("wk1", "wm1", "end", bell="lost")
+    assert platform.has_person("wk1:wm1", Deadline(10)), "what he wrote was to the person"
+    people.says("wk1", "wm1", "hello again", bell="lost")
+    assert not platform.has_person("wk1:wm1", Deadline(10))
+
+
 def test_a_welcome_is_said_once(platform: WeComCs, people: KfCustomers) -> None:
     people.enters("wk1", "wm1", bell="lost")
     (entered,) = read_all(platform)
