@@ -42,8 +42,10 @@ PAGE_S = 15.0
 REACT_S = 10.0
 #: empty pages in a row, each promising more, after which the far side is taken to turn in circles
 MOST_EMPTY = 100
-#: after a no, or for a bot that nobody here knows: somebody has to change something first
+#: after a no: somebody has to change something first
 REFUSED_S = 300.0
+#: for a bot that nobody here knows
+GONE_S = 3600.0
 
 _held: ContextVar[Feed | None] = ContextVar("held_feed", default=None)
 
@@ -113,7 +115,7 @@ def collect(self: FeedTask, feed_id: int) -> int:
             raise
         except MindBotError as exc:  # refused, or a bot that is not configured here
             log.error("feed_refused", reason=str(exc), code=getattr(exc, "code", None))
-            _give_back(_now_held(), REFUSED_S, exc, failed=True)
+            _give_back(_now_held(), REFUSED_S if isinstance(exc, FarSideError) else GONE_S, exc, failed=True)
         raise Ignore
 
 
