@@ -70,6 +70,7 @@ task_queues = [Queue(name, routing_key=name) for name in (*QUEUES, *own_queues(_
 task_create_missing_queues = False
 task_default_queue = "upkeep"
 task_routes = {
+    "mindbot.collect": {"queue": "collect"},
     "mindbot.classify": {"queue": "classify"},
     "mindbot.generate": {"queue": "generate"},
     "mindbot.reply": {"queue": "reply"},
@@ -79,6 +80,7 @@ task_routes = {
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
+    "mindbot_tasks.collect",
     "mindbot_tasks.classify",
     "mindbot_tasks.generate",
     "mindbot_tasks.reply",

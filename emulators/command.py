@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
 from emulators.faults import AnyRule, parse_rules
+from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -124,6 +125,13 @@ def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
 def dingtalk_command(**options: Any) -> web.Application:
     """DingTalk's robot API, and a sender of signed robot callbacks."""
     return dingtalk.create_app(**options)
+
+
+@emulate.command(name="wecomcs")
+@served
+def wecomcs_command(**options: Any) -> web.Application:
+    """WeChat customer service: its API, and customers and agents to play with."""
+    return kf.create_app(**options)
 
 
 @emulate.command(name="oscar")

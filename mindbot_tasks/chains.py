@@ -38,18 +38,33 @@ def answer(message_id: int, start: Stage = Stage.CLASSIFY, reply_queue: str = SH
     return chain(*left) if len(left) > 1 else left[0]
 
 
+def fetch(feed_id: int) -> Signature:
+    """collect, which records messages and starts `answer` for each."""
+    texts = {"argsrepr": f"({feed_id},)", "kwargsrepr": "{}"}
+    return app.signature("mindbot.collect", args=(feed_id,), options=texts, immutable=True)
+
+
 def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED) -> bool:
     """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py).
 
     False when the broker does not take it: the sweeper will, from the ledger.
     """
+    return _publish(answer(message_id, stage, reply_queue), message_id=message_id)
+
+
+def collect(feed_id: int) -> bool:
+    """Have a feed read. False when the broker does not take it: the sweeper will, from the feed's row."""
+    return _publish(fetch(feed_id), feed=feed_id)
+
+
+def _publish(signature: Signature, **whose: int) -> bool:
     if not _broker.allows():
         return False
     try:
-        answer(message_id, stage, reply_queue).apply_async()
+        signature.apply_async()
     except (OperationalError, OSError) as exc:
         _broker.failed()
-        log.warning("broker_unreachable", reason=type(exc).__name__, message_id=message_id)
+        log.warning("broker_unreachable", reason=type(exc).__name__, **whose)
         return False
     _broker.worked()
     return True

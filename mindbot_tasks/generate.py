@@ -8,12 +8,14 @@ import structlog
 
 from mindbot_tasks.app import app
 from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -42,8 +44,13 @@ def generate(self: MindBotTask, message_id: int) -> None:
         with transaction() as connection:
             steps.save_answer(connection, held, answer_to(held.parts, question.language))
         return
+    platform = platforms.get(held.platform, held.bot)
+    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
+        with transaction() as connection:
+            steps.save_answer(connection, held, passing_on(question.language))
+        return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platforms.get(held.platform, held.bot).capabilities.live
+    watched = platform.capabilities.live
     started = time.monotonic()
     spoken = fallback.answer(
         registry.answerers(settings, question.classification.label),

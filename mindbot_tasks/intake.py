@@ -1,27 +1,38 @@
-"""How a message gets in: record it once, start it when it is its turn. Door and bridges both come through here."""
+"""How a message gets in: record it once, start it when it is its turn. Door, bridges and `collect` all do it here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from mindbot_tasks import chains
+from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
-from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.core.metrics import MESSAGES, OCCURRENCES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message, Stage
+from mindbot_tasks.model.news import News, Occurrence
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import inbox
-from mindbot_tasks.stores.database import is_busy
+from mindbot_tasks.stores import feeds, inbox, occurrences
+from mindbot_tasks.stores.database import is_busy, one_statement, transaction
+from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
 
 log = structlog.get_logger(__name__)
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 #: while the database is away callers hear so at once, instead of each waiting for its own time-out
 _database = Holdoff(pause_s=1.0)
+
+TOO_OLD = "older than max_age_s when its feed was read for the first time"
+WITH_PERSON = "a person has this conversation"
 
 
 def receive(messages: Sequence[Message]) -> list[int]:
@@ -30,7 +41,75 @@ def receive(messages: Sequence[Message]) -> list[int]:
     When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains.
     Raises DatabaseUnavailable; then the caller must not acknowledge, and may hand in the same messages again.
     """
-    recorded = _record(messages)
+    return _start(messages, _safely(_writing, messages))
+
+
+def news(platform: str, bot: str, told: News) -> None:
+    """Record what a call brought beside messages, and have somebody fetch what was announced.
+
+    When this returns, all of it is committed. Raises DatabaseUnavailable; then the caller must not acknowledge.
+    """
+    if not (told.bells or told.occurrences or told.feedback):
+        return
+    rung = _safely(_telling, (platform, bot, told))
+    for occurrence in told.occurrences:
+        OCCURRENCES.labels(platform, occurrence.kind).inc()
+    for feed_id in rung:
+        log.info("bell", platform=platform, bot=bot, feed=feed_id)
+        chains.collect(feed_id)
+
+
+def page(
+    held: Feed, items: Sequence[Message | Occurrence], cursor: str, *, max_age_s: float
+) -> tuple[Feed, list[Occurrence]]:
+    """One page of a feed: its messages, what happened, and the new cursor in one commit; then the chains start.
+
+    Returns the feed as it is held now, and what happened that we had not known. Raises DatabaseUnavailable, or LostFeed
+    when the feed is in other hands; then nothing of the page was recorded.
+    """
+    messages = [item for item in items if isinstance(item, Message)]
+    with one_statement() as connection:
+        for message in messages:
+            inbox.introduce(connection, message)
+    rows: list[tuple[Message, inbox.Recorded]] = []
+    fresh: list[Occurrence] = []
+    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
+    oldest_ms = now_ms() - int(max_age_s * 1000) if held.first else 0
+    with transaction(durable=True) as connection:
+        conversations = {message.conversation_id for message in messages}
+        with_person = occurrences.with_humans(connection, held.platform, held.bot, conversations)
+        for item in items:
+            if isinstance(item, Occurrence):
+                if occurrences.record_once(connection, held.platform, held.bot, item):
+                    fresh.append(item)
+                    if item.with_human is not None:
+                        (with_person.add if item.with_human else with_person.discard)(item.conversation_id)
+                continue
+            message = item
+            if item.conversation_id in with_person:
+                message = replace(item, addressed=False, ignored_because=WITH_PERSON)
+            elif item.sent_at_ms is not None and item.sent_at_ms < oldest_ms:
+                message = replace(item, addressed=False, ignored_because=TOO_OLD)
+            rows.append((message, inbox.record_once(connection, message, deadline_ms=deadline_ms)))
+        # last, for a bell at the door waits for whoever changes this row
+        advanced = feeds.advance(connection, held, cursor)
+    for occurrence in fresh:
+        OCCURRENCES.labels(held.platform, occurrence.kind).inc()
+        log.info("occurrence", platform=held.platform, bot=held.bot, kind=occurrence.kind)
+    # only now, for whoever ends the one before looks for a follower among what is committed
+    recorded = []
+    for _, row in rows:
+        start = row.fresh and not row.ignored
+        if start and not row.first_in_line:
+            with one_statement() as connection:
+                start = inbox.is_first_in_line(connection, row.message_id)
+        recorded.append((row, start))
+    _start([message for message, _ in rows], recorded)
+    return advanced, fresh
+
+
+def _start(messages: Sequence[Message], recorded: Sequence[tuple[inbox.Recorded, bool]]) -> list[int]:
+    """Count what was recorded, and start the chains of those whose turn it is."""
     for message, (row, start) in zip(messages, recorded, strict=True):
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
@@ -40,21 +119,22 @@ def receive(messages: Sequence[Message]) -> list[int]:
     return [row.message_id for row, _ in recorded]
 
 
-def _record(messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
-    """The row of each message, and whether it is to be started now."""
+def _safely(work: Together[Item, Result], item: Item) -> Result:
+    """What `work` returns for this item, once it is committed. While the database is away, says so at once."""
     if not _database.allows():
         raise DatabaseUnavailable("the database was away a moment ago")
     try:
-        recorded = _writing.run(messages)
+        result = work.run(item)
     except DatabaseUnavailable as exc:
         if not is_busy(exc):
             _database.failed()
         raise
     _database.worked()
-    return recorded
+    return result
 
 
-def _write(connection: Connection, messages: Sequence[Message]) -> list[tuple[inbox.Recorded, bool]]:
+def _write(connection: Connection, messages: Sequence[Message]) -> Sequence[tuple[inbox.Recorded, bool]]:
+    """The row of each message, and whether it is to be started now."""
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     recorded = []
     for message in messages:
@@ -67,4 +147,14 @@ def _write(connection: Connection, messages: Sequence[Message]) -> list[tuple[in
     return recorded
 
 
+def _tell(connection: Connection, item: tuple[str, str, News]) -> list[int]:
+    """Everything of one call; returns the feeds that have something new."""
+    platform, bot, told = item
+    for occurrence in told.occurrences:
+        occurrences.record_once(connection, platform, bot, occurrence)
+    # told.feedback: its store records it here
+    return [feeds.ring(connection, platform, bot, bell.feed, bell.token) for bell in told.bells]
+
+
 _writing = Together(_write)
+_telling = Together(_tell)

@@ -71,9 +71,30 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
     return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
 
 
+def _wecomcs(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.wecomcs:
+        return None
+    from mindbot_tasks.platforms import weixin
+    from mindbot_tasks.platforms.wecomcs import WeComCs
+    from mindbot_tasks.platforms.wecomcs.client import KfClient
+
+    its_settings = settings.wecomcs[bot]
+    client = weixin.Client(
+        "wecomcs",
+        corpid=its_settings.corpid,
+        secret=its_settings.secret.get_secret_value(),
+        api_base=its_settings.api_base,
+        http=get_http(),
+        tokens=tokens,
+        take=limiter.take,
+    )
+    return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
+
+
 FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
     "dingtalk": _dingtalk,
     "wecom": _wecom,
+    "wecomcs": _wecomcs,
     "aim": _aim,
     "chat": _chat,
 }
@@ -93,6 +114,7 @@ def enabled(settings: Settings) -> list[tuple[str, str]]:
     """Every (platform, bot) that is on, in the order of the configuration."""
     found = [("dingtalk", bot) for bot in settings.dingtalk]
     found += [("wecom", bot) for bot in settings.wecom]
+    found += [("wecomcs", bot) for bot in settings.wecomcs]
     found += [("aim", bot) for bot in settings.aim]
     found += [("chat", bot) for bot in settings.chat]
     if playground_on(settings) and PLAYGROUND not in settings.chat:

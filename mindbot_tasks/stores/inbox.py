@@ -138,9 +138,7 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
 
     One statement for a conversation and a person this process knows, three for new ones.
     """
-    conversation_key = (message.platform, message.bot, cut(message.conversation_id))
-    user_key = (message.platform, cut(message.sender_id))
-    name = cut(message.sender_name)
+    conversation_key, user_key, name = _keys(message)
     if not _conversations.has(conversation_key):
         _remember_conversation(connection, message, now)
     if not _users.has(user_key, name):
@@ -157,7 +155,7 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
         "address": clean_json(dict(message.address)),
         "state": State.RECEIVED if message.addressed else State.IGNORED,
         "step": "received" if message.addressed else "ignored",
-        "note": None if message.addressed else "not addressed to the bot",
+        "note": None if message.addressed else cut(message.ignored_because or "not addressed to the bot", 500),
         "sent_at": _plausible(message.sent_at_ms),
         "deadline_ms": deadline_ms,
         "open": 1 if message.addressed else None,
@@ -177,6 +175,27 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
     _conversations.add(conversation_key)
     _users.add(user_key, name)
     return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=not message.addressed)
+
+
+def introduce(connection: Connection, message: Message) -> None:
+    """Remember the conversation and the person alone, each in a statement of its own.
+
+    Before a transaction that records many messages: two of those that meet the same people in another order would
+    otherwise wait for each other for ever.
+    """
+    conversation_key, user_key, name = _keys(message)
+    if not _conversations.has(conversation_key):
+        _remember_conversation(connection, message, None)
+        _conversations.add(conversation_key)
+    if not _users.has(user_key, name):
+        _remember_user(connection, message, None)
+        _users.add(user_key, name)
+
+
+def _keys(message: Message) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """How the conversation and the person are known, and the person's name."""
+    conversation_key = (message.platform, message.bot, cut(message.conversation_id))
+    return conversation_key, (message.platform, cut(message.sender_id)), cut(message.sender_name)
 
 
 def find(connection: Connection, message: Message) -> int | None:
