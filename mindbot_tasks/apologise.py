@@ -13,7 +13,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms import registry, showing
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
@@ -46,6 +46,8 @@ def apologise(self: MindBotTask, message_id: int) -> None:
     sent_id = ""
     if held.replying:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.EXPIRED
+        sorry = apology_for(verdict, held.text, get_settings().language)
+        showing.abandon(registry.get(held.platform, held.bot), held, sorry, self.deadline(held, REPLY_S))
     else:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.APOLOGISED
         platform = registry.get(held.platform, held.bot)

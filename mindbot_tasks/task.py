@@ -137,6 +137,10 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             return Deadline(total_s, stop_check=shutdown.check)
         return Deadline(min(total_s, max(0.0, held.time_left_ms / 1000)), stop_check=shutdown.check)
 
+    def shown_until(self, deadline: Deadline) -> Deadline:
+        """The same time, and over as soon as the message may be in other hands: for what people watch meanwhile."""
+        return Deadline(deadline.remaining_s(), stop_check=presence.get_presence().check)
+
     def retry(
         self, *args: Any, exc: BaseException | None = None, countdown: float | None = None, **options: Any
     ) -> Any:

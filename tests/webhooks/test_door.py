@@ -147,7 +147,7 @@ def test_without_a_database_the_platform_is_told_at_once_to_come_back(configure:
 
 def test_with_the_broker_down_messages_are_still_taken(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create_app(configure(redis_url=SecretStr("redis://127.0.0.1:1/0"))).test_client()
-    monkeypatch.setattr("mindbot_tasks.chains.start", lambda *_: False)
+    monkeypatch.setattr("mindbot_tasks.chains.start", lambda *_, **__: False)
     assert client.post("/webhooks/chat", data=HELLO, headers=signed(HELLO)).status_code == 200
     assert stored() == 1
 
