@@ -8,7 +8,6 @@ import re
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms.payload import clean
-from mindbot_tasks.platforms.plain import to_plain
 from mindbot_tasks.platforms.text import Limit, split_text
 
 #: bytes of encoded text in one message: real clients show about a kilobyte
@@ -70,16 +69,40 @@ def _wide_size(text: str) -> int:
 
 NARROW = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_narrow_size)
 WIDE = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_wide_size)
-#: the bullets and rules of `to_plain` are in no narrow charset, and would halve what fits into a message
-_NARROW_MARKS = str.maketrans({"•": "-", "―": "-"})
 
 
 def render(answer: Answer) -> list[Part]:
     """The pieces of an answer. They are cut before they are escaped, so no cut is inside of an entity or a tag."""
-    text = clean(to_plain(_with_links(answer)).translate(_NARROW_MARKS)).replace("\r", "").strip()
+    text = clean(plain(_with_links(answer))).replace("\r", "").strip()
     narrow = all(ord(character) < 256 for character in text)
     pieces = split_text(text, NARROW if narrow else WIDE)
     return [Part("text", piece.strip("\n")) for piece in pieces if piece.strip()]
+
+
+_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[^\n]*\n?", re.MULTILINE)
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
+_MARKDOWN_LINK = re.compile(
+    r"!?\[([^\]\n]{0,300})\]\((?:<([^>\n]{1,2000})>|([^)\s]{1,2000}))(?:[ \t]+\"[^\"\n]{0,300}\")?\)"
+)
+_STRONG = re.compile(r"\*\*(?=\S)([^\n]{1,500}?)(?<=\S)\*\*")
+_EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500}?)(?<=[^\s*])\*(?![\w*])")
+_CODE = re.compile(r"`([^`\n]{1,500})`")
+
+
+def plain(text: str) -> str:
+    """Markdown without its marks, for AIM has none; code blocks stay as they are."""
+    pieces = re.split(r"(^ {0,3}(?:```|~~~)[^\n]*\n.*?(?:^ {0,3}(?:```|~~~)[ \t]*$|\Z))", text, flags=re.M | re.S)
+    return "".join(_FENCE.sub("", piece) if number % 2 else _plain(piece) for number, piece in enumerate(pieces))
+
+
+def _plain(text: str) -> str:
+    pieces = _CODE.split(_HEADING.sub("", text))
+    return "".join(piece if number % 2 else _unmarked(piece) for number, piece in enumerate(pieces))
+
+
+def _unmarked(text: str) -> str:
+    text = _MARKDOWN_LINK.sub(lambda match: _link(match[2] or match[3], match[1]), text)
+    return _EMPHASIS.sub(r"\1", _STRONG.sub(r"\1", text))
 
 
 def _with_links(answer: Answer) -> str:
