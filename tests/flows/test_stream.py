@@ -50,6 +50,15 @@ def a_message_through_the_gateway_is_answered(scene: Scene) -> None:
     assert (told.message["state"], told.message["bot"]) == ("replied", "stream")
     assert msg_id in _acknowledged(scene)
     assert _answers(scene) == {msg_id: 1}
+    content = {"cardPrivateData": {"actionIds": ["a button"], "params": {"feedback": "up"}}}
+    pressed = {"outTrackId": f"mindbot.{told.message['id']}.{'0' * 32}", "userId": scene.user, "content": content}
+    scene.dingtalk.call("POST", "/stream/card", {"app": STREAM_APP, "data": pressed})
+
+    def votes() -> list[tuple[str, str]]:
+        (now,) = scene.messages()
+        return [(vote.user_ref, vote.vote) for vote in now.votes]
+
+    assert until(votes, "vote") == [(scene.user, "up")]
 
 
 @story(phase=2, databases=(SQLITE,))
