@@ -63,7 +63,7 @@ def a_message_through_the_gateway_is_answered(scene: Scene) -> None:
 
 @story(phase=2, databases=(SQLITE,))
 def what_the_bridge_acknowledged_survives_its_death_and_what_it_did_not_comes_again(scene: Scene) -> None:
-    scene.dingtalk.call("POST", "/stream/times", {"redeliver_s": 5, "redeliveries": 3})
+    scene.dingtalk.call("POST", "/stream/times", {"redeliver_s": 3, "redeliveries": 20})
     with redis.Redis.from_url(scene.stack.redis_url, decode_responses=True) as client:
 
         def holder() -> int | None:
