@@ -166,6 +166,26 @@ class ListQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
+class SendBody(BaseModel):
+    """A message that nobody asked for; either `user_id` or `conversation_id`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: Annotated[str, Field(min_length=1, max_length=40)]
+    bot: Annotated[str, Field(min_length=1, max_length=80)] = "default"
+    user_id: Annotated[str, Field(max_length=255)] = Field(default="", description="the platform's own id")
+    conversation_id: Annotated[str, Field(max_length=255)] = Field(default="", description="of a group")
+    text: Annotated[str, Field(min_length=1, max_length=100_000)] = Field(description="markdown")
+    key: Annotated[str, Field(max_length=200)] = Field(default="", description="the same key again sends nothing")
+
+
+class SentBody(View):
+    """It is recorded; what becomes of it is told by `/messages/<id>`."""
+
+    id: int
+    fresh: bool = Field(description="false: it was handed in before with this key")
+
+
 class ShowQuery(BaseModel):
     """How to show it."""
 
