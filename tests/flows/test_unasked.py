@@ -27,7 +27,7 @@ def a_group_is_written_to_behind_the_answer_that_is_under_way(scene: Scene) -> N
     scene.fault("delay", MODEL, delay_ms=1000)
     scene.says("a question", group=True)
     for _ in range(2):
-        _send(scene, conversation_id=scene.conversation, text="a **note**", key=scene.mark)
+        _send(scene, to=scene.conversation, group=True, text="a **note**", key=scene.mark)
     asked, sent = scene.ended(2)
     assert (asked.message["state"], sent.message["state"]) == ("replied", "replied")
     assert scene.texts()[1:] == ["a **note**"]
@@ -41,7 +41,7 @@ def a_group_is_written_to_behind_the_answer_that_is_under_way(scene: Scene) -> N
 def a_person_who_cannot_be_reached_gets_no_apology(scene: Scene) -> None:
     scene.conversation = scene.user  # one that the bot begins
     scene.fault("status", TO_PERSON, status=400, contains=scene.user, always=True)
-    _send(scene, user_id=scene.user, text="hello")
+    _send(scene, to=scene.user, text="hello")
     (told,) = scene.ended()
     assert told.message["state"] == "expired"
     assert "apologise:started" in steps(told)

@@ -167,15 +167,15 @@ class ListQuery(BaseModel):
 
 
 class SendBody(BaseModel):
-    """A message that nobody asked for; either `user_id` or `conversation_id`."""
+    """A message that nobody asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
     platform: Annotated[str, Field(min_length=1, max_length=40)]
     bot: Annotated[str, Field(min_length=1, max_length=80)] = "default"
-    user_id: Annotated[str, Field(max_length=255)] = Field(default="", description="the platform's own id")
-    conversation_id: Annotated[str, Field(max_length=255)] = Field(default="", description="of a group")
-    text: Annotated[str, Field(min_length=1, max_length=100_000)] = Field(description="markdown")
+    to: Annotated[str, Field(pattern=r"\S", max_length=255)] = Field(description="the platform's own id of a person")
+    group: bool = Field(default=False, description="`to` is the platform's own id of a group")
+    text: Annotated[str, Field(pattern=r"\S", max_length=100_000)] = Field(description="markdown")
     key: Annotated[str, Field(max_length=200)] = Field(default="", description="the same key again sends nothing")
 
 

@@ -132,10 +132,11 @@ def list_platforms() -> Any:
     description="To a person or a group that has not asked. It is delivered like an answer, in order and with retries.",
     security="key",
     responses={
-        400: "No such way to write on this platform",
+        400: "The body is no JSON",
         401: "No valid API key",
         403: "A key is needed",
         404: "No such bot",
+        409: "The bot can only answer on this platform",
         429: "Too many requests",
         503: "Database away",
     },
@@ -145,16 +146,14 @@ def send(body: SendBody) -> Any:
     caller: access.Caller = flask.g.caller
     if caller.conversation is not None:
         return errors.error(403, "forbidden", "This needs an API key.")
-    if bool(body.user_id.strip()) == bool(body.conversation_id.strip()) or not body.text.strip():
-        return errors.error(400, "bad_request", "Give a text, and either user_id or conversation_id.")
     platform = registry.get(body.platform, body.bot)
     if not isinstance(platform, WritesFirst):
-        return errors.error(400, "cannot_write_first", "On this platform the bot can only answer.")
+        return errors.error(409, "cannot_write_first", "On this platform the bot can only answer.")
     sent = intake.send(
         platform,
         [Part("markdown", body.text)],
-        user_id=body.user_id.strip(),
-        conversation_id=body.conversation_id.strip(),
+        user_id="" if body.group else body.to.strip(),
+        conversation_id=body.to.strip() if body.group else "",
         key=body.key or uuid.uuid4().hex,
     )
     return SentBody(id=sent.message_id, fresh=sent.fresh)
