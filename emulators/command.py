@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
 from emulators.faults import AnyRule, parse_rules
-from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -108,6 +107,8 @@ def coze_command(**options: Any) -> web.Application:
 @click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
               "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--upload", "uploads", multiple=True, metavar="TYPE", help="A type of files that the apps want: image, "
+              "document, audio, video; may be repeated. Default: none.")  # fmt: skip
 @click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
 def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
     """Dify's service API: chat apps, agents, chatflows and workflows."""
@@ -127,11 +128,16 @@ def dingtalk_command(**options: Any) -> web.Application:
     return dingtalk.create_app(**options)
 
 
-@emulate.command(name="wecomcs")
+@emulate.command(name="wecom")
 @served
-def wecomcs_command(**options: Any) -> web.Application:
-    """WeChat customer service: its API, and customers and agents to play with."""
-    return kf.create_app(**options)
+@click.option("--corpid", default="", help="Refuse other enterprises. Default: every one is taken.")
+@click.option("--secret", default="", help="The secret that goes with --corpid.")
+@click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
+def wecom_command(**options: Any) -> web.Application:
+    """WeCom's API of apps and of customer service, and a sender of encrypted callbacks."""
+    from emulators import wecom  # here: wechatpy takes its time to load
+
+    return wecom.create_app(**options)
 
 
 @emulate.command(name="oscar")

@@ -129,6 +129,10 @@ WORDS: Words = {
         "compare client_id and client_secret with the app's page (Credentials) in DingTalk's console",
         "请与钉钉开放平台应用的「凭证与基础信息」核对 client_id 和 client_secret",
     ),
+    "platform_credentials": (
+        "check the ids and secrets of this section, and whether the vendor lets the address of this server in",
+        "请核对该配置段的 ID 与密钥,以及服务商是否允许本服务器的 IP",
+    ),
     "chat_fine": ("its secret can be used", "密钥可用"),
     "chat_no_secret": ("it has no secret", "没有密钥"),
     "chat_bad_secret": ("its secret cannot be used: {why}", "密钥不可用:{why}"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Connection, bindparam, case, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.answer import Answer, Turn
@@ -150,6 +150,11 @@ def first_in_line() -> Any:
     )
 
 
+def one_of(states: Sequence[State]) -> Any:
+    """The message is in one of these; not by IN, whose list SQLAlchemy writes anew with every execution."""
+    return or_(*(MessageRow.state == state.value for state in states))
+
+
 def wake_by(at: Any) -> Any:
     """Never later than when an apology must start."""
     return earlier(at, MessageRow.deadline_at - APOLOGY_MARGIN_MS)
@@ -206,7 +211,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         update(MessageRow)
         .where(
             MessageRow.id == bindparam("message_id"),
-            MessageRow.state.in_([state.value for state in CLAIMABLE[stage]]),
+            one_of(CLAIMABLE[stage]),
             MessageRow.finished_at.is_(None),
             MessageRow.lease_owner.is_(None) | (MessageRow.lease_until < now),
             MessageRow.not_before.is_(None) | (MessageRow.not_before <= now),

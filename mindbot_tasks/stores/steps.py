@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, case, func, update
@@ -19,6 +19,7 @@ from mindbot_tasks.stores.claims import (
     as_following,
     following_column,
     now_or_given,
+    one_of,
     wake_by,
 )
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
@@ -34,8 +35,8 @@ class LostLease(Stopped):
 
 
 @functools.cache
-def _held(dialect: str, timed: bool, kind: str) -> Any:
-    """UPDATE of a message that is held by exactly this claim; `kind` picks what changes."""
+def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
+    """UPDATE of a message that is held by exactly this claim of `stage`; `kind` picks what changes."""
     now = now_or_given(timed)
     free: dict[str, Any] = {
         "lease_owner": None,
@@ -46,7 +47,7 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
     }
     orderly = {"strikes": 0, "retries": 0, "last_error": None, "wake_at": wake_by(now + HANDOVER_GRACE_MS)}
     values: dict[str, Any]
-    if kind == "classified":
+    if kind in ("classified", "classified_with_parts"):
         values = {
             **free,
             **orderly,
@@ -56,6 +57,9 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
             "confidence": bindparam("confidence"),
             "classification": bindparam("classification", type_=MessageRow.__table__.c.classification.type),
         }
+        if kind == "classified_with_parts":
+            values |= {"parts": bindparam("new_parts", type_=MessageRow.__table__.c.parts.type)}
+            values |= {"text": bindparam("new_text")}
     elif kind == "answered":
         values = {**free, **orderly, "state": State.ANSWERED.value, "answered_at": now}
     elif kind == "finished":
@@ -107,7 +111,7 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
         .where(
             MessageRow.id == bindparam("message_id"),
             MessageRow.attempt == bindparam("held_attempt"),
-            MessageRow.state.in_(bindparam("held_states", expanding=True)),
+            one_of((State.REPLYING,) if stage is Stage.REPLY else CLAIMABLE[stage]),
             MessageRow.finished_at.is_(None),
             MessageRow.lease_owner.is_not(None),
         )
@@ -116,16 +120,11 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
     return statement.returning(following_column(dialect)) if kind == "finished" else statement
 
 
-def _held_states(stage: Stage) -> list[str]:
-    return [State.REPLYING.value] if stage is Stage.REPLY else [state.value for state in CLAIMABLE[stage]]
-
-
 def _change(connection: Connection, held: Claim, kind: str, step: str, now: int | None, **values: Any) -> Any:
     """Run `_held`; raises LostLease when the claim no longer holds."""
     values |= {
         "message_id": held.message_id,
         "held_attempt": held.attempt,
-        "held_states": _held_states(held.stage),
         "step": step,
         "note": values.get("note"),
     }
@@ -133,7 +132,7 @@ def _change(connection: Connection, held: Claim, kind: str, step: str, now: int 
         values["note"] = cut(values["note"], 500)
     if now is not None:
         values["now"] = now
-    result = connection.execute(_held(connection.dialect.name, now is not None, kind), values)
+    result = connection.execute(_held(connection.dialect.name, now is not None, kind, held.stage), values)
     if kind == "finished":
         row = result.first()
         if row is not None:
@@ -144,13 +143,22 @@ def _change(connection: Connection, held: Claim, kind: str, step: str, now: int 
 
 
 def save_classification(
-    connection: Connection, held: Claim, classification: Classification, *, now: int | None = None
+    connection: Connection,
+    held: Claim,
+    classification: Classification,
+    *,
+    parts: Sequence[Mapping[str, Any]] | None = None,
+    text: str = "",
+    now: int | None = None,
 ) -> None:
-    """received -> classified. Raises LostLease."""
+    """received -> classified; with the parts and the text of the message, if they have changed. Raises LostLease."""
+    changed = (
+        {} if parts is None else {"new_parts": [clean_json(dict(part)) for part in parts], "new_text": clean(text)}
+    )
     _change(
         connection,
         held,
-        "classified",
+        "classified_with_parts" if changed else "classified",
         "classified",
         now,
         note=f"{classification.label} ({classification.confidence:.2f})",
@@ -162,6 +170,7 @@ def save_classification(
             "reason": clean(classification.reason),
             "scores": dict(classification.scores),
         },
+        **changed,
     )
 
 

@@ -24,6 +24,7 @@ from mindbot_tasks.core.settings import (
     ModelSettings,
     ProviderSettings,
     Settings,
+    WeComSettings,
     WorkflowSettings,
     reset_settings,
 )
@@ -52,6 +53,32 @@ def dify() -> Iterator[Emulator]:
 def dingtalk() -> Iterator[Emulator]:
     with running("dingtalk", "--app-key", "robot", "--app-secret", DINGTALK_SECRET) as emulator:
         yield emulator
+
+
+@pytest.fixture(scope="module")
+def wecom() -> Iterator[Emulator]:
+    with running("wecom", "--corpid", "wwdoctor", "--secret", "right") as emulator:
+        yield emulator
+
+
+def app(url: str, **values: Any) -> WeComSettings:
+    usual = {"corpid": "wwdoctor", "secret": "right", "token": "t", "encoding_aes_key": "k" * 43, "api_base": url}
+    return WeComSettings.model_validate({**usual, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "level", "words"),
+    [
+        ({}, "ok", "getcallbackip"),
+        ({"secret": "wrong"}, "fail", "40001"),
+        ({"encoding_aes_key": "short"}, "fail", "43"),
+    ],
+)
+def test_an_app_of_wecom_is_examined(wecom: Emulator, values: dict[str, str], level: str, words: str) -> None:
+    found = ask_vendors(wecom={"default": app(wecom.url, **values)})
+    assert found["wecom"].level == level
+    assert words in found["wecom"].text.in_("en")
+    assert "platforms" not in found
 
 
 def ask_vendors(**sections: Any) -> dict[str, Finding]:

@@ -14,11 +14,12 @@ from emulators.dingtalk import DingTalkSender
 from emulators.dingtalk.callbacks import Callback, build
 from emulators.dingtalk.sender import Sent
 from emulators.running import Control
+from emulators.wecom.kf_bell import KfCustomers
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.trace import Trace
-from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, Stack
+from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, WECOM, Stack
 
 T = TypeVar("T")
 
@@ -52,11 +53,15 @@ class Scene:
         self.openai = Control(stack.vendors.openai.url)
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
+        self.wecom = Control(stack.vendors.wecom.url)
+        self.account = f"wk{token}"  #: of customer service
+        self.customers = KfCustomers(f"{stack.web}/webhooks/wecomcs", stack.vendors.wecom.url, WECOM)
         self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
             control.close()
+        self.customers.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:
         """What goes wrong at a vendor with a call that has this story's mark."""
@@ -73,10 +78,11 @@ class Scene:
             # a database that is busy for a moment says 503, and platforms post again
             return until(lambda: _if_taken(sender.repeat(post, callback)), "200 of the web side")
 
-    def chats(self, text: str) -> int:
+    def chats(self, text: str, *parts: dict[str, str]) -> int:
         """Post to the generic platform; returns our id of the message."""
         data = {
             "text": f"{text} {self.mark} {CANARY_TEXT}", "user_id": self.user, "conversation_id": self.conversation,
+            "parts": parts,
         }  # fmt: skip
         body = json.dumps({"type": "message.created", "data": data}).encode()
         headers = standard_webhooks.sign([CHAT_SECRET], self.mark, body, now_s=int(time.time()))

@@ -22,6 +22,7 @@ import yaml
 from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
+from emulators.wecom.callbacks import App
 from mindbot_tasks.bridges import aim
 from mindbot_tasks.bridges import dingtalk as dingtalk_bridge
 from mindbot_tasks.stores.database import open_engine
@@ -34,6 +35,7 @@ WORKERS = ("worker1", "worker2")
 CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
+WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
 #: a bot whose answers grow on cards
 CARDS = {"enable_stream_reply": True, "card_template_id": "own.schema", "card_route_key": "flows"}
@@ -54,6 +56,7 @@ class Vendors:
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
     oscar: Emulator
+    wecom: Emulator
 
 
 @contextlib.contextmanager
@@ -65,6 +68,7 @@ def vendors() -> Iterator[Vendors]:
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
             oscar=held.enter_context(running("oscar")),
+            wecom=held.enter_context(running("wecom")),
         )
 
 
@@ -196,10 +200,29 @@ class Stack:
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
                 *streams,
             ],
+            "wecom": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             "chat": {"secrets": [CHAT_SECRET]},
+            "wecomcs": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
-                name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
+                name: {
+                    "type": "openai",
+                    "api_key": self.secret,
+                    "base_url": f"{openai}/v1",
+                    "models": [{"name": model, "vision": True}],
+                }
                 for name, model in (("first", "model-1"), ("second", "model-2"))
             },
             "workflows": {

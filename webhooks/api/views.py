@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from typing import Any
 
@@ -10,12 +11,13 @@ from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
 
 from mindbot_tasks import intake
+from mindbot_tasks.core.errors import Rejected, Unavailable
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.platforms.registry import PLAYGROUND
-from mindbot_tasks.stores import trace
+from mindbot_tasks.stores import files, trace
 from mindbot_tasks.stores.database import reading
 from webhooks import access, errors
 from webhooks.api import events
@@ -157,6 +159,39 @@ def send(body: SendBody) -> Any:
         key=body.key or uuid.uuid4().hex,
     )
     return SentBody(id=sent.message_id, fresh=sent.fresh)
+
+
+@api.get("/messages/<int:message_id>/files/<int:file_id>")
+@api.doc(
+    summary="A file of a message",
+    description="The bytes of a file that came with a message or belongs to its answer.",
+    security="key",
+    responses={
+        200: "The bytes",
+        401: "No valid API key",
+        404: "No such file",
+        429: "Too many requests",
+        503: "Database or file store away",
+    },
+)
+def get_file(message_id: int, file_id: int) -> ResponseReturnValue:
+    """Always as a download: nothing that people sent is to be opened by a browser under our name."""
+    if file_id > MAX_ID or _show(message_id, flask.g.caller, html=False) is None:
+        return _not_found()
+    try:
+        file = files.find(file_id, message_id=message_id)
+        chunks = file.chunks()
+        first = next(chunks, b"")
+    except Rejected:
+        return errors.error(404, "not_found", "There is no such file, or it is no longer kept.")
+    except Unavailable:
+        return errors.error(503, "files_unavailable", "The file store does not answer.")
+    response = flask.Response(itertools.chain((first,), chunks), content_type=file.media_type)
+    response.headers.set("Content-Disposition", "attachment", filename=file.name or f"file-{file_id}")
+    response.headers["Content-Length"] = str(file.size)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 @api.get("/messages/<int:message_id>/events")

@@ -70,7 +70,7 @@ class WeComCsSettings(BotSettings):
     host: str = ""
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
-    timestamp_tolerance_s: Count = 1800
+    timestamp_tolerance_s: Count = 900
     open_kfids: list[str] = []  #: accounts that are asked although they never rang
     max_age_s: Count = 600
     max_parts: Annotated[int, Field(ge=1, le=5)] = 4  #: WeChat shows 5 messages after each of the customer's
@@ -102,3 +102,4 @@ class ChatSettings(BotSettings):
     secrets: list[SecretStr] = Field(default=[])  #: whsec_...; two while one replaces the other
     callback_url: Url = ""  #: "": the asker fetches the answer
     allow_private_callback: bool = False
+    allow_private_attachments: bool = False
