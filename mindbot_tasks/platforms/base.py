@@ -105,6 +105,14 @@ class Registers(Protocol):
 
 
 @runtime_checkable
+class WritesFirst(Platform, Protocol):
+    """A platform on which the bot can write to somebody who has not asked."""
+
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """What `send` needs to reach this person, or, with a conversation, this group."""
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 

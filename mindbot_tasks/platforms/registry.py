@@ -41,8 +41,8 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
         return None
     its_settings = settings.dingtalk[bot]
     client = Client(its_settings, get_http(), tokens, limiter.take)
-    its_files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
-    return DingTalk(bot, its_settings, client, files=its_files, read_file=files.find)
+    media = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=media, read_file=files.find)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
