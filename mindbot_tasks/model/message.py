@@ -62,6 +62,10 @@ class Verdict(StrEnum):
     CANCELLED = "cancelled"  # a person stopped it
 
 
+#: label of a message that nobody asked for: it begins as an answer, and nobody waits for an apology
+UNASKED = "unasked"
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One piece of a message: `text` for words (or a caption, or recognised speech), `data` for the rest.

@@ -21,7 +21,7 @@ from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
 from mindbot_tasks.platforms.dingtalk.media import Files
-from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
+from mindbot_tasks.stores import equal_sends, files, limiter, tokens, uploads
 
 if TYPE_CHECKING:
     from mindbot_tasks.platforms import weixin
@@ -41,8 +41,8 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
         return None
     its_settings = settings.dingtalk[bot]
     client = Client(its_settings, get_http(), tokens, limiter.take)
-    files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
-    return DingTalk(bot, its_settings, client, files=files)
+    media = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=media, read_file=files.find)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
