@@ -104,6 +104,7 @@ WORDS: Words = {
     "tune": ("more slots may be needed: mindbot tune", "可能需要更多并发:mindbot tune"),
     # platforms, providers, workflows
     "examined": ("the credentials are right: {called} was answered", "凭据正确:{called} 有应答"),
+    "credentials_refused": ("not let in: {why}", "登录被拒绝:{why}"),
     "check_credentials": (
         "compare the credentials with those of the vendor's console; a missing permission looks the same",
         "请与平台后台的凭据核对;缺少权限时表现相同",
