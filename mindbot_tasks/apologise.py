@@ -12,7 +12,7 @@ from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.model.message import UNASKED, Stage, State, Verdict
 from mindbot_tasks.platforms import registry, showing
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
@@ -44,7 +44,7 @@ def apologise(self: MindBotTask, message_id: int) -> None:
     verdict = held.verdict or Verdict.FAILED
     answer: Answer | None = None
     sent_id = ""
-    if held.replying:
+    if held.replying or held.label == UNASKED:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.EXPIRED
         sorry = apology_for(verdict, held.text, get_settings().language)
         showing.abandon(registry.get(held.platform, held.bot), held, sorry, self.deadline(held, REPLY_S))

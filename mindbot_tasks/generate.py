@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from mindbot_tasks.app import app
+from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.llm import fallback, registry
+from mindbot_tasks.llm import fallback, registry, seeing
+from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
@@ -41,9 +45,14 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
-    if not question.text:
+    ways: Sequence[Way] = ()
+    if question.attachments:
+        ways = registry.answerers(settings, question.classification.label)
+        question = seeing.with_contents(question, [way.answerer for way in ways])
+    if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
-            steps.save_answer(connection, held, answer_to(held.parts, question.language))
+            said = answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
+            steps.save_answer(connection, held, said)
         return
     platform = platforms.get(held.platform, held.bot)
     if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
@@ -54,11 +63,18 @@ def generate(self: MindBotTask, message_id: int) -> None:
     started = time.monotonic()
     with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
         spoken = fallback.answer(
-            registry.answerers(settings, question.classification.label), question, held.sessions, deadline, on_text
+            ways or registry.answerers(settings, question.classification.label),
+            question,
+            held.sessions,
+            deadline,
+            on_text,
         )
+    answer = spoken.answer
+    if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
+        answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
-        steps.save_answer(connection, held, spoken.answer, sessions=sessions)
+        steps.save_answer(connection, held, answer, sessions=sessions)
     live.tell_state(held.platform, message_id, State.ANSWERED)
     log.info(
         "answered",

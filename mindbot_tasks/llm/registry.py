@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm import selection
+from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.base import Answerer
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores import performance
@@ -165,6 +166,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answere
         return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
     model: ModelSettings = provider.models[0]
     system_prompt = _system_prompt(settings)
+    vision = seems_to_see(model.name) if model.vision is None else model.vision
     if kind == "anthropic":
         from mindbot_tasks.llm import anthropic_chat
 
@@ -177,6 +179,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answere
             temperature=model.temperature,
             system_prompt=system_prompt,
             patience=patience,
+            vision=vision,
         )
     if kind in _GOOGLE and not _speaks_openai(provider):
         from mindbot_tasks.llm import gemini_chat
@@ -190,6 +193,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answere
             temperature=model.temperature,
             system_prompt=system_prompt,
             patience=patience,
+            vision=vision,
         )
     from mindbot_tasks.llm.openai_chat import ChatModel
 
@@ -202,6 +206,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answere
         temperature=model.temperature,
         system_prompt=system_prompt,
         patience=patience,
+        vision=vision,
     )
 
 

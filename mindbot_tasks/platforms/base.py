@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.download import Media as Media
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.model.news import Bell as Bell
@@ -104,6 +105,14 @@ class Registers(Protocol):
 
 
 @runtime_checkable
+class WritesFirst(Platform, Protocol):
+    """A platform on which the bot can write to somebody who has not asked."""
+
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """What `send` needs to reach this person, or, with a conversation, this group."""
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 
@@ -135,6 +144,9 @@ class HandsOver(Protocol):
     def asks_for_person(self, text: str) -> bool:
         """Whether these words ask for one. Pure."""
 
+    def has_person(self, conversation_id: str, deadline: Deadline) -> bool:
+        """Whether a person has this conversation now; sessions also end without anybody telling. Raises as `send`."""
+
     def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         """Pass the conversation on; `outgoing.part` is the last piece of the answer, of the kind "transfer".
 
@@ -148,15 +160,6 @@ class HoldsMedia(Protocol):
 
     def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> AbstractContextManager[Media]:
         """The bytes behind a part. Raises Rejected (gone, refused), Throttled or Unavailable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """Bytes on their way; read them inside the `with`."""
-
-    chunks: Iterator[bytes]
-    name: str = ""
-    media_type: str = ""  #: as the far side claims
 
 
 @runtime_checkable

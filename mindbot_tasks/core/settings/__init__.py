@@ -25,6 +25,7 @@ from mindbot_tasks.core.settings.answers import (
     WorkflowRef,
     WorkflowSettings,
 )
+from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -47,6 +48,7 @@ __all__ = [
     "ChromaSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "FilesSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
@@ -61,6 +63,7 @@ __all__ = [
     "Settings",
     "SmsProviderSettings",
     "SmsSettings",
+    "SpeechToTextSettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
