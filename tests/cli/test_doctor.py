@@ -133,7 +133,7 @@ def test_every_platform_is_asked_by_its_own_adapter() -> None:
     levels = {what: finding.level for what, finding in told.items() if what.startswith("wecom")}
     assert levels == {"wecom.right": "ok", "wecom.wrong": "fail", "wecomcs.right": "ok"}
     assert "getcallbackip" in told["wecom.right"].text
-    assert "credentials" in str(told["wecom.wrong"].advice)
+    assert "corpid and secret" in str(told["wecom.wrong"].advice)
     assert "platforms" not in told, "there is a door"
 
 
