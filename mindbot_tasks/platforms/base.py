@@ -144,6 +144,9 @@ class HandsOver(Protocol):
     def asks_for_person(self, text: str) -> bool:
         """Whether these words ask for one. Pure."""
 
+    def has_person(self, conversation_id: str, deadline: Deadline) -> bool:
+        """Whether a person has this conversation now; sessions also end without anybody telling. Raises as `send`."""
+
     def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         """Pass the conversation on; `outgoing.part` is the last piece of the answer, of the kind "transfer".
 

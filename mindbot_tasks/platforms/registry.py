@@ -65,10 +65,12 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
         return None
     from mindbot_tasks.platforms.wecom import WeCom
     from mindbot_tasks.platforms.wecom.sending import Sender
+    from mindbot_tasks.stores import files
 
     its_settings = settings.wecom[bot]
     client = _weixin_client("wecom", its_settings)
-    return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
+    sender = Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads, read_file=files.find)
+    return WeCom(bot, its_settings, client, sender, language="en" if settings.language == "en" else "zh")
 
 
 def _aim(bot: str, settings: Settings) -> Platform | None:

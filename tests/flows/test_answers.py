@@ -252,9 +252,9 @@ def an_answer_waits_while_the_platform_is_down(scene: Scene) -> None:
 
 @story()
 def a_message_without_words_is_answered_with_words(scene: Scene) -> None:
-    scene.says(kind="picture")
+    scene.says(kind="file")
     scene.ended()
-    assert scene.texts() == [say("chat.cannot_read", "en", kinds="image")]
+    assert scene.texts() == [say("chat.cannot_read", "en", kinds="file")]
     assert scene.asked() == []
 
 
