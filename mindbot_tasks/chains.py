@@ -31,12 +31,16 @@ def answer(message_id: int, start: Stage = Stage.CLASSIFY) -> Signature:
     return chain(*left) if len(left) > 1 else left[0]
 
 
-def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
-    """Start the chain of a message. False when the broker does not take it: the sweeper will, from the ledger."""
+def start(message_id: int, stage: Stage = Stage.CLASSIFY, *, delay_s: float = 0.0) -> bool:
+    """Start the chain of a message. False when the broker does not take it: the sweeper will, from the ledger.
+
+    delay_s: it cannot be claimed earlier, by its `not_before`. The delay lives in the broker and in a worker's memory;
+    should it get lost, the sweeper finds the message by its `wake_at`.
+    """
     if not _broker.allows():
         return False
     try:
-        answer(message_id, stage).apply_async()
+        answer(message_id, stage).apply_async(countdown=delay_s or None)
     except (OperationalError, OSError) as exc:
         _broker.failed()
         log.warning("broker_unreachable", reason=type(exc).__name__, message_id=message_id)

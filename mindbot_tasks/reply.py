@@ -13,7 +13,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
-from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores import cancelling, live, steps
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,11 @@ def reply(self: MindBotTask, message_id: int) -> None:
             noted = partial(steps.note_part_sent, held=held, sent_parts=number, sent_id=sent_id, note=note)
             self.settle(held, noted, release=True)
         presence.get_presence().check()
+        if number and cancelling.here.over(message_id, held.attempt):
+            # somebody has stopped it in the middle; what is out stays out
+            pieces = pieces[:number]
+            note = "stopped: the rest was not sent"
+            break
         outgoing = outgoing_piece(held, pieces[number], number, len(pieces))
         sent_id, note = deliver(platform, outgoing, deadline)
     ended = partial(steps.finish, held=held, state=State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.language import detect
 from mindbot_tasks.chat.tokens import trim
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.llm.base import Question
+from mindbot_tasks.core.words import Lang
+from mindbot_tasks.llm.base import Question, Wishes
 from mindbot_tasks.model.answer import Classification
 from mindbot_tasks.stores.claims import Claim
 
@@ -14,7 +16,7 @@ def question_for(held: Claim, settings: Settings) -> Question:
     """The question of a claimed message, with as much history as the token budget allows."""
     return Question(
         message_id=held.message_id,
-        text=held.text,
+        text=rules.without_prefix(held.text, settings.bot(held.platform, held.bot)),
         history=trim(held.history, settings.history_tokens),
         classification=Classification(
             label=held.label,
@@ -24,5 +26,17 @@ def question_for(held: Claim, settings: Settings) -> Question:
         ),
         user_key=f"{held.platform}:{held.sender_ref}",
         conversation_key=f"{held.platform}:{held.bot}:{held.conversation_ref}",
-        language=detect(held.text) if settings.language == "auto" else settings.language,
+        language=language_of(held, settings),
     )
+
+
+def wishes_of(held: Claim, settings: Settings) -> Wishes:
+    """Who shall answer: what was chosen in the conversation goes before what the bot's settings say."""
+    bot = settings.bot(held.platform, held.bot)
+    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows))
+
+
+def language_of(held: Claim, settings: Settings) -> Lang:
+    """In which language to speak to whoever wrote this."""
+    setting = settings.bot(held.platform, held.bot).language or settings.language
+    return detect(held.text) if setting == "auto" else setting

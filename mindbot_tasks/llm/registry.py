@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm.base import Wishes
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores.limiter import Rate
 
@@ -23,29 +24,31 @@ _OPENAI_BASES = MappingProxyType(
         "ollama": "http://127.0.0.1:11434/v1",
     }
 )
+_NO_WISHES = Wishes()
 #: they have a protocol of their own
 _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
 
 
-def answerers(settings: Settings, label: str) -> Sequence[Way]:
+def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Sequence[Way]:
     """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
 
-    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay.
+    A model that was asked for by name goes before them all. Only when none of them exists: the offline answerer. Built
+    once for each label and wish, as long as the settings stay.
     """
     global _built
     if _built is None or _built[0] is not settings:
         _built = (settings, {})
     known = _built[1]
-    ways = known.get(label)
+    ways = known.get((label, wishes))
     if ways is None:
-        ways = tuple(_ways(settings, label))
+        ways = tuple(_ways(settings, label, wishes))
         if len(known) > 200:
             known.clear()
-        known[label] = ways
+        known[label, wishes] = ways
     return ways
 
 
-_built: tuple[Settings, dict[str, tuple[Way, ...]]] | None = None
+_built: tuple[Settings, dict[tuple[str, Wishes], tuple[Way, ...]]] | None = None
 
 
 def not_built(settings: Settings) -> dict[str, str]:
@@ -57,18 +60,52 @@ def not_built(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-def _ways(settings: Settings, label: str) -> Iterator[Way]:
-    workflows = [_workflow(settings, label)]
-    providers = [_provider(settings, name) for name in provider_order(settings)]
-    if label != GENERAL:
+def _ways(settings: Settings, label: str, wishes: Wishes) -> Iterator[Way]:
+    wanted = models_called(settings, wishes.model)[:1] if wishes.model else []
+    first = [_provider(settings, *name.split("/", 1), prompt=wishes.system_prompt) for name in wanted]
+    workflows = [_workflow(settings, label)] if _may_use(label, wishes) else []
+    providers = [
+        _provider(settings, name, prompt=wishes.system_prompt)
+        for name in provider_order(settings)
+        if f"{name}/{_first_model(settings, name)}" not in wanted
+    ]
+    if label != GENERAL and _may_use(GENERAL, wishes):
         providers.append(_workflow(settings, GENERAL))
-    ways = [way for way in (*workflows, *providers) if way is not None]
+    ways = [way for way in (*first, *workflows, *providers) if way is not None]
     if ways:
         yield from ways
         return
     from mindbot_tasks.llm.offline import Offline
 
     yield Way(Offline(), timeout_s=5, guarded=False)
+
+
+def _may_use(workflow: str, wishes: Wishes) -> bool:
+    return not wishes.workflows or workflow in wishes.workflows
+
+
+def models(settings: Settings) -> list[str]:
+    """Every model that can be asked for by name, as "provider/model", in the order of the providers."""
+    return [
+        f"{name}/{model.name}"
+        for name in provider_order(settings)
+        if settings.providers[name].enabled and not _why_not(name, settings.providers[name])
+        for model in settings.providers[name].models
+        if kind_of(name, settings.providers[name]) != "dify"
+    ]
+
+
+def models_called(settings: Settings, name: str) -> list[str]:
+    """Those of `models` that somebody can mean: the one with its provider, or each of that name alone."""
+    wanted = name.strip().casefold()
+    known = models(settings)
+    exact = [one for one in known if one.casefold() == wanted]
+    return exact or [one for one in known if one.partition("/")[2].casefold() == wanted]
+
+
+def _first_model(settings: Settings, provider: str) -> str:
+    offered = settings.providers[provider].models
+    return offered[0].name if offered else ""
 
 
 def provider_order(settings: Settings) -> list[str]:
@@ -89,7 +126,7 @@ def _workflow(settings: Settings, name: str) -> Way | None:
     return Way(app, workflow.timeout)
 
 
-def _provider(settings: Settings, name: str) -> Way | None:
+def _provider(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
     provider = settings.providers[name]
     if not provider.enabled or _why_not(name, provider):
         return None
@@ -104,7 +141,7 @@ def _provider(settings: Settings, name: str) -> Way | None:
         return Way(app, provider.timeout, rate)
     from mindbot_tasks.llm.openai_chat import ChatModel
 
-    model: ModelSettings = provider.models[0]
+    model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
     chat = ChatModel(
         f"provider:{name}",
         url=chat_url(name, provider),
@@ -112,7 +149,7 @@ def _provider(settings: Settings, name: str) -> Way | None:
         api_key=provider.api_key,
         max_tokens=model.max_tokens,
         temperature=model.temperature,
-        system_prompt=_system_prompt(settings),
+        system_prompt=prompt or _system_prompt(settings),
         patience=_patience(settings),
     )
     return Way(chat, provider.timeout, rate)

@@ -50,6 +50,11 @@ class Verdict(StrEnum):
     CANCELLED = "cancelled"  # a person stopped it
 
 
+#: labels that the door gives to a message, where all others get theirs from `classify`
+ASKS_STATUS = "/status"  #: answered at once, before those that it asks about
+OVER_LIMIT = "/limited"  #: gets the one polite notice
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One piece of a message: `text` for words (or a caption, or recognised speech), `data` for the rest."""
@@ -75,6 +80,7 @@ class Message:
     conversation_title: str = ""
     sent_at_ms: int | None = None  #: the platform's clock, milliseconds since 1970
     addressed: bool = True  #: False: a group message that is not meant for the bot
+    from_bot: bool = False  #: the platform says that a program wrote it, perhaps this bot itself
 
     @property
     def text(self) -> str:

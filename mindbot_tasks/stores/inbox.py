@@ -94,6 +94,7 @@ def _record_statement(dialect: str, timed: bool) -> Any:
         "state",
         "step",
         "note",
+        "label",
         "sent_at",
     )
     values: dict[str, Any] = {name: bindparam(name, type_=columns[name].type) for name in named}
@@ -109,6 +110,7 @@ def _record_statement(dialect: str, timed: bool) -> Any:
         "deadline_at": now + bindparam("deadline_ms", type_=BigInteger),
         # NULL times a number is NULL: a message that is not for us is finished at once and never woken
         "wake_at": now + open_ * PICKUP_GRACE_MS,
+        "not_before": now + bindparam("hold_ms", type_=BigInteger),  # likewise: only for one that waits for more
         "finished_at": now + bindparam("finished", type_=BigInteger),
     }
     earlier = aliased(MessageRow)
@@ -133,11 +135,22 @@ def _record_statement(dialect: str, timed: bool) -> Any:
     )
 
 
-def record_once(connection: Connection, message: Message, *, deadline_ms: int, now: int | None = None) -> Recorded:
+def record_once(
+    connection: Connection,
+    message: Message,
+    *,
+    deadline_ms: int,
+    label: str | None = None,
+    ignored: str = "",
+    hold_ms: int | None = None,
+    now: int | None = None,
+) -> Recorded:
     """Remember this message; `fresh` is False when it is here already. The connection commits each statement by itself.
 
-    One statement for a conversation and a person this process knows, three for new ones.
+    One statement for a conversation and a person this process knows, three for new ones. label: one that the door
+    gives. ignored: why nobody will look at it. hold_ms: how long it waits for others that belong to it (`bursts`).
     """
+    ignored = ignored or ("" if message.addressed else "not addressed to the bot")
     conversation_key = (message.platform, message.bot, cut(message.conversation_id))
     user_key = (message.platform, cut(message.sender_id))
     name = cut(message.sender_name)
@@ -155,13 +168,15 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
         "text": clean(message.text),
         "parts": [clean_json(asdict(part)) for part in message.parts],
         "address": clean_json(dict(message.address)),
-        "state": State.RECEIVED if message.addressed else State.IGNORED,
-        "step": "received" if message.addressed else "ignored",
-        "note": None if message.addressed else "not addressed to the bot",
+        "state": State.IGNORED if ignored else State.RECEIVED,
+        "step": "ignored" if ignored else "received",
+        "note": ignored or None,
+        "label": label,
         "sent_at": _plausible(message.sent_at_ms),
         "deadline_ms": deadline_ms,
-        "open": 1 if message.addressed else None,
-        "finished": None if message.addressed else 0,
+        "open": None if ignored else 1,
+        "finished": 0 if ignored else None,
+        "hold_ms": hold_ms,
     }
     if now is not None:
         values["now"] = now
@@ -176,7 +191,7 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
         row = connection.execute(statement, values).one()
     _conversations.add(conversation_key)
     _users.add(user_key, name)
-    return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=not message.addressed)
+    return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=bool(ignored))
 
 
 def find(connection: Connection, message: Message) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, null, select, update
 
 from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.model.message import Stage, State
@@ -78,6 +78,8 @@ def rewind(
         "sent_parts": 0,
         "sent_id": None,
         "replying_at": None,
+        "cancelled_at": None,
+        "merged_into": None,
         "finished_at": None,
         "deadline_at": at + deadline_ms,
         "wake_at": earlier(at + PICKUP_GRACE_MS, at + deadline_ms - APOLOGY_MARGIN_MS),
@@ -90,6 +92,7 @@ def rewind(
         values["answered_at"] = None
     if stage is Stage.CLASSIFY:
         values["classified_at"] = None
+        values["label"], values["classification"] = None, null()
     changed = connection.execute(
         update(MessageRow)
         .where(MessageRow.id == message_id, MessageRow.attempt == row.attempt)

@@ -25,6 +25,7 @@ from mindbot_tasks.core.settings.answers import (
     WorkflowRef,
     WorkflowSettings,
 )
+from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "AimSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
+    "BotSettings",
     "ChatSettings",
     "ChromaSettings",
     "DingTalkSettings",
