@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import dify, dingtalk, openai
+from emulators import anthropic, coze, dify, dingtalk, gemini, openai
 from emulators.faults import AnyRule, parse_rules
 
 
@@ -70,6 +70,36 @@ def emulate() -> None:
 def openai_command(**options: Any) -> web.Application:
     """A model server with OpenAI's chat completions."""
     return openai.create_app(**options)
+
+
+@emulate.command(name="anthropic")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def anthropic_command(**options: Any) -> web.Application:
+    """Anthropic's messages API."""
+    return anthropic.create_app(**options)
+
+
+@emulate.command(name="gemini")
+@served
+@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
+@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def gemini_command(**options: Any) -> web.Application:
+    """Google's Gemini API."""
+    return gemini.create_app(**options)
+
+
+@emulate.command(name="coze")
+@served
+@click.option("--api-key", default="", help="Refuse other tokens. Default: every token is taken.")
+@click.option("--bot", "bots", multiple=True, help="A bot that is published; may be repeated. Default: every id.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+def coze_command(**options: Any) -> web.Application:
+    """Coze's chat v3."""
+    return coze.create_app(**options)
 
 
 @emulate.command(name="dify")

@@ -40,7 +40,11 @@ def start(message_id: int, stage: Stage = Stage.CLASSIFY, *, delay_s: float = 0.
     if not _broker.allows():
         return False
     try:
-        answer(message_id, stage).apply_async(countdown=delay_s or None)
+        chain_of = answer(message_id, stage)
+        if delay_s:
+            chain_of.apply_async(countdown=delay_s)
+        else:
+            chain_of.apply_async()
     except (OperationalError, OSError) as exc:
         _broker.failed()
         log.warning("broker_unreachable", reason=type(exc).__name__, message_id=message_id)

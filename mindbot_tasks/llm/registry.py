@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+
+from pydantic import SecretStr
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
-from mindbot_tasks.llm.base import Wishes
+from mindbot_tasks.llm.base import Answerer, Wishes
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores.limiter import Rate
 
@@ -27,6 +30,7 @@ _OPENAI_BASES = MappingProxyType(
 _NO_WISHES = Wishes()
 #: they have a protocol of their own
 _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
+_GOOGLE = frozenset({"google", "gemini"})
 
 
 def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Sequence[Way]:
@@ -134,25 +138,71 @@ def _provider(settings: Settings, name: str, model_name: str = "", *, prompt: st
     if kind_of(name, provider) == "dify":
         from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
 
-        assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
         app = DifyApp(
-            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, provider.api_key, patience=_patience(settings)
+            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
         )
         return Way(app, provider.timeout, rate)
+    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
+
+
+def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:
+    """The model of this name, else the first of the provider, or its bot, by the protocol it speaks."""
+    kind, called, patience = kind_of(name, provider), f"provider:{name}", _patience(settings)
+    if kind == "coze":
+        from mindbot_tasks.llm import coze
+
+        base = provider.base_url or coze.DEFAULT_BASE
+        return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
+    model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
+    system_prompt = prompt or _system_prompt(settings)
+    if kind == "anthropic":
+        from mindbot_tasks.llm import anthropic_chat
+
+        return anthropic_chat.AnthropicModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+        )
+    if kind in _GOOGLE and not _speaks_openai(provider):
+        from mindbot_tasks.llm import gemini_chat
+
+        return gemini_chat.GeminiModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+        )
     from mindbot_tasks.llm.openai_chat import ChatModel
 
-    model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
-    chat = ChatModel(
-        f"provider:{name}",
+    return ChatModel(
+        called,
         url=chat_url(name, provider),
         model=model.name,
         api_key=provider.api_key,
         max_tokens=model.max_tokens,
         temperature=model.temperature,
-        system_prompt=prompt or _system_prompt(settings),
-        patience=_patience(settings),
+        system_prompt=system_prompt,
+        patience=patience,
     )
-    return Way(chat, provider.timeout, rate)
+
+
+def _key(provider: ProviderSettings) -> SecretStr:
+    assert provider.api_key is not None  # noqa: S101 - `_why_not` has looked
+    return provider.api_key
+
+
+def _speaks_openai(provider: ProviderSettings) -> bool:
+    """Google serves OpenAI's protocol under an address of its own."""
+    return "/openai" in provider.base_url
 
 
 def _why_not(name: str, provider: ProviderSettings) -> str:
@@ -160,8 +210,12 @@ def _why_not(name: str, provider: ProviderSettings) -> str:
     kind = kind_of(name, provider)
     if kind == "dify":
         return "" if provider.api_key is not None else "it has no api_key"
-    if kind in _OTHER_PROTOCOLS:
-        return f"the protocol of {kind} is not spoken yet; an OpenAI-compatible base_url with type: openai works"
+    if kind in _OTHER_PROTOCOLS and not (kind in _GOOGLE and _speaks_openai(provider)):
+        if provider.api_key is None:
+            return "it has no api_key"
+        if kind == "coze":
+            return "" if provider.bot_id else "it has no bot_id"
+        return "" if provider.models else "it names no model"
     if not chat_url(name, provider):
         return "it has no base_url"
     if not provider.models:
@@ -179,6 +233,37 @@ def chat_url(name: str, provider: ProviderSettings) -> str:
     base = provider.base_url or _OPENAI_BASES.get(kind_of(name, provider), "")
     base = base.rstrip("/").removesuffix("/chat/completions")
     return f"{base}/chat/completions" if base else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """Where a provider lists its models; the cheapest call that needs the key."""
+
+    url: str
+    headers: Mapping[str, str]
+    key: str  #: of the list in the answer
+
+
+def model_list(name: str, provider: ProviderSettings) -> ModelList | None:
+    """None: it has no such list."""
+    kind = kind_of(name, provider)
+    key = provider.api_key.get_secret_value() if provider.api_key else ""
+    bearer = {"Authorization": f"Bearer {key}"} if key else {}
+    if kind in ("coze", "dify"):
+        return None
+    if kind == "anthropic":
+        from mindbot_tasks.llm import anthropic_chat
+
+        return ModelList(
+            anthropic_chat.url_of(provider.base_url, "/v1/models"),
+            {**bearer, "anthropic-version": anthropic_chat.VERSION},
+            "data",
+        )
+    if kind in _GOOGLE and not _speaks_openai(provider):
+        from mindbot_tasks.llm import gemini_chat
+
+        return ModelList(gemini_chat.url_of(provider.base_url, "models"), {"x-goog-api-key": key}, "models")
+    return ModelList(chat_url(name, provider).removesuffix("/chat/completions") + "/models", bearer, "data")
 
 
 def _patience(settings: Settings) -> Patience:

@@ -24,6 +24,24 @@ def dify_process() -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def anthropic_process() -> Iterator[Emulator]:
+    with running("anthropic") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def gemini_process() -> Iterator[Emulator]:
+    with running("gemini") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def coze_process() -> Iterator[Emulator]:
+    with running("coze") as emulator:
+        yield emulator
+
+
 def _fresh(emulator: Emulator) -> Emulator:
     emulator.control.reset()
     emulator.control.pace(delay_ms=0, tokens_per_second=0)
@@ -38,3 +56,18 @@ def openai(openai_process: Emulator) -> Emulator:
 @pytest.fixture
 def dify(dify_process: Emulator) -> Emulator:
     return _fresh(dify_process)
+
+
+@pytest.fixture
+def anthropic(anthropic_process: Emulator) -> Emulator:
+    return _fresh(anthropic_process)
+
+
+@pytest.fixture
+def gemini(gemini_process: Emulator) -> Emulator:
+    return _fresh(gemini_process)
+
+
+@pytest.fixture
+def coze(coze_process: Emulator) -> Emulator:
+    return _fresh(coze_process)

@@ -65,18 +65,35 @@ def test_the_settings_arrive_at_the_answerer() -> None:
     assert (model.system_prompt, model.patience.first_byte_s, model.patience.gap_s) == ("Be kind.", 9, 8)
 
 
-@pytest.mark.parametrize("name", ["anthropic", "google", "coze"])
-def test_a_protocol_that_is_not_spoken_says_so(name: str) -> None:
-    given = settings(providers={name: OPENAI})
-    assert names(given) == ["offline"]
-    assert name in registry.not_built(given)[f"providers.{name}"]
-    compatible = settings(providers={name: {**OPENAI, "type": "openai", "base_url": "https://x.example/v1"}})
-    assert names(compatible) == [f"provider:{name}"]
+@pytest.mark.parametrize(
+    ("name", "more", "protocol"),
+    [
+        ("anthropic", {}, "AnthropicModel"),
+        ("google", {}, "GeminiModel"),
+        ("gemini", {}, "GeminiModel"),
+        ("google", {"base_url": "https://generativelanguage.googleapis.com/v1beta/openai/"}, "ChatModel"),
+        ("coze", {"bot_id": "7"}, "CozeBot"),
+        ("coze", {"type": "openai", "base_url": "https://x.example/v1"}, "ChatModel"),
+        ("mine", {"type": "anthropic", "base_url": "https://x.example"}, "AnthropicModel"),
+        ("ollama", {}, "ChatModel"),
+    ],
+)
+def test_each_provider_is_asked_in_its_protocol(name: str, more: dict[str, str], protocol: str) -> None:
+    given = settings(providers={name: {**OPENAI, **more}})
+    [way] = registry.answerers(given, "general_chat")
+    assert (way.answerer.name, type(way.answerer).__name__) == (f"provider:{name}", protocol)
 
 
 @pytest.mark.parametrize(
     ("name", "provider", "why"),
-    [("mine", {"models": ["m"]}, "base_url"), ("openai", {"api_key": "k"}, "model"), ("dify", {}, "api_key")],
+    [
+        ("mine", {"models": ["m"]}, "base_url"),
+        ("openai", {"api_key": "k"}, "model"),
+        ("dify", {}, "api_key"),
+        ("anthropic", {"models": ["m"]}, "api_key"),
+        ("google", {"api_key": "k"}, "model"),
+        ("coze", {"api_key": "k"}, "bot_id"),
+    ],
 )
 def test_what_is_missing_is_named(name: str, provider: dict[str, Any], why: str) -> None:
     assert why in registry.not_built(settings(providers={name: provider}))[f"providers.{name}"]

@@ -35,10 +35,10 @@ class Asked:
     findings: list[Finding] = field(default_factory=list)
     clock_off_s: float | None = None
 
-    def get(self, url: str, key: SecretStr | None) -> Response:
-        """GET with a bearer key. Raises FarSideError unless it is answered with 2xx."""
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-        return self._taken(self._ask("GET", url, headers=headers))
+    def get(self, url: str, key: SecretStr | None, headers: dict[str, str] | None = None) -> Response:
+        """GET, with a bearer key if there is one. Raises FarSideError unless it is answered with 2xx."""
+        bearer = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        return self._taken(self._ask("GET", url, headers={**bearer, **(headers or {})}))
 
     def post(self, url: str, body: object) -> Response:
         """POST; any status is an answer. Raises FarSideError."""
@@ -133,20 +133,25 @@ def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str)
     if llm.kind_of(name, provider) == "dify":
         _dify(asked, what, provider.base_url or DEFAULT_ENDPOINT, provider.api_key)
         return
-    base = llm.chat_url(name, provider).removesuffix("/chat/completions")
+    listing = llm.model_list(name, provider)
+    if listing is None:
+        asked.findings.append(warn(what, "provider_unasked", "try_it"))
+        return
     try:
-        listed = asked.get(f"{base}/models", provider.api_key).json_or_none()
+        listed = asked.get(listing.url, None, dict(listing.headers)).json_or_none()
     except FarSideError as exc:
         if exc.status in (404, 405):
             asked.findings.append(warn(what, "no_model_list", "try_it", status=exc.status))
         else:
             asked.findings.append(_refused(what, exc, "check_key", said_no=not exc.retryable))
         return
-    data = listed.get("data") if isinstance(listed, dict) else None
+    data = listed.get(listing.key) if isinstance(listed, dict) else None
     if not isinstance(data, list):
         asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
         return
-    names = {str(entry.get("id")) for entry in data if isinstance(entry, dict)}
+    names = {
+        str(entry.get("id") or entry.get("name")).removeprefix("models/") for entry in data if isinstance(entry, dict)
+    }
     model = provider.models[0].name
     if names and model not in names:
         asked.findings.append(warn(what, "model_not_listed", "choose_model", model=model, some=_some(names)))

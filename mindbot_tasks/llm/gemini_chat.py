@@ -1,0 +1,152 @@
+"""Google's Gemini API: streamGenerateContent as server-sent events.
+
+Fields and errors: Google's API documentation, read 2026-11-20. A stream has no mark at its end: it is whole when a
+candidate says why it finished.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import orjson
+from pydantic import SecretStr
+
+from mindbot_tasks.core import sse
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
+from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
+from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.model.answer import Usage
+
+DEFAULT_BASE = "https://generativelanguage.googleapis.com"
+_VERSION = "v1beta"
+_SECONDS = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
+
+_STATUSES: Mapping[str, RaisedFor] = {
+    "INVALID_ARGUMENT": (Rejected, "invalid_request"),
+    "FAILED_PRECONDITION": (Rejected, "quota"),  # no billing, or not in this region
+    "UNAUTHENTICATED": (Rejected, "auth"),
+    "PERMISSION_DENIED": (Rejected, "auth"),
+    "NOT_FOUND": (Rejected, "not_found"),
+    "RESOURCE_EXHAUSTED": (Throttled, "rate_limit"),
+    "INTERNAL": (Unavailable, "server"),
+    "UNAVAILABLE": (Unavailable, "server"),
+    "DEADLINE_EXCEEDED": (Unavailable, "server"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiModel:
+    """One model of Google."""
+
+    name: str  #: "provider:google"
+    model: str
+    api_key: SecretStr
+    base_url: str = ""  #: "": Google's own
+    max_tokens: int | None = None
+    temperature: float | None = None
+    system_prompt: str = ""
+    patience: Patience | None = None
+    http: Http | None = None
+
+    def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
+        model = quote(self.model.removeprefix("models/"), safe="")
+        ask = Ask(
+            self.name,
+            url_of(self.base_url, f"models/{model}:streamGenerateContent?alt=sse"),
+            {"x-goog-api-key": self.api_key.get_secret_value()},
+            self._body(question),
+            self.model,
+            self.patience,
+            self.http,
+        )
+        answer, _ = call(ask, _Heard, _raise_error, deadline, on_text)
+        return Spoken(answer)
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        told = [turn.text for turn in question.history if turn.role == "system"]
+        system = "\n\n".join(text for text in (self.system_prompt, *told) if text)
+        turns = [
+            _content("model" if turn.role == "assistant" else "user", turn.text)
+            for turn in question.history
+            if turn.role != "system"
+        ]
+        body: dict[str, Any] = {"contents": [*turns, _content("user", question.text)]}
+        if system:
+            body["systemInstruction"] = {"parts": [{"text": system}]}
+        limits = {"maxOutputTokens": self.max_tokens, "temperature": self.temperature}
+        if config := {key: value for key, value in limits.items() if value is not None}:
+            body["generationConfig"] = config
+        return body
+
+
+def url_of(base_url: str, path: str) -> str:
+    """The address of a path below the version."""
+    return f"{(base_url or DEFAULT_BASE).rstrip('/').removesuffix(f'/{_VERSION}')}/{_VERSION}/{path}"
+
+
+def _content(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"text": text}]}
+
+
+class _Heard(Heard):
+    refusals = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
+    usual = frozenset({"", "STOP"})
+
+    def take(self, event: sse.Event) -> bool:
+        # usage may come after the reason to finish, so only the end of the stream is the end
+        self.take_whole(orjson.loads(event.data))
+        return False
+
+    def take_whole(self, body: Any) -> None:
+        if body.get("error"):
+            _raise_told(body, 200, self.provider, None)
+        self.model = body.get("modelVersion") or self.model
+        if usage := body.get("usageMetadata"):
+            self.usage = Usage(int(usage.get("promptTokenCount") or 0), int(usage.get("candidatesTokenCount") or 0))
+        if blocked := (body.get("promptFeedback") or {}).get("blockReason"):
+            raise Rejected(
+                "the question was blocked", kind="content", provider=self.provider, code=str(blocked)[:64], status=200
+            )
+        if self.finish:
+            return
+        for candidate in (body.get("candidates") or [])[:1]:
+            for part in (candidate.get("content") or {}).get("parts") or []:
+                if not part.get("thought"):
+                    self.visible.add(part.get("text") or "")
+            self.finish = candidate.get("finishReason") or self.finish
+
+
+def _raise_error(response: Response) -> NoReturn:
+    body = response.json_or_none()
+    if isinstance(body, list) and body:  # without alt=sse errors come in a list
+        body = body[0]
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        _raise_told(body, response.status, response.provider, retry_after_s(response.headers))
+    refuse(response)
+
+
+def _raise_told(body: dict[str, Any], status: int, provider: str, wait_s: float | None) -> NoReturn:
+    error = body["error"] if isinstance(body["error"], dict) else {}
+    raise_problem(
+        _STATUSES,
+        str(error.get("status") or ""),
+        status=status,
+        provider=provider,
+        wait_s=wait_s if wait_s is not None else _retry_delay_s(error.get("details")),
+    )
+
+
+def _retry_delay_s(details: Any) -> float | None:
+    """How long Google asks to wait: in the body's RetryInfo, such as "7s", not in a header."""
+    for detail in details if isinstance(details, list) else []:
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (found := _SECONDS.fullmatch(delay)):
+            return float(found[1])
+    return None
