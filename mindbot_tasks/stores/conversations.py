@@ -24,10 +24,12 @@ class Unfinished:
 
 def forget_before(connection: Connection, message_id: int) -> None:
     """What was said before this message no longer goes along with questions; nor do remote conversations go on."""
-    this = select(MessageRow.conversation_id, MessageRow.received_at).where(MessageRow.id == message_id)
-    conversation_id, received_at = connection.execute(this).one()
+    this = select(MessageRow.conversation_id).where(MessageRow.id == message_id)
+    conversation_id = connection.execute(this).scalar_one()
     connection.execute(
-        update(ConversationRow).where(ConversationRow.id == conversation_id).values(reset_at=received_at)
+        update(ConversationRow)
+        .where(ConversationRow.id == conversation_id)
+        .values(reset_at=DB_NOW, reset_by=message_id)
     )
     connection.execute(delete(SessionRow).where(SessionRow.conversation_id == conversation_id))
 
@@ -63,16 +65,16 @@ def last_exchanges(
     connection: Connection, conversation_id: int, message_id: int, *, limit: int
 ) -> list[tuple[str, str]]:
     """The last questions and answers since the last reset, oldest first; without commands."""
-    reset_at = select(ConversationRow.reset_at).where(ConversationRow.id == conversation_id)
-    since = connection.execute(reset_at).scalar() or 0
+    reset_by = select(ConversationRow.reset_by).where(ConversationRow.id == conversation_id)
+    since = connection.execute(reset_by).scalar() or 0
     rows = connection.execute(
         select(MessageRow.text, AnswerRow.text)
         .join(AnswerRow, AnswerRow.message_id == MessageRow.id)
         .where(
             MessageRow.conversation_id == conversation_id,
             MessageRow.id < message_id,
+            MessageRow.id > since,
             MessageRow.state == State.REPLIED.value,
-            MessageRow.received_at > since,
             AnswerRow.provider != OUR_OWN_WORDS,
         )
         .order_by(MessageRow.id.desc())

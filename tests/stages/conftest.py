@@ -16,7 +16,7 @@ from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.settings import Settings, reset_settings
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.stores import database, inbox, limiter, trace
+from mindbot_tasks.stores import database, inbox, limiter, quota, trace
 from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -39,6 +39,8 @@ def _forget() -> None:
     forget_engine()
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
+    quota.forget()
+    intake._loops.forget()
     for holdoff in (chains._broker, intake._database):
         holdoff.worked()
 

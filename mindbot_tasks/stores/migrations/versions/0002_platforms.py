@@ -55,6 +55,7 @@ def _following(among: str) -> str:
 
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("reset_at", sa.BigInteger()))
+    op.add_column("conversations", sa.Column("reset_by", ID))
     op.add_column("conversations", sa.Column("model", sa.String(120)))
     op.add_column("conversations", sa.Column("with_human_since", sa.BigInteger()))
     op.add_column("messages", sa.Column("cancelled_at", sa.BigInteger()))
@@ -147,6 +148,7 @@ def downgrade() -> None:
         ("messages", "cancelled_at"),
         ("conversations", "with_human_since"),
         ("conversations", "model"),
+        ("conversations", "reset_by"),
         ("conversations", "reset_at"),
     ):
         op.drop_column(table, column)
