@@ -68,13 +68,13 @@ OUR_OWN_WORDS = "mindbot"
 _HISTORY = {
     # newest first; turned round when read. The limit stands inside, so that no plan joins more rows than that
     dialect: f"""(SELECT {collect} FROM (
-        SELECT m.text AS text, a.text AS answer FROM (
-            SELECT r.id, r.text FROM messages r
-            WHERE r.conversation_id = messages.conversation_id AND r.id < messages.id AND r.state = 'replied'
-            AND r.id > coalesce((SELECT c.reset_by FROM conversations c WHERE c.id = messages.conversation_id), 0)
-            ORDER BY r.id DESC LIMIT {HISTORY_ROWS}) m
-        JOIN answers a ON a.message_id = m.id WHERE a.provider <> '{OUR_OWN_WORDS}'
-        ORDER BY m.id DESC) h)"""  # noqa: S608 - only our own words
+        SELECT recent.text AS text, a.text AS answer FROM (
+            SELECT m.id, m.text FROM messages m
+            WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
+            AND m.id > coalesce((SELECT c.reset_by FROM conversations c WHERE c.id = messages.conversation_id), 0)
+            ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) recent
+        JOIN answers a ON a.message_id = recent.id WHERE a.provider <> '{OUR_OWN_WORDS}'
+        ORDER BY recent.id DESC) h)"""  # noqa: S608 - only our own words
     for dialect, collect in {
         "sqlite": "json_group_array(json_array(h.text, h.answer))",
         "postgresql": "json_agg(json_build_array(h.text, h.answer))::text",

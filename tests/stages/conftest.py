@@ -90,7 +90,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     """The chains that were started, in place of the broker's queues."""
     chains_started: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
+    def start(message_id: int, stage: Stage = Stage.CLASSIFY, *, delay_s: float = 0.0) -> bool:
         chains_started.append((message_id, stage))
         return True
 
