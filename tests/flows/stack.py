@@ -169,6 +169,8 @@ class Stack:
             "dingtalk": [
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
+                {**robot, "name": "limited", "user_rate": "2/m"},
+                {**robot, "name": "patient", "burst_window_s": 1},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
             "chat": {"secrets": [CHAT_SECRET]},
