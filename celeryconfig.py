@@ -5,6 +5,7 @@ from __future__ import annotations
 from kombu import Queue
 
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.platforms.queues import own_queues
 
 _settings = get_settings()
 _times = _settings.times
@@ -64,10 +65,12 @@ task_send_sent_event = True
 task_track_started = False
 
 QUEUES = ("collect", "classify", "generate", "reply", "ingest", "alerts", "upkeep")
-task_queues = [Queue(name, routing_key=name) for name in QUEUES]
+# and one for the replies of each bot that only the process with its connection can send
+task_queues = [Queue(name, routing_key=name) for name in (*QUEUES, *own_queues(_settings))]
 task_create_missing_queues = False
 task_default_queue = "upkeep"
 task_routes = {
+    "mindbot.collect": {"queue": "collect"},
     "mindbot.classify": {"queue": "classify"},
     "mindbot.generate": {"queue": "generate"},
     "mindbot.reply": {"queue": "reply"},
@@ -77,6 +80,7 @@ task_routes = {
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
+    "mindbot_tasks.collect",
     "mindbot_tasks.classify",
     "mindbot_tasks.generate",
     "mindbot_tasks.reply",

@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, openai
+from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
 from emulators.faults import AnyRule, parse_rules
+from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -124,6 +125,27 @@ def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
 def dingtalk_command(**options: Any) -> web.Application:
     """DingTalk's robot API, and a sender of signed robot callbacks."""
     return dingtalk.create_app(**options)
+
+
+@emulate.command(name="wecomcs")
+@served
+def wecomcs_command(**options: Any) -> web.Application:
+    """WeChat customer service: its API, and customers and agents to play with."""
+    return kf.create_app(**options)
+
+
+@emulate.command(name="oscar")
+@served
+@click.option("--oscar-host", default="127.0.0.1", show_default=True, help="Where clients connect.")
+@click.option("--oscar-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/oscar tells.")
+@click.option("--account", "accounts", multiple=True, metavar="NAME=PASSWORD", help="An account; may be repeated. "
+              "Default: every name is let in.")  # fmt: skip
+def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Application:
+    """An AIM server (OSCAR), and people who write to its accounts."""
+    if wrong := [account for account in accounts if not all(account.partition("="))]:
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=PASSWORD", param_hint="--account")
+    known = {account.partition("=")[0]: account.partition("=")[2] for account in accounts}
+    return oscar.create_app(accounts=known or None, **options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:

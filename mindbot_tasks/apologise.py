@@ -16,6 +16,7 @@ from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Stage, State, Verdict
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.claims import Following
 from mindbot_tasks.stores.database import transaction
@@ -73,4 +74,4 @@ def apologise(self: MindBotTask, message_id: int) -> None:
     tell = log.info if verdict is Verdict.CANCELLED else log.warning
     tell("message_ended_without_answer", state=str(state), verdict=str(verdict))
     if following is not None:
-        chains.start(*following)
+        chains.start(*following, reply_queue(held.platform, held.bot))

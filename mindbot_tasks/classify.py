@@ -15,6 +15,7 @@ from mindbot_tasks.core.words import say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import OVER_LIMIT, Stage, State
 from mindbot_tasks.obey import in_own_words, obey
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, quota, steps
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, transaction
@@ -43,7 +44,7 @@ def classify(self: MindBotTask, message_id: int) -> None:
     if held.label == OVER_LIMIT or command is not None:
         _answer_here(held, command, settings)
         self.request.chain = None  # what is left of the chain would find nothing to do
-        chains.start(message_id, Stage.REPLY)
+        chains.start(message_id, Stage.REPLY, reply_queue(held.platform, held.bot))
         return
     classification = Classifier.of(settings.workflows, bot.workflows).classify(text, bot.default_workflow)
     with one_statement() as connection:

@@ -11,6 +11,7 @@ from mindbot_tasks import chains
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.context import question_for, wishes_of
+from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
@@ -18,6 +19,8 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms.base import HandsOver
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import transaction
@@ -50,8 +53,13 @@ def generate(self: MindBotTask, message_id: int) -> None:
         with transaction() as connection:
             steps.save_answer(connection, held, answer_to(held.parts, question.language))
         return
+    platform = platforms.get(held.platform, held.bot)
+    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
+        with transaction() as connection:
+            steps.save_answer(connection, held, passing_on(question.language))
+        return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platforms.get(held.platform, held.bot).capabilities.live
+    watched = platform.capabilities.live
     started = time.monotonic()
     spoken = fallback.answer(
         registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
@@ -82,4 +90,4 @@ def _leave_alone(task: MindBotTask, held: Claim) -> None:
     log.warning("loop_broken")
     task.request.chain = None
     if following is not None:
-        chains.start(*following)
+        chains.start(*following, reply_queue(held.platform, held.bot))

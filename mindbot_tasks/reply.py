@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
@@ -12,8 +14,12 @@ from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
-from mindbot_tasks.stores import cancelling, live, steps
+from mindbot_tasks.platforms.queues import reply_queue
+from mindbot_tasks.stores import cancelling, live, occurrences, steps
+from mindbot_tasks.stores.claims import Claim, Following
+from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -36,7 +42,7 @@ def reply(self: MindBotTask, message_id: int) -> None:
     platform = registry.get(held.platform, held.bot)
     deadline = self.deadline(held, REPLY_S)
     pieces = platform.render(held.answer) if held.answer is not None else []
-    sent_id, note = "", None
+    sent_id, note, handed_over = "", None, False
     for number in range(held.sent_parts, len(pieces)):
         if number > held.sent_parts:
             # a platform may have no id to give: that a piece went out must be written down all the same
@@ -49,11 +55,26 @@ def reply(self: MindBotTask, message_id: int) -> None:
             note = "stopped: the rest was not sent"
             break
         outgoing = outgoing_piece(held, pieces[number], number, len(pieces))
-        sent_id, note = deliver(platform, outgoing, deadline)
+        if outgoing.part.kind == "transfer" and isinstance(platform, HandsOver):
+            handed_over = platform.hand_over(outgoing, deadline)
+            sent_id, note = "", "a person takes over" if handed_over else "nobody is there to take over"
+        else:
+            sent_id, note = deliver(platform, outgoing, deadline)
     ended = partial(steps.finish, held=held, state=State.REPLIED, sent_parts=len(pieces), sent_id=sent_id, note=note)
-    following = self.settle(held, ended)
+    if handed_over:
+        following = self.settle(held, partial(_with_person, held, ended), within=transaction)
+    else:
+        following = self.settle(held, ended)
     live.tell_state(held.platform, message_id, State.REPLIED)
     MESSAGES.labels(held.platform, str(State.REPLIED), held.label).inc()
     log.info("replied", pieces=len(pieces), note=note)
     if following is not None:
-        chains.start(*following)
+        chains.start(*following, reply_queue(held.platform, held.bot))
+
+
+def _with_person(
+    held: Claim, ended: Callable[[Connection], Following | None], connection: Connection
+) -> Following | None:
+    """The end of the message, and from here on the bot is silent in this conversation: both or neither."""
+    occurrences.set_with_human(connection, held.platform, held.bot, held.conversation_ref, True)
+    return ended(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,8 +14,12 @@ from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import claims, health, sweeping, workers
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms.base import Pulls
+from mindbot_tasks.platforms.queues import reply_queue
+from mindbot_tasks.stores import claims, feeds, health, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import Decision, Due, End, GiveUp, Start, Wait
 from mindbot_tasks.task import MindBotTask
@@ -43,7 +48,9 @@ def sweep() -> int:
             freed = sweeping.bury_silent_workers(connection) if presence.get_presence().steady() else []
         if freed:
             log.warning("work_of_a_lost_worker_freed", messages=len(freed))
-        return _sweep_due()
+        touched = _sweep_due()
+        _read_due_feeds()
+        return touched
     except DatabaseUnavailable as exc:
         log.warning("sweep_skipped", reason=str(exc))
         return 0
@@ -58,7 +65,8 @@ def _sweep_due() -> int:
             batch = sweeping.find_due(connection, limit=_BATCH)
         waits: defaultdict[int, list[int]] = defaultdict(list)
         for due in batch:
-            decision = sweeping.decide(due, through_ms=through_ms)
+            queue = reply_queue(due.platform, due.bot)
+            decision = sweeping.decide(due, through_ms=through_ms, reply_queue=queue)
             if isinstance(decision, Wait):
                 waits[decision.look_again_ms].append(due.message_id)
                 continue
@@ -75,23 +83,48 @@ def _sweep_due() -> int:
     return touched
 
 
+def _read_due_feeds() -> None:
+    """Feeds whose bell nobody heard, whose reader died, or that were not looked at for a while."""
+    _know_configured_feeds()
+    with one_statement() as connection:
+        if presence.get_presence().steady() and (freed := feeds.free_lost(connection)):
+            log.warning("feeds_of_a_lost_worker_freed", feeds=freed)
+        due = feeds.due(connection, poll_ms=int(get_settings().times.feed_poll_s * 1000))
+        served = "collect" in health.served_queues(connection) if due else False
+    if not served:
+        return  # nobody would take them, and they would pile up
+    for feed_id in due:
+        chains.collect(feed_id)
+
+
+@functools.cache  # once in the life of a process
+def _know_configured_feeds() -> None:
+    for name, bot in registry.enabled(get_settings()):
+        platform = registry.get(name, bot)
+        if isinstance(platform, Pulls):
+            with one_statement() as connection:
+                for feed in platform.feeds():
+                    feeds.know(connection, name, bot, feed)
+
+
 def _carry_out(due: Due, decision: Decision) -> None:
     """What follows outside of the ledger from a decision that is written down."""
+    queue = reply_queue(due.platform, due.bot)
     match decision:
         case Start(stage=stage):
             log.info("message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state))
-            chains.start(due.message_id, stage)
+            chains.start(due.message_id, stage, queue)
         case GiveUp(verdict=verdict):
             MESSAGES.labels("", f"given_up_{verdict}", "").inc()
             log.warning("message_given_up", message_id=due.message_id, verdict=str(verdict))
-            chains.start(due.message_id, Stage.APOLOGISE)
+            chains.start(due.message_id, Stage.APOLOGISE, queue)
         case End(state=state):
             MESSAGES.labels("", str(state), "").inc()
             log.error("message_ended_in_silence", message_id=due.message_id, state=str(state))
             with reading() as connection:
                 following = claims.following(connection, due.message_id)
             if following is not None:
-                chains.start(*following)
+                chains.start(*following, queue)
 
 
 def _ask_the_queues() -> Mapping[str, int] | None:
@@ -104,7 +137,8 @@ def _ask_the_queues() -> Mapping[str, int] | None:
         now = workers.database_time(connection)
         through_ms = workers.through_ms(connection)
     try:
-        for queue in sorted(served):
+        # not one of a bot that only another configuration has: this process could not publish to it
+        for queue in sorted(served & set(app.amqp.queues)):
             app.send_task("mindbot.canary", args=(queue, now), queue=queue, expires=CANARY_EXPIRES_S)
     except (OperationalError, OSError) as exc:
         log.warning("broker_does_not_answer", reason=type(exc).__name__)

@@ -27,6 +27,7 @@ from mindbot_tasks import presence
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import (
+    WITH_PERSON,
     Cancelled,
     DatabaseUnavailable,
     Draining,
@@ -36,7 +37,7 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.model.message import Stage, Verdict
+from mindbot_tasks.model.message import Stage, State, Verdict
 from mindbot_tasks.stores import cancelling, claims, steps
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
 from mindbot_tasks.stores.database import one_statement
@@ -97,6 +98,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 self._release_later(exc)
             except Rejected as exc:
                 outcome = "rejected"
+                if exc.kind == WITH_PERSON:
+                    self._leave_to_person(exc)
                 self._give_up(Verdict.FAILED, exc)
             except MindBotError as exc:
                 # a bot that is not configured here, or not yet: others may know it
@@ -217,6 +220,16 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         except LostLease:
             raise Ignore from None
         raise Ignore  # the next sweep starts the apology
+
+    def _leave_to_person(self, exc: Rejected) -> NoReturn:
+        """A person answers in this conversation now; whatever we would say comes too late and is not wanted."""
+        held = _held.get()
+        if held is None:
+            raise Ignore
+        log.info("left_to_a_person")
+        MESSAGES.labels(held.platform, str(State.IGNORED), held.label).inc()
+        self.settle(held, lambda connection: steps.finish(connection, held, State.IGNORED, note=_describe(exc)))
+        raise Ignore
 
     def _end_in_silence(self, held: Claim, exc: BaseException | None) -> NoReturn:
         """Not even the apology can be delivered; trying that for ever would help nobody."""

@@ -13,7 +13,7 @@ from mindbot_tasks import intake
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.metrics import WEBHOOK_SECONDS, WEBHOOKS
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.platforms.base import Acknowledgement, Inbound, Platform
+from mindbot_tasks.platforms.base import Acknowledgement, BringsNews, Inbound, Platform
 
 receive = APIBlueprint("receive", __name__, url_prefix="/webhooks", enable_openapi=False)
 
@@ -23,6 +23,8 @@ receive = APIBlueprint("receive", __name__, url_prefix="/webhooks", enable_opena
 def door(platform_name: str, bot: str) -> ResponseReturnValue:
     """One webhook call of a platform."""
     platform = registry.get(platform_name, bot)
+    if not platform.capabilities.called:
+        raise registry.UnknownPlatform(f"nobody calls {platform.name} by HTTP")
     flask.g.platform = platform.name
     acknowledgement, _ = take(platform, _to_inbound(flask.request))
     return flask.Response(
@@ -37,7 +39,10 @@ def take(platform: Platform, inbound: Inbound) -> tuple[Acknowledgement, list[in
     """
     platform.verify(inbound)
     messages = platform.parse(inbound)
+    news = platform.news(inbound) if isinstance(platform, BringsNews) else None
     message_ids = intake.receive(messages) if messages else []
+    if news is not None:
+        intake.news(platform.name, platform.bot, news)
     return platform.acknowledge(inbound, message_ids), message_ids
 
 

@@ -1,6 +1,6 @@
 """DingTalk: the robot's server API, and a sender of signed robot callbacks.
 
-One module for each part of the API; `create_app` puts them together. A further part (cards, media, the stream gateway)
+One module for each part of the API; `create_app` puts them together. A further part (cards, media)
 is a module with a `serve(front, ...)` of its own.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from emulators.answers import Answer, Call
-from emulators.dingtalk import posting, robot, tokens
+from emulators.dingtalk import gateway, posting, robot, tokens
 from emulators.dingtalk.sender import DingTalkSender
 from emulators.dingtalk.sessions import Sessions
 from emulators.dingtalk.tokens import Tokens, api_error
@@ -41,6 +41,7 @@ def create_app(
         issued.reset()
         sessions.reset()
         state.reset()
+        streams.reset()
 
     front = Front(
         "dingtalk",
@@ -51,9 +52,11 @@ def create_app(
         tokens_per_second=tokens_per_second,
         faults=faults,
     )
+    streams = gateway.Gateway(front, issued)
     tokens.serve(front, issued)
     robot.serve(front, state)
     posting.serve(front)
+    gateway.serve(front, streams)
     return front.finish()
 
 

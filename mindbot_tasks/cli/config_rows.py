@@ -10,7 +10,7 @@ from mindbot_tasks.core.words import Lang, Sentence, say
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
 #: sections that are read and checked, and that nothing acts upon yet
-NOT_SERVED = frozenset({"wecom", "wecomcs", "aim", "agent", "chromadb", "alert_manager"})
+NOT_SERVED = frozenset({"wecom", "agent", "chromadb", "alert_manager"})
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,6 @@ def _with_honesty(row: Row, settings: Settings, lang: Lang) -> Row:
         from mindbot_tasks.llm import registry  # loads HTTP and Redis, which a check of other sections does not need
 
         note = registry.not_built(settings).get(row.name)
-    if section == "dingtalk" and settings.dingtalk[row.name.partition(".")[2] or "default"].mode == "stream":
-        note = say("config.not_served", lang)
     return replace(row, why="; ".join(part for part in (row.why, note) if part)) if note else row
 
 

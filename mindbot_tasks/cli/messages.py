@@ -252,10 +252,11 @@ def vars_of(item: trace.Event | trace.Sent) -> dict[str, Any]:
 def replay(message_id: int, stage: str, force: bool) -> None:
     """Send a message through again."""
     from mindbot_tasks import chains
+    from mindbot_tasks.platforms.queues import reply_queue
     from mindbot_tasks.stores import replaying
 
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     with transaction() as connection:
-        replaying.rewind(connection, message_id, Stage(stage), deadline_ms=deadline_ms, force=force)
-    started = chains.start(message_id, Stage(stage))
+        bot = replaying.rewind(connection, message_id, Stage(stage), deadline_ms=deadline_ms, force=force)
+    started = chains.start(message_id, Stage(stage), reply_queue(*bot))
     click.echo(say("messages.replayed" if started else "messages.replay_later", _lang(), id=message_id, stage=stage))

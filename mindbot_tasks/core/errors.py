@@ -56,11 +56,15 @@ class Cancelled(Stopped):
     """A person asked for this answer to be stopped."""
 
 
+#: kind of a Rejected: a person has taken the conversation over, so the bot may not, and need not, say anything
+WITH_PERSON = "with_person"
+
+
 class FarSideError(MindBotError):
     """A call to somebody else's server did not work.
 
     kind is one word for people and metrics: auth, quota, rate_limit, timeout, connection, server, invalid_request,
-    not_found, content, expired, protocol.
+    not_found, content, expired, protocol, with_person.
     """
 
     def __init__(

@@ -39,12 +39,20 @@ ANSWER_SECONDS = Histogram(
 )
 FIRST_TOKEN_SECONDS = Histogram("mindbot_first_token_seconds", "Time to the first token.", ["answerer"], buckets=_SLOW)
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
+OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
+FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
 SENDS = Counter("mindbot_sends", "Pieces handed to a platform.", ["platform", "outcome"])
 LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
 BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )
 WEBHOOKS = Counter("mindbot_webhooks", "Webhook calls by HTTP status.", ["platform", "status"])
+BRIDGE_FRAMES = Counter(
+    "mindbot_bridge_frames", "What came over connections that MindBot holds.", ["platform", "kind", "outcome"]
+)
+BRIDGE_CONNECTS = Counter(
+    "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
+)
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 

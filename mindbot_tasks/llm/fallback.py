@@ -22,7 +22,7 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.llm.base import Answerer, OnText, Question
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.stores import breaker, limiter
+from mindbot_tasks.stores import breaker, limiter, performance
 from mindbot_tasks.stores.limiter import Rate
 
 log = structlog.get_logger(__name__)
@@ -98,6 +98,8 @@ def answer(
         finally:
             if way.guarded:
                 breaker.report(name, outcome, probe=leave.probe)
+                if outcome != "none":
+                    performance.note(name, ok=outcome == "ok", seconds=time.monotonic() - started)
             ANSWER_SECONDS.labels(name, outcome).observe(time.monotonic() - started)
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)

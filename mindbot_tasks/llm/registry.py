@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,8 +12,10 @@ from pydantic import SecretStr
 
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm import selection
 from mindbot_tasks.llm.base import Answerer, Wishes
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores import performance
 from mindbot_tasks.stores.limiter import Rate
 
 GENERAL = "general_chat"
@@ -27,17 +31,27 @@ _OPENAI_BASES = MappingProxyType(
         "ollama": "http://127.0.0.1:11434/v1",
     }
 )
-_NO_WISHES = Wishes()
 #: they have a protocol of their own
 _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
+_NO_WISHES = Wishes()
 _GOOGLE = frozenset({"google", "gemini"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways for one label; only the providers in the middle change their order from message to message."""
+
+    before: tuple[Way, ...]
+    providers: Mapping[str, Way]  #: by name, in the order of the configuration
+    after: tuple[Way, ...]
 
 
 def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Sequence[Way]:
     """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
 
     A model that was asked for by name goes before them all. Only when none of them exists: the offline answerer. Built
-    once for each label and wish, as long as the settings stay.
+    once for each label and wish, as long as the settings stay; the
+    order of the chat models follows `provider_selection`.
     """
     global _built
     if _built is None or _built[0] is not settings:
@@ -45,14 +59,47 @@ def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Se
     known = _built[1]
     ways = known.get((label, wishes))
     if ways is None:
-        ways = tuple(_ways(settings, label, wishes))
+        ways = _ways(settings, label, wishes)
         if len(known) > 200:
             known.clear()
         known[label, wishes] = ways
-    return ways
+    return (*ways.before, *(ways.providers[name] for name in _arranged(settings, ways.providers)), *ways.after)
 
 
-_built: tuple[Settings, dict[tuple[str, Wishes], tuple[Way, ...]]] | None = None
+_built: tuple[Settings, dict[tuple[str, Wishes], _Ways]] | None = None
+_turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
+
+
+def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]:
+    wanted = settings.provider_selection
+    if len(providers) < 2 or (wanted.strategy == "ordered" and not wanted.cost_optimization):
+        return list(providers)
+    seen = performance.seen([f"provider:{name}" for name in providers])
+    candidates = [
+        selection.Candidate(
+            name,
+            settings.providers[name].weight,
+            price_of(settings.providers[name]),
+            seen.get(f"provider:{name}", performance.Seen()),
+        )
+        for name in providers
+    ]
+    return selection.arrange(
+        candidates,
+        wanted.strategy,
+        threshold=wanted.performance_threshold,
+        cheapest=wanted.cost_optimization,
+        turn=next(_turns),
+        chance=random.random,
+    )
+
+
+def price_of(provider: ProviderSettings) -> float | None:
+    """What its first model costs for a million tokens of question and a quarter of that of answer; None: not said."""
+    model = provider.models[0] if provider.models else None
+    if model is None or model.input_price is None or model.output_price is None:
+        return None
+    return model.input_price + model.output_price / 4
 
 
 def not_built(settings: Settings) -> dict[str, str]:
@@ -64,24 +111,25 @@ def not_built(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-def _ways(settings: Settings, label: str, wishes: Wishes) -> Iterator[Way]:
+def _ways(settings: Settings, label: str, wishes: Wishes) -> _Ways:
+    prompt = wishes.system_prompt
     wanted = models_called(settings, wishes.model)[:1] if wishes.model else []
-    first = [_provider(settings, *name.split("/", 1), prompt=wishes.system_prompt) for name in wanted]
-    workflows = [_workflow(settings, label)] if _may_use(label, wishes) else []
-    providers = [
-        _provider(settings, name, prompt=wishes.system_prompt)
+    chosen = [_provider(settings, *name.split("/", 1), prompt=prompt) for name in wanted]
+    workflow = _workflow(settings, label) if _may_use(label, wishes) else None
+    providers = {
+        name: way
         for name in provider_order(settings)
         if f"{name}/{_first_model(settings, name)}" not in wanted
-    ]
-    if label != GENERAL and _may_use(GENERAL, wishes):
-        providers.append(_workflow(settings, GENERAL))
-    ways = [way for way in (*first, *workflows, *providers) if way is not None]
-    if ways:
-        yield from ways
-        return
-    from mindbot_tasks.llm.offline import Offline
+        and (way := _provider(settings, name, prompt=prompt)) is not None
+    }
+    general = _workflow(settings, GENERAL) if label != GENERAL and _may_use(GENERAL, wishes) else None
+    before = tuple(way for way in (*chosen, workflow) if way is not None)
+    after = (general,) if general is not None else ()
+    if not (before or providers or after):
+        from mindbot_tasks.llm.offline import Offline
 
-    yield Way(Offline(), timeout_s=5, guarded=False)
+        after = (Way(Offline(), timeout_s=5, guarded=False),)
+    return _Ways(before, providers, after)
 
 
 def _may_use(workflow: str, wishes: Wishes) -> bool:

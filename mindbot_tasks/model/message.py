@@ -11,7 +11,19 @@ JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 ConversationKind = Literal["one_to_one", "group"]
 PartKind = Literal[
-    "text", "markdown", "image", "voice", "video", "file", "link", "location", "card", "quote", "mention", "unknown"
+    "text",
+    "markdown",
+    "image",
+    "voice",
+    "video",
+    "file",
+    "link",
+    "location",
+    "card",
+    "quote",
+    "mention",
+    "transfer",
+    "unknown",
 ]
 
 
@@ -79,7 +91,8 @@ class Message:
     address: Mapping[str, JSON]  #: whatever the platform needs later to send the answer
     conversation_title: str = ""
     sent_at_ms: int | None = None  #: the platform's clock, milliseconds since 1970
-    addressed: bool = True  #: False: a group message that is not meant for the bot
+    addressed: bool = True  #: False: not for the bot, such as a group message without a mention; kept and left alone
+    ignored_because: str = ""  #: words for the timeline of one that is not addressed
     from_bot: bool = False  #: the platform says that a program wrote it, perhaps this bot itself
 
     @property

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
+from mindbot_tasks.model.news import Bell as Bell
+from mindbot_tasks.model.news import Feedback as Feedback
+from mindbot_tasks.model.news import News as News
+from mindbot_tasks.model.news import Occurrence as Occurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +46,14 @@ class Capabilities:
     pull: bool = False  #: the asker fetches the answer; there may be nothing to send
     images: bool = False  #: `send` takes image parts that are in the file store
     files: bool = False  #: the same for voice, video and other files
-
-
-@dataclass(frozen=True, slots=True)
-class Bell:
-    """The platform says that a feed holds something new, and wants to be asked for it."""
-
-    feed: str  #: which feed of the bot, at most 255 characters
-    token: str = ""  #: shows that the pull was asked for; short-lived
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """Something that happened on the platform and is no message."""
-
-    external_id: str  #: as for messages: makes duplicates visible
-    kind: str  #: the platform's word for it
-    conversation_id: str = ""
-    data: Mapping[str, JSON] = field(default_factory=dict)
-    happened_at_ms: int | None = None
-    #: what it means for the conversation: a person took over, or the bot has it again
-    with_human: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """A thumb up or down under an answer."""
-
-    answer_ref: str  #: the platform's handle of the answer, as `send` returned it or the live answer has it
-    user_id: str
-    vote: Literal["up", "down"]
-    message_id: int | None = None  #: ours, where the handle tells it
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """Everything else that a call can bring beside messages."""
-
-    bells: Sequence[Bell] = ()
-    occurrences: Sequence[Occurrence] = ()
-    feedback: Sequence[Feedback] = ()
+    called: bool = True  #: it calls us by HTTP; False: its messages come in by a bridge only
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
     """One page of a feed."""
 
-    messages: Sequence[Message]
-    occurrences: Sequence[Occurrence]
+    items: Sequence[Message | Occurrence]  #: in the platform's order: one decides what the next one means
     cursor: str  #: where the next page begins
     more: bool
 
@@ -132,11 +96,39 @@ class BringsNews(Protocol):
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 
+    #: when a feed is read for the very first time, messages older than this are kept and not answered
+    max_age_s: float
+
     def feeds(self) -> Sequence[str]:
         """Feeds that are known from the configuration; others become known by their first bell."""
 
     def pull(self, feed: str, cursor: str, token: str, deadline: Deadline) -> Pulled:
         """The page after `cursor` ("" for the oldest). Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
+class Reacts(Protocol):
+    """A platform where something has to be done at once about what happened, such as a welcome."""
+
+    def react(self, occurrence: Occurrence, deadline: Deadline) -> None:
+        """Called at most once, after it was recorded. Raises Rejected, Throttled or Unavailable: it is not done."""
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A platform where a person of the operator's can take a conversation over; the bot is silent then.
+
+    While a person has it, `send` raises Rejected of the kind WITH_PERSON, and the message ends without an answer.
+    """
+
+    def asks_for_person(self, text: str) -> bool:
+        """Whether these words ask for one. Pure."""
+
+    def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
+        """Pass the conversation on; `outgoing.part` is the last piece of the answer, of the kind "transfer".
+
+        False: nobody is there to take it, and the asker was told so. The same when called again. Raises as `send`.
+        """
 
 
 @runtime_checkable

@@ -13,11 +13,12 @@ from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
 from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
+from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
-from mindbot_tasks.stores import limiter, tokens
+from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -34,6 +35,31 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
 
 
+def _wecom(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.wecom:
+        return None
+    # here: wechatpy takes its time to load, and only those shall wait who use it
+    from mindbot_tasks.platforms.wecom import WeCom
+    from mindbot_tasks.platforms.wecom.sending import Sender
+    from mindbot_tasks.platforms.weixin import Client as WeixinClient
+
+    its_settings = settings.wecom[bot]
+    client = WeixinClient(
+        "wecom",
+        corpid=its_settings.corpid,
+        secret=its_settings.secret.get_secret_value(),
+        api_base=its_settings.api_base,
+        http=get_http(),
+        tokens=tokens,
+        take=limiter.take,
+    )
+    return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
+
+
+def _aim(bot: str, settings: Settings) -> Platform | None:
+    return Aim(bot, settings.aim[bot]) if bot in settings.aim else None
+
+
 def _chat(bot: str, settings: Settings) -> Platform | None:
     if bot in settings.chat:
         its_settings = settings.chat[bot]
@@ -45,8 +71,31 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
     return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
 
 
+def _wecomcs(bot: str, settings: Settings) -> Platform | None:
+    if bot not in settings.wecomcs:
+        return None
+    from mindbot_tasks.platforms import weixin
+    from mindbot_tasks.platforms.wecomcs import WeComCs
+    from mindbot_tasks.platforms.wecomcs.client import KfClient
+
+    its_settings = settings.wecomcs[bot]
+    client = weixin.Client(
+        "wecomcs",
+        corpid=its_settings.corpid,
+        secret=its_settings.secret.get_secret_value(),
+        api_base=its_settings.api_base,
+        http=get_http(),
+        tokens=tokens,
+        take=limiter.take,
+    )
+    return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
+
+
 FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
     "dingtalk": _dingtalk,
+    "wecom": _wecom,
+    "wecomcs": _wecomcs,
+    "aim": _aim,
     "chat": _chat,
 }
 
@@ -64,6 +113,9 @@ def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
 def enabled(settings: Settings) -> list[tuple[str, str]]:
     """Every (platform, bot) that is on, in the order of the configuration."""
     found = [("dingtalk", bot) for bot in settings.dingtalk]
+    found += [("wecom", bot) for bot in settings.wecom]
+    found += [("wecomcs", bot) for bot in settings.wecomcs]
+    found += [("aim", bot) for bot in settings.aim]
     found += [("chat", bot) for bot in settings.chat]
     if playground_on(settings) and PLAYGROUND not in settings.chat:
         found.append(("chat", PLAYGROUND))

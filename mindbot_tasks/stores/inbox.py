@@ -141,19 +141,15 @@ def record_once(
     *,
     deadline_ms: int,
     label: str | None = None,
-    ignored: str = "",
     hold_ms: int | None = None,
     now: int | None = None,
 ) -> Recorded:
     """Remember this message; `fresh` is False when it is here already. The connection commits each statement by itself.
 
     One statement for a conversation and a person this process knows, three for new ones. label: one that the door
-    gives. ignored: why nobody will look at it. hold_ms: how long it waits for others that belong to it (`bursts`).
+    gives. hold_ms: how long it waits for others that belong to it (`bursts`).
     """
-    ignored = ignored or ("" if message.addressed else "not addressed to the bot")
-    conversation_key = (message.platform, message.bot, cut(message.conversation_id))
-    user_key = (message.platform, cut(message.sender_id))
-    name = cut(message.sender_name)
+    conversation_key, user_key, name = _keys(message)
     if not _conversations.has(conversation_key):
         _remember_conversation(connection, message, now)
     if not _users.has(user_key, name):
@@ -168,14 +164,14 @@ def record_once(
         "text": clean(message.text),
         "parts": [clean_json(asdict(part)) for part in message.parts],
         "address": clean_json(dict(message.address)),
-        "state": State.IGNORED if ignored else State.RECEIVED,
-        "step": "ignored" if ignored else "received",
-        "note": ignored or None,
+        "state": State.RECEIVED if message.addressed else State.IGNORED,
+        "step": "received" if message.addressed else "ignored",
+        "note": None if message.addressed else cut(message.ignored_because or "not addressed to the bot", 500),
         "label": label,
         "sent_at": _plausible(message.sent_at_ms),
         "deadline_ms": deadline_ms,
-        "open": None if ignored else 1,
-        "finished": 0 if ignored else None,
+        "open": 1 if message.addressed else None,
+        "finished": None if message.addressed else 0,
         "hold_ms": hold_ms,
     }
     if now is not None:
@@ -191,7 +187,28 @@ def record_once(
         row = connection.execute(statement, values).one()
     _conversations.add(conversation_key)
     _users.add(user_key, name)
-    return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=bool(ignored))
+    return Recorded(row.id, fresh=True, first_in_line=bool(row.first), ignored=not message.addressed)
+
+
+def introduce(connection: Connection, message: Message) -> None:
+    """Remember the conversation and the person alone, each in a statement of its own.
+
+    Before a transaction that records many messages: two of those that meet the same people in another order would
+    otherwise wait for each other for ever.
+    """
+    conversation_key, user_key, name = _keys(message)
+    if not _conversations.has(conversation_key):
+        _remember_conversation(connection, message, None)
+        _conversations.add(conversation_key)
+    if not _users.has(user_key, name):
+        _remember_user(connection, message, None)
+        _users.add(user_key, name)
+
+
+def _keys(message: Message) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """How the conversation and the person are known, and the person's name."""
+    conversation_key = (message.platform, message.bot, cut(message.conversation_id))
+    return conversation_key, (message.platform, cut(message.sender_id)), cut(message.sender_name)
 
 
 def find(connection: Connection, message: Message) -> int | None:

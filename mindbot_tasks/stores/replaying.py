@@ -29,18 +29,25 @@ def rewind(
     deadline_ms: int,
     force: bool = False,
     now: int | None = None,
-) -> None:
+) -> tuple[str, str]:
     """Put a message back to where `stage` begins, with a new deadline; run it in a transaction, then start the chain.
 
     A message that is still on its way is only rewound with `force`; whoever works on it then loses it. So is one behind
-    which a later message of its conversation is being worked on: both would be answered at once. Raises CannotReplay.
+    which a later message of its conversation is being worked on: both would be answered at once.
+
+    Returns its platform and bot. Raises CannotReplay.
     """
     if stage not in _STATE_BEFORE:
         raise CannotReplay(f"there is no replay from {stage}; choose classify, generate or reply")
     row = connection.execute(
-        select(MessageRow.finished_at, MessageRow.classified_at, MessageRow.conversation_id, MessageRow.attempt).where(
-            MessageRow.id == message_id
-        )
+        select(
+            MessageRow.finished_at,
+            MessageRow.classified_at,
+            MessageRow.conversation_id,
+            MessageRow.attempt,
+            MessageRow.platform,
+            MessageRow.bot,
+        ).where(MessageRow.id == message_id)
     ).first()
     if row is None:
         raise CannotReplay(f"there is no message {message_id}")
@@ -102,3 +109,4 @@ def rewind(
     )
     if changed.rowcount != 1:
         raise CannotReplay(f"message {message_id} has just been changed by somebody else; look again")
+    return row.platform, row.bot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -44,6 +44,8 @@ class Due:
     idle_ms: int  #: since that step
     wake_at: int
     cancelled: bool = False  #: somebody asked for it to be stopped
+    platform: str = field(default="", compare=False)
+    bot: str = field(default="", compare=False)
 
     @property
     def published(self) -> bool:
@@ -83,12 +85,10 @@ class End:
 
 Decision = Start | Wait | GiveUp | End
 
-#: where the tasks of a stage wait
+#: where the tasks of a stage wait; those of replies and apologies: see `decide`
 QUEUE = {
     Stage.CLASSIFY: "classify",
     Stage.GENERATE: "generate",
-    Stage.REPLY: "reply",
-    Stage.APOLOGISE: "reply",
 }
 
 RESTARTED = "restarted: "
@@ -96,17 +96,17 @@ RESTARTED = "restarted: "
 _PUBLISHING = ("received", "classified", "answered")
 
 
-def decide(due: Due, *, through_ms: Mapping[str, int] | None) -> Decision:
+def decide(due: Due, *, through_ms: Mapping[str, int] | None, reply_queue: str = "reply") -> Decision:
     """What the sweeper does with a message; pure.
 
-    through_ms: for each queue, how long ago the last canary that came out of it had been put in. A message whose task
-    is in the queue is left alone: starting it again would only make the queue longer. Queues are first in, first out,
-    so one that was put in before such a canary, and that nobody has picked up, got lost. One that nobody has published
-    since its last step is started at once. None: the broker does not answer; nothing is started, but what has to end
-    still ends.
+    reply_queue: where this message's reply or apology waits. through_ms: for each queue, how long ago the last canary
+    that came out of it had been put in. A message whose task is in the queue is left alone: starting it again would
+    only make the queue longer. Queues are first in, first out, so one that was put in before such a canary, and that
+    nobody has picked up, got lost. One that nobody has published since its last step is started at once. None: the
+    broker does not answer; nothing is started, but what has to end still ends.
     """
     if due.verdict is not None:
-        return _decide_apology(due, through_ms=through_ms)
+        return _decide_apology(due, through_ms=through_ms, reply_queue=reply_queue)
     if due.leased:
         if due.left_ms <= APOLOGY_MARGIN_MS and due.state is not State.REPLYING:
             return GiveUp(Verdict.LATE)
@@ -127,20 +127,20 @@ def decide(due: Due, *, through_ms: Mapping[str, int] | None) -> Decision:
     if through_ms is None:
         return Wait(PICKUP_MS)
     stage = next_stage(due.state, None)
-    if not _is_lost(due, stage, through_ms):
+    if not _is_lost(due, reply_queue if stage is Stage.REPLY else QUEUE[stage], through_ms):
         return Wait(PICKUP_MS)
     return Start(stage, look_again_ms=min(PICKUP_MS, usable_ms))
 
 
-def _is_lost(due: Due, stage: Stage, through_ms: Mapping[str, int]) -> bool:
-    """Whether no task for this stage of the message is in the broker."""
+def _is_lost(due: Due, queue: str, through_ms: Mapping[str, int]) -> bool:
+    """Whether no task for the message is in this queue of the broker."""
     if not due.published or due.idle_ms >= MAX_RESTART_MS:
         return True
-    canary_ms = through_ms.get(QUEUE[stage])
+    canary_ms = through_ms.get(queue)
     return canary_ms is not None and due.idle_ms > canary_ms + PUBLISH_MS
 
 
-def _decide_apology(due: Due, *, through_ms: Mapping[str, int] | None) -> Decision:
+def _decide_apology(due: Due, *, through_ms: Mapping[str, int] | None, reply_queue: str) -> Decision:
     end = State.QUARANTINED if due.verdict is Verdict.POISON else State.EXPIRED
     if due.leased:
         return Wait(WAITING_MS)
@@ -152,7 +152,7 @@ def _decide_apology(due: Due, *, through_ms: Mapping[str, int] | None) -> Decisi
         return Wait(due.delay_ms)
     if not due.first:
         return Wait(WAITING_MS)
-    if through_ms is None or not _is_lost(due, Stage.APOLOGISE, through_ms):
+    if through_ms is None or not _is_lost(due, reply_queue, through_ms):
         return Wait(PICKUP_MS)
     return Start(Stage.APOLOGISE, look_again_ms=PICKUP_MS)
 
@@ -204,6 +204,8 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             (at - MessageRow.stepped_at).label("idle"),
             MessageRow.wake_at,
             MessageRow.cancelled_at.is_not(None).label("cancelled"),
+            MessageRow.platform,
+            MessageRow.bot,
         )
         .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
         .order_by(MessageRow.wake_at)
@@ -224,6 +226,8 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             idle_ms=row.idle,
             wake_at=row.wake_at,
             cancelled=bool(row.cancelled),
+            platform=row.platform,
+            bot=row.bot,
         )
         for row in rows
     ]

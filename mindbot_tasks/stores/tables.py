@@ -224,9 +224,11 @@ class FeedRow(Base):
     rung: Mapped[int] = mapped_column(Integer)
     served: Mapped[int] = mapped_column(Integer)
     rung_at: Mapped[int | None] = mapped_column(BigInteger)
-    pulled_at: Mapped[int | None] = mapped_column(BigInteger)
-    holder: Mapped[str | None] = mapped_column(String(80))  #: one puller at a time
+    pulled_at: Mapped[int | None] = mapped_column(BigInteger)  #: when it was last read to its end; NULL: never
+    holder: Mapped[str | None] = mapped_column(String(80))  #: one puller at a time: the worker's id, "/", a nonce
     held_until: Mapped[int | None] = mapped_column(BigInteger)
+    not_before: Mapped[int | None] = mapped_column(BigInteger)  #: after a pull that did not work
+    failures: Mapped[int] = mapped_column(Integer)  #: pulls in a row that did not work
     last_error: Mapped[str | None] = mapped_column(String(500))
 
 

@@ -51,9 +51,10 @@ class Scene:
         self.openai = Control(stack.vendors.openai.url)
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
+        self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
             control.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:

@@ -22,6 +22,7 @@ import yaml
 from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
+from mindbot_tasks.bridges import aim
 from mindbot_tasks.stores.database import open_engine
 from tests.chaos.processes import ROOT, Undertaker
 from tests.conftest import free_port, redis_binary
@@ -33,6 +34,8 @@ CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
 API_KEY = f"{CANARY_SECRET}-api"
+AIM_NAME = "Mind Bot"
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 READY_S = 60.0
 #: seconds; a stopping worker hands over what it has not finished by then
 DRAIN_S = 2.0
@@ -46,6 +49,7 @@ class Vendors:
     dify: Emulator
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
+    oscar: Emulator
 
 
 @contextlib.contextmanager
@@ -56,6 +60,7 @@ def vendors() -> Iterator[Vendors]:
             dify=held.enter_context(running("dify")),
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
+            oscar=held.enter_context(running("oscar")),
         )
 
 
@@ -121,6 +126,8 @@ class Stack:
         for name in WORKERS:
             options = ["-Q", QUEUES, "-P", "threads", "-c", "16", "-n", f"{name}@%h", "-I", "tests.flows.poison"]
             self._begin(name, [*celery, "worker", *options, "--without-gossip", "--without-mingle"], ordinary)
+        for bot in self._bots_with_a_bridge():
+            self._begin(f"aim_{bot}", [str(python / "celery"), *aim.command(bot)[1:]], ordinary)
         self._begin("beat", [*celery, "beat", "-s", str(self.folder / "schedule")], ordinary)
         gunicorn = [str(python / "gunicorn"), "-c", "python:webhooks.gunicorn_conf", "webhooks.wsgi:application"]
         web = {"WEB_CONCURRENCY": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -154,6 +161,13 @@ class Stack:
             os.kill(process.pid, number)
             return process
 
+    def _bots_with_a_bridge(self) -> list[str]:
+        return ["default"] if self.name == SQLITE else []  # what it does is the same on every database
+
+    def _aim(self) -> dict[str, Any]:
+        port = self.vendors.oscar.control.call("GET", "/oscar")["port"]
+        return {"username": AIM_NAME, "password": self.secret, "server": "127.0.0.1", "port": port}
+
     def _configuration(self) -> dict[str, Any]:
         openai, dify, dingtalk, branch = (
             self.vendors.openai.url, self.vendors.dify.url, self.vendors.dingtalk.url, self.vendors.branch.url,
@@ -174,6 +188,7 @@ class Stack:
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
             ],
             "chat": {"secrets": [CHAT_SECRET]},
+            **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
                 for name, model in (("first", "model-1"), ("second", "model-2"))

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.flows.scene import Scene
-from tests.flows.stack import Stack
-
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
+from tests.flows.stack import POSTGRESQL, SQLITE, Stack
 
 
 @dataclass(frozen=True)

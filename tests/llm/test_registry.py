@@ -101,8 +101,28 @@ def test_what_is_missing_is_named(name: str, provider: dict[str, Any], why: str)
 
 def test_the_ways_are_built_once() -> None:
     given = settings(providers={"openai": OPENAI})
-    assert registry.answerers(given, "x") is registry.answerers(given, "x")
-    assert registry.answerers(settings(providers={"openai": OPENAI}), "x") is not registry.answerers(given, "x")
+    [first], [second] = registry.answerers(given, "x"), registry.answerers(given, "x")
+    assert first is second
+    [other] = registry.answerers(settings(providers={"openai": OPENAI}), "x")
+    assert other is not first
+
+
+def test_providers_take_turns_between_the_workflow_and_the_general_one(shared: Any) -> None:
+    given = settings(
+        providers={name: {**OPENAI, "type": "openai"} for name in ("a", "b", "c")},
+        provider_selection={"strategy": "round_robin"},
+        workflows={"general_chat": WORKFLOW, "code_analysis": WORKFLOW},
+    )
+    orders = [names(given, "code_analysis") for _ in range(3)]
+    assert {order[1] for order in orders} == {"provider:a", "provider:b", "provider:c"}
+    assert {(order[0], order[-1]) for order in orders} == {("workflow:code_analysis", "workflow:general_chat")}
+
+
+def test_the_cheapest_is_asked_first_without_a_strategy_too(shared: Any) -> None:
+    dear = {**OPENAI, "models": [{"name": "m", "input_price": 10, "output_price": 30}]}
+    cheap = {**OPENAI, "models": [{"name": "m", "input_price": 0.1, "output_price": 0.4}]}
+    given = settings(providers={"openai": dear, "deepseek": cheap}, provider_selection={"cost_optimization": True})
+    assert names(given) == ["provider:deepseek", "provider:openai"]
 
 
 def test_nothing_heavy_is_imported() -> None:

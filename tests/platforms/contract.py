@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,32 +36,43 @@ class PlatformContract:
     idempotent: bool
     more_fields: tuple[str, ...]
 
+    def fields_of(self, call: Inbound) -> dict[str, Any]:
+        """What stands in a call; JSON, unless the platform's tests say otherwise."""
+        fields: dict[str, Any] = json.loads(call.body)
+        return fields
+
+    def with_fields(self, call: Inbound, fields: dict[str, Any]) -> Inbound:
+        """The same call with other fields."""
+        return dataclasses.replace(call, body=json.dumps(fields).encode())
+
     def test_accepts_a_signed_call(self, platform: Platform, signed_call: Inbound) -> None:
         platform.verify(signed_call)
         assert [type(message) for message in platform.parse(signed_call)] == [Message]
 
     def test_refuses_a_call_without_signature(self, platform: Platform, signed_call: Inbound) -> None:
         with pytest.raises(SignatureInvalid):
-            platform.verify(dataclasses.replace(signed_call, headers={}))
+            platform.verify(dataclasses.replace(signed_call, headers={}, query={}))
 
     def test_refuses_a_stale_call(self, platform: Platform, stale_call: Inbound) -> None:
         with pytest.raises(SignatureInvalid):
             platform.verify(stale_call)
 
     def test_refuses_a_signature_with_one_letter_changed(self, platform: Platform, signed_call: Inbound) -> None:
-        for name in ("sign", "webhook-signature"):
-            if value := signed_call.headers.get(name):
+        for name in ("sign", "webhook-signature", "msg_signature"):
+            where = "query" if name in signed_call.query else "headers"
+            values = getattr(signed_call, where)
+            if value := values.get(name):
                 other = value[:-5] + ("A" if value[-5] != "A" else "B") + value[-4:]
                 with pytest.raises(SignatureInvalid):
-                    platform.verify(dataclasses.replace(signed_call, headers={**signed_call.headers, name: other}))
+                    platform.verify(dataclasses.replace(signed_call, **{where: {**values, name: other}}))
                 return
-        pytest.fail("the call carries no known signature header")
+        pytest.fail("the call carries no known signature")
 
     @TOTAL
     @given(
         headers=st.dictionaries(
             st.sampled_from(
-                ["timestamp", "sign", "webhook-id", "webhook-timestamp", "webhook-signature"],
+                ["timestamp", "sign", "webhook-id", "webhook-timestamp", "webhook-signature", "msg_signature", "nonce"],
             ),
             st.text() | st.integers().map(str),
         )
@@ -69,7 +81,7 @@ class PlatformContract:
         self, platform: Platform, signed_call: Inbound, headers: dict[str, str]
     ) -> None:
         with pytest.raises(SignatureInvalid):
-            platform.verify(dataclasses.replace(signed_call, headers=headers))
+            platform.verify(dataclasses.replace(signed_call, headers=headers, query=headers))
 
     @TOTAL
     @given(body=st.binary() | JSON.map(json.dumps).map(str.encode))
@@ -87,7 +99,7 @@ class PlatformContract:
     def test_any_value_in_any_field_is_a_storable_message_or_payload_invalid(
         self, platform: Platform, signed_call: Inbound, data: st.DataObject
     ) -> None:
-        payload = json.loads(signed_call.body)
+        payload = self.fields_of(signed_call)
         fields = st.sampled_from([*payload, *self.more_fields])
         payload |= data.draw(st.dictionaries(fields, JSON, max_size=4))
         inner = [name for name, value in payload.items() if isinstance(value, dict)]
@@ -95,7 +107,7 @@ class PlatformContract:
             keys = st.sampled_from([*payload[name], *self.more_fields, "content"])
             payload[name] = {**payload[name], **data.draw(st.dictionaries(keys, JSON, max_size=3))}
         try:
-            messages = platform.parse(dataclasses.replace(signed_call, body=json.dumps(payload).encode()))
+            messages = platform.parse(self.with_fields(signed_call, payload))
         except PayloadInvalid:
             return
         for message in messages:

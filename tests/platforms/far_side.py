@@ -71,6 +71,9 @@ class FarSide:
                 self.end_headers()
                 self.wfile.write(data)
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 

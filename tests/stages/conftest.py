@@ -10,7 +10,7 @@ from kombu import pools
 from pydantic import SecretStr
 from sqlalchemy import Engine, update
 
-from mindbot_tasks import chains, intake, presence
+from mindbot_tasks import admission, chains, intake, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.settings import Settings, reset_settings
@@ -40,7 +40,7 @@ def _forget() -> None:
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
     quota.forget()
-    intake._loops.forget()
+    admission.loops.forget()
     for holdoff in (chains._broker, intake._database):
         holdoff.worked()
 
@@ -90,7 +90,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     """The chains that were started, in place of the broker's queues."""
     chains_started: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY, *, delay_s: float = 0.0) -> bool:
+    def start(
+        message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply", *, delay_s: float = 0.0
+    ) -> bool:
         chains_started.append((message_id, stage))
         return True
 

@@ -108,7 +108,7 @@ def configure(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The messages whose chain was started; no worker is there to take them."""
     ids: list[int] = []
-    monkeypatch.setattr(chains, "start", lambda message_id, *_: bool(ids.append(message_id)) or True)
+    monkeypatch.setattr(chains, "start", lambda message_id, *_, **__: bool(ids.append(message_id)) or True)
     return ids
 
 

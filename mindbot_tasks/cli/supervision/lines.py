@@ -28,6 +28,10 @@ class Lines:
         if not self.quiet:
             self._write(role, text)
 
+    def note(self, role: str, text: str) -> None:
+        """A line of ours about a role; not shown when quiet."""
+        self.of_role(role, text)
+
     def say(self, role: str, text: str) -> None:
         """A line of ours about a role; always shown."""
         self._write(role, text, bold=True)

@@ -31,9 +31,11 @@ class Step:
 
 
 # First what lets work in, then those who work, then who watches, at last the broker. Workers drain for 20 s and end
-# themselves by their guard at 25 s; whoever ignores that is killed, so that all is over within 30 s.
+# themselves by their guard at 25 s; whoever ignores that is killed, so that all is over within 30 s. Bridges are told
+# first, for they let work in; and have as long as workers, for one that sends answers is a worker.
 STOP_STEPS: tuple[Step, ...] = (
-    Step(frozenset({"beat", "watchdog", "bridges", "web"}), next_at_s=3.0, kill_at_s=6.0),
+    Step(frozenset({"bridges"}), next_at_s=0.0, kill_at_s=26.5),
+    Step(frozenset({"beat", "watchdog", "web"}), next_at_s=3.0, kill_at_s=6.0),
     Step(None, next_at_s=27.0, kill_at_s=26.5),
     Step(frozenset({"flower"}), next_at_s=28.0, kill_at_s=28.0),
     Step(frozenset({"redis"}), next_at_s=29.5, kill_at_s=29.5),
@@ -168,7 +170,7 @@ class Supervisor:
             self.lines.say(child.spec.role, self.words("cannot_start", why=problem.strerror or problem, delay=pause))
             return
         self._selector.register(stream, selectors.EVENT_READ, Output(child, stream, self.lines.of_role))
-        self.lines.of_role(child.spec.role, self.words("started", pid=child.pid))
+        self.lines.note(child.spec.role, self.words("started", pid=child.pid))
 
     def _mourn(self, child: Child, code: int) -> None:
         self._wait(0)  # its last words

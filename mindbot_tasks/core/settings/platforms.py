@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -41,6 +41,8 @@ class WeComSettings(BotSettings):
     host: str = ""  #: "" means: as web.host; a server of its own is started only when port is given
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
+    markdown: bool = False  #: the few marks that WeCom knows, instead of plain text
+    timestamp_tolerance_s: Count = 900
 
 
 class WeComCsSettings(BotSettings):
@@ -54,6 +56,18 @@ class WeComCsSettings(BotSettings):
     host: str = ""
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
+    timestamp_tolerance_s: Count = 1800
+    open_kfids: list[str] = []  #: accounts that are asked although they never rang
+    max_age_s: Count = 600
+    max_parts: Annotated[int, Field(ge=1, le=5)] = 4  #: WeChat shows 5 messages after each of the customer's
+    welcome: str | None = None  #: None: our own words; "": no welcome
+    take_sessions: bool = True  #: new sessions become the bot's (state 1)
+    #: whole messages, or parts of them with * on the open sides
+    human_words: list[str] = [
+        "人工", "人工服务", "*转人工*", "*找人工*", "*人工客服*", "*真人客服*",
+        "human", "agent", "*human please*", "*talk to a human*", "*speak to a human*", "*human agent*", "*real person*",
+    ]  # fmt: skip
+    servicer_userids: list[str] = []  #: who is asked first to take over; then, or without any, the pool
 
 
 class AimSettings(BotSettings):

@@ -38,6 +38,7 @@ class TimesSettings(Section):
     stop_grace_s: Seconds = 60
     message_deadline_s: Annotated[float, Field(gt=30)] = 600  #: the last 30 s are kept for an apology
     dedup_days: AtLeastOne = 7
+    feed_poll_s: Seconds = 180  #: what a platform only announces is looked at this often without an announcement
 
 
 #: (what must be less, than what): a lease that ends before its answer gives the message to two workers, and so on

@@ -74,6 +74,8 @@ def upgrade() -> None:
         sa.Column("pulled_at", sa.BigInteger()),
         sa.Column("holder", sa.String(80)),
         sa.Column("held_until", sa.BigInteger()),
+        sa.Column("not_before", sa.BigInteger()),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.String(500)),
         sa.UniqueConstraint("platform", "bot", "feed", name="uq_feeds_platform_bot_feed"),
         sqlite_autoincrement=True,

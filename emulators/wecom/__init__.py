@@ -1,0 +1,1 @@
+"""WeCom's API as customer service uses it."""

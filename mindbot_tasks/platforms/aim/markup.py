@@ -1,0 +1,116 @@
+"""Texts between AIM's HTML and ours: words of what comes in, and pieces of answers that clients show whole; pure."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.message import Part
+from mindbot_tasks.platforms.payload import clean
+from mindbot_tasks.platforms.text import Limit, split_text
+
+#: bytes of encoded text in one message: real clients show about a kilobyte
+MAX_BYTES = 900
+BEGIN, END = "<HTML><BODY>", "</BODY></HTML>"
+
+# only these make a text HTML: "a < b" and "<stdio.h>" must survive
+_TAGS = "html|body|font|br|p|div|span|b|i|u|s|a|em|strong|big|small|sub|sup|hr|pre|img|binary|data|h[1-6]"
+_TAG = re.compile(rf"</?(?P<name>{_TAGS})(?:\s[^<>]*+|/)?>", re.IGNORECASE)
+# bounded and possessive: the text is a stranger's, and 64 kB of it must not cost more than milliseconds
+_LINK = re.compile(
+    r"<a\s[^<>]{0,200}?href\s{0,5}=\s{0,5}(\"[^\"<>]*+\"|'[^'<>]*+'|[^\s<>\"']++)[^<>]*+>(.{0,500}?)</a\s{0,5}>",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
+_BREAKS = {"br", "p", "div", "hr"}
+
+
+def to_text(said: str) -> str:
+    """The words of a message; HTML only if it has a tag that clients write."""
+    if not _TAG.search(said):
+        return clean(said).strip()
+    said = re.sub(r"\s+", " ", said)
+    said = _LINK.sub(lambda match: _link(match[1].strip("\"'"), match[2]), said)
+    said = _TAG.sub(_tag, said)
+    said = _ENTITY.sub(lambda match: html.unescape(match[0]), said).replace("\xa0", " ")
+    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in said.split("\n")]
+    return clean("\n".join(lines)).strip()
+
+
+def _link(url: str, words: str) -> str:
+    plain = _TAG.sub("", words).strip()
+    return words if plain == url or not url else f"{words} ({url})" if plain else url
+
+
+def _tag(match: re.Match[str]) -> str:
+    name = match["name"].lower()
+    opening = not match[0].startswith("</")
+    breaks = name in _BREAKS and (opening if name in ("br", "hr") else not opening)
+    return "\n" if breaks else ""
+
+
+def to_html(text: str) -> str:
+    """A piece as it goes out."""
+    return BEGIN + "".join(map(_escaped, text)) + END
+
+
+def _escaped(character: str) -> str:
+    return {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": "<BR>"}.get(character, character)
+
+
+def _narrow_size(text: str) -> int:
+    return sum(len(_escaped(character)) for character in text)
+
+
+def _wide_size(text: str) -> int:
+    return sum(2 * len(_escaped(one)) if ord(one) < 0x10000 else 4 for one in text)
+
+
+NARROW = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_narrow_size)
+WIDE = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_wide_size)
+
+
+def render(answer: Answer) -> list[Part]:
+    """The pieces of an answer. They are cut before they are escaped, so no cut is inside of an entity or a tag."""
+    text = clean(plain(_with_links(answer))).replace("\r", "").strip()
+    narrow = all(ord(character) < 256 for character in text)
+    pieces = split_text(text, NARROW if narrow else WIDE)
+    return [Part("text", piece.strip("\n")) for piece in pieces if piece.strip()]
+
+
+_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[^\n]*\n?", re.MULTILINE)
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
+_MARKDOWN_LINK = re.compile(
+    r"!?\[([^\]\n]{0,300})\]\((?:<([^>\n]{1,2000})>|([^)\s]{1,2000}))(?:[ \t]+\"[^\"\n]{0,300}\")?\)"
+)
+_STRONG = re.compile(r"(\*\*|__)(?=\S)([^\n]{1,500}?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500}?)(?<=[^\s*])\*(?![\w*])")
+_CODE = re.compile(r"`([^`\n]{1,500})`")
+
+
+def plain(text: str) -> str:
+    """Markdown without its marks, for AIM has none; code blocks stay as they are."""
+    pieces = re.split(r"(^ {0,3}(?:```|~~~)[^\n]*\n.*?(?:^ {0,3}(?:```|~~~)[ \t]*$|\Z))", text, flags=re.M | re.S)
+    return "".join(_FENCE.sub("", piece) if number % 2 else _plain(piece) for number, piece in enumerate(pieces))
+
+
+def _plain(text: str) -> str:
+    text = _HEADING.sub("", text)
+    text = _MARKDOWN_LINK.sub(lambda match: _link(match[2] or match[3], match[1]), text)
+    text = _STRONG.sub(r"\2", text)
+    text = _EMPHASIS.sub(r"\1", text)
+    return _CODE.sub(r"\1", text)
+
+
+def _with_links(answer: Answer) -> str:
+    """The words, and a line for each further part that has an address: a message can carry nothing else."""
+    lines = [answer.text]
+    for part in answer.parts:
+        url = part.data.get("url")
+        if part.kind in ("text", "markdown"):
+            lines.append(part.text)
+        elif isinstance(url, str) and url.startswith(("https://", "http://")):
+            label = " ".join((part.text or str(part.data.get("name") or part.kind)).split())
+            lines.append(f"{label}: {url}")
+    return "\n\n".join(lines)

@@ -1,0 +1,1 @@
+"""AIM: codec, session, bridge."""

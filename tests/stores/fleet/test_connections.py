@@ -1,0 +1,79 @@
+"""What the holders of connections say, and how long it counts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from mindbot_tasks.stores import connections
+
+
+def test_what_is_said_can_be_read_by_everybody(shared: Any) -> None:
+    assert connections.publish("aim", "default", "online", "as mindbot", last_frame_s=1.5, client=shared)
+    assert connections.publish("dingtalk", "sales", "backing_off", "again in 8 s", client=shared)
+    first, second = connections.read_all(client=shared) or []
+    assert (first.platform, first.bot, first.state, first.detail) == ("aim", "default", "online", "as mindbot")
+    assert first.last_frame_s == pytest.approx(1.5, abs=0.5)
+    assert first.holder == connections.this_process()
+    assert (second.platform, second.state, second.last_frame_s) == ("dingtalk", "backing_off", None)
+
+
+def test_a_state_that_is_repeated_keeps_its_age_and_a_new_one_starts_at_zero(shared: Any) -> None:
+    connections.publish("aim", "default", "online", client=shared)
+    time.sleep(0.15)
+    connections.publish("aim", "default", "online", "two contacts", client=shared)
+    [kept] = connections.read_all(client=shared) or []
+    assert 0.1 <= kept.since_s < 5
+    connections.publish("aim", "default", "backing_off", client=shared)
+    [changed] = connections.read_all(client=shared) or []
+    assert changed.since_s < 0.1
+
+
+def test_a_holder_that_fell_silent_reads_as_no_data(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LIVES_MS", 100)
+    connections.publish("aim", "default", "online", client=shared)
+    assert connections.read_all(client=shared)
+    time.sleep(0.15)
+    assert connections.read_all(client=shared) == []
+
+
+def test_of_several_holders_the_best_counts(shared: Any) -> None:
+    connections.publish("dingtalk", "default", "refused", holder="a", client=shared)
+    connections.publish("dingtalk", "default", "online", holder="b", client=shared)
+    connections.publish("dingtalk", "default", "stopped", holder="c", client=shared)
+    found = connections.read_all(client=shared) or []
+    best = connections.best_of(found, "dingtalk", "default")
+    assert best is not None
+    assert best.holder == "b"
+    assert connections.best_of(found, "dingtalk", "other") is None
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_without_redis_nothing_is_known_and_nothing_raises() -> None:
+    from mindbot_tasks.stores import limiter
+
+    gone = limiter.get_redis()
+    assert connections.publish("aim", "default", "online", client=gone) is False
+    assert connections.read_all(client=gone) is None
+
+
+def test_a_reporter_says_changes_at_once_and_a_last_word() -> None:
+    said: list[tuple[str, str]] = []
+    ages: list[float | None] = []
+
+    def publish(_platform: str, _bot: str, state: str, detail: str, *, last_frame_s: float | None) -> bool:
+        said.append((state, detail))
+        ages.append(last_frame_s)
+        return True
+
+    reporter = connections.Reporter("aim", "default", publish=publish)
+    reporter.heard()
+    reporter.say("online", "1 of 1")
+    ends_at = time.monotonic() + 5
+    while ("online", "1 of 1") not in said and time.monotonic() < ends_at:
+        time.sleep(0.01)
+    reporter.close()
+    assert said[-2:] == [("online", "1 of 1"), ("stopped", "")]
+    assert ages[-1] is not None
