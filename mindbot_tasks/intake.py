@@ -135,9 +135,9 @@ def _start_one(done: Admitted, queue: str) -> None:
             chains.start(given_up[0], Stage.APOLOGISE, queue)
     if done.admission.window_ms and done.row.fresh:
         first = done.joined or done.row.message_id
-        chains.start(first, reply_queue=queue, delay_s=done.admission.window_ms / 1000 + _LATER_S)
+        chains.start(first, Stage.CLASSIFY, queue, delay_s=done.admission.window_ms / 1000 + _LATER_S)
     elif done.start:
-        chains.start(done.row.message_id, reply_queue=queue)
+        chains.start(done.row.message_id, Stage.CLASSIFY, queue)
 
 
 def _safely(work: Together[Item, Result], item: Item) -> Result:

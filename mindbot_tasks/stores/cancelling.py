@@ -140,6 +140,12 @@ class Cancellations:
         """Messages in the hands of this process, with the attempt of each."""
         return dict(self._running)
 
+    def forget(self) -> None:
+        """Start anew; for tests, whose ledgers begin to count anew."""
+        with self._lock:
+            self._over.clear()
+            self._running.clear()
+
     def over(self, message_id: int, attempt: int) -> bool:
         """Whether somebody has stopped this answer."""
         return self._over.get(message_id, 0) > attempt

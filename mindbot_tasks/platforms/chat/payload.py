@@ -46,6 +46,7 @@ class Data(Payload):
     conversation_title: Text = ""
     user_id: Text = ""
     user_name: Text = ""
+    user_is_bot: Flag = None
     addressed: Flag = None
     parts: Annotated[list[Any], BeforeValidator(list_or_empty)] = []
 
@@ -85,6 +86,7 @@ def to_message(payload: dict[str, Any], bot: str, webhook_id: str) -> Message | 
         conversation_title=data.conversation_title[:MAX_NAME_CHARS],
         sent_at_ms=_to_ms(event.timestamp),
         addressed=data.addressed is not False,
+        from_bot=data.user_is_bot is True,
     )
 
 
