@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
 from emulators.faults import AnyRule, parse_rules
-from emulators.wecom import kf
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -127,11 +126,16 @@ def dingtalk_command(**options: Any) -> web.Application:
     return dingtalk.create_app(**options)
 
 
-@emulate.command(name="wecomcs")
+@emulate.command(name="wecom")
 @served
-def wecomcs_command(**options: Any) -> web.Application:
-    """WeChat customer service: its API, and customers and agents to play with."""
-    return kf.create_app(**options)
+@click.option("--corpid", default="", help="Refuse other enterprises. Default: every one is taken.")
+@click.option("--secret", default="", help="The secret that goes with --corpid.")
+@click.option("--token-lifetime-s", type=click.FloatRange(0.01), default=7200)
+def wecom_command(**options: Any) -> web.Application:
+    """WeCom's API of apps and of customer service, and a sender of encrypted callbacks."""
+    from emulators import wecom  # here: wechatpy takes its time to load
+
+    return wecom.create_app(**options)
 
 
 @emulate.command(name="oscar")

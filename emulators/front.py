@@ -58,6 +58,7 @@ class Front:
         delay_ms: float = 0,
         tokens_per_second: float = 0,
         faults: Sequence[AnyRule] = (),
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.log = CallLog(name, log)
         self.faults = Faults(faults)
@@ -65,7 +66,7 @@ class Front:
         self._unknown = unknown
         self._reset = reset
         self._stopping = False
-        self.app = web.Application(client_max_size=MAX_BODY_BYTES)
+        self.app = web.Application(client_max_size=max_body_bytes)
         self.control("GET", "/faults", lambda _: self.faults.describe())
         self.control("DELETE", "/faults", lambda _: self.faults.clear())
         self.control("POST", "/pace", self.pace.set)
@@ -101,7 +102,7 @@ class Front:
             try:
                 body = await request.read()
             except web.HTTPRequestEntityTooLarge:
-                body, answer, rule = b"", refused({"message": "the body is larger than 2 MB"}, 413), None
+                body, answer, rule = b"", refused({"message": "the body is too large"}, 413), None
                 call = self._call(request, body, None)
             else:
                 rule = self.faults.strike(request.method, request.path, body)

@@ -14,7 +14,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms import registry, showing
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
@@ -23,6 +23,9 @@ from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
+
+#: seconds to end what people have watched growing until somebody stopped it
+ABANDON_S = 1.5
 
 
 @app.task(
@@ -49,8 +52,12 @@ def apologise(self: MindBotTask, message_id: int) -> None:
     if verdict is Verdict.CANCELLED:
         state = State.APOLOGISED
         answer = Answer(text=apology_for(verdict, held.text, language_of(held, get_settings())), provider="apology")
+        # the confirmation waits for this, so it must not take long
+        showing.abandon(registry.get(held.platform, held.bot), held, answer.text, self.deadline(held, ABANDON_S))
     elif held.replying:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.EXPIRED
+        sorry = apology_for(verdict, held.text, language_of(held, get_settings()))
+        showing.abandon(registry.get(held.platform, held.bot), held, sorry, self.deadline(held, REPLY_S))
     else:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.APOLOGISED
         platform = registry.get(held.platform, held.bot)

@@ -7,20 +7,21 @@ import os
 import warnings
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
-from mindbot_tasks.core import log, shutdown
+from mindbot_tasks.core import cycles, log, shutdown
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 broker.use_orjson()
-app = Celery("mindbot", events="mindbot_tasks.events:Events")
+app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
 app.conf.beat_schedule = BEAT_SCHEDULE
 
@@ -64,6 +65,7 @@ def _introduce(instance: Any = None, **_: Any) -> None:
 def _show_up(sender: Any = None, **_: Any) -> None:
     """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
     presence.get_presence()
+    cycles.settle()
     for queue in sender.app.amqp.queues.consume_from:
         app.send_task("mindbot.canary", args=(queue, 0), queue=queue, expires=30)
 
@@ -74,6 +76,7 @@ def _after_fork(**_: Any) -> None:
     forget_engine()
     presence.forget_presence()
     shutdown.forget()
+    cycles.settle()
 
 
 @signals.worker_shutting_down.connect

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from uuid import uuid4
+
 import structlog
 from celery import Signature, chain
 from kombu.exceptions import OperationalError
@@ -17,31 +21,73 @@ log = structlog.get_logger(__name__)
 _broker = Holdoff(pause_s=2.0)
 
 
+#: who comes after whom
+STAGES = (Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY)
 #: what speaks to the asker
 _SENDING = (Stage.REPLY, Stage.APOLOGISE)
 
 
-def _stage(stage: Stage, message_id: int, reply_queue: str) -> Signature:
-    # immutable, so that no result travels; the texts for Flower given, for Celery's own way to them is long
-    options = {"argsrepr": f"({message_id},)", "kwargsrepr": "{}"}
+def _texts(number: int) -> dict[str, str]:
+    """The texts for Flower, given because Celery's own way to them is long."""
+    return {"argsrepr": f"({number},)", "kwargsrepr": "{}"}
+
+
+def _options(stage: Stage, message_id: int, reply_queue: str) -> dict[str, str]:
+    options = _texts(message_id)
     if reply_queue != SHARED and stage in _SENDING:
         options["queue"] = reply_queue
+    return options
+
+
+def _stage(stage: Stage, message_id: int, reply_queue: str) -> Signature:
+    # immutable, so that no result travels
+    options = _options(stage, message_id, reply_queue)
     return app.signature(f"mindbot.{stage}", args=(message_id,), options=options, immutable=True)
+
+
+def _left(start: Stage) -> tuple[Stage, ...]:
+    return (start,) if start is Stage.APOLOGISE else STAGES[STAGES.index(start) :]
 
 
 def answer(message_id: int, start: Stage = Stage.CLASSIFY, reply_queue: str = SHARED) -> Signature:
     """classify -> generate -> reply, or what is left of it."""
-    stages = [Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY]
-    if start is Stage.APOLOGISE:
-        return _stage(start, message_id, reply_queue)
-    left = [_stage(stage, message_id, reply_queue) for stage in stages[stages.index(start) :]]
+    left = [_stage(stage, message_id, reply_queue) for stage in _left(start)]
     return chain(*left) if len(left) > 1 else left[0]
 
 
 def fetch(feed_id: int) -> Signature:
     """collect, which records messages and starts `answer` for each."""
-    texts = {"argsrepr": f"({feed_id},)", "kwargsrepr": "{}"}
-    return app.signature("mindbot.collect", args=(feed_id,), options=texts, immutable=True)
+    return app.signature("mindbot.collect", args=(feed_id,), options=_texts(feed_id), immutable=True)
+
+
+def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float) -> None:
+    """`answer(...).apply_async()` without the objects in between, which cost more than the sending."""
+    reply_to = app.thread_oid
+    first, *later = _left(start)
+    links = [
+        {
+            "task": f"mindbot.{stage}",
+            "args": [message_id],
+            "kwargs": {},
+            "options": {
+                **_options(stage, message_id, reply_queue),
+                "task_id": str(uuid4()),
+                "reply_to": reply_to,
+            },
+            "subtask_type": None,
+            "immutable": True,
+        }
+        for stage in reversed(later)  # the next one is taken from the end
+    ]
+    app.send_task(
+        f"mindbot.{first}",
+        (message_id,),
+        task_id=str(uuid4()),
+        reply_to=reply_to,
+        chain=links or None,
+        countdown=delay_s or None,
+        **_options(first, message_id, reply_queue),
+    )
 
 
 def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED, *, delay_s: float = 0.0) -> bool:
@@ -50,22 +96,19 @@ def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHA
     False when the broker does not take it: the sweeper will, from the ledger. delay_s: nobody can claim it earlier, by
     its `not_before`. The delay lives in a worker's memory; should it get lost, the sweeper finds the message.
     """
-    return _publish(answer(message_id, stage, reply_queue), delay_s=delay_s, message_id=message_id)
+    return _published(partial(_send, message_id, stage, reply_queue, delay_s), message_id=message_id)
 
 
 def collect(feed_id: int) -> bool:
     """Have a feed read. False when the broker does not take it: the sweeper will, from the feed's row."""
-    return _publish(fetch(feed_id), feed=feed_id)
+    return _published(fetch(feed_id).apply_async, feed=feed_id)
 
 
-def _publish(signature: Signature, *, delay_s: float = 0.0, **whose: int) -> bool:
+def _published(publish: Callable[[], object], **whose: int) -> bool:
     if not _broker.allows():
         return False
     try:
-        if delay_s:
-            signature.apply_async(countdown=delay_s)
-        else:
-            signature.apply_async()
+        publish()
     except (OperationalError, OSError) as exc:
         _broker.failed()
         log.warning("broker_unreachable", reason=type(exc).__name__, **whose)

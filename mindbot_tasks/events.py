@@ -39,11 +39,21 @@ class Dispatcher(EventDispatcher):
 
     def publish(self, type: str, fields: dict[str, Any], producer: Any, *args: Any, **options: Any) -> None:
         """As Celery's; in a worker that collects, the event goes along with the others."""
-        collecting = Dispatcher._collecting
-        if collecting is None or not collecting.enabled or type != "task-sent":
-            super().publish(type, fields, producer, *args, **options)
+        if type == "task-sent" and Dispatcher.collects():
+            Dispatcher.collect(type, **fields)
         else:
-            collecting.send(type, **fields)
+            super().publish(type, fields, producer, *args, **options)
+
+    @classmethod
+    def collects(cls) -> bool:
+        """Whether this process is a worker that collects its events."""
+        return cls._collecting is not None and bool(cls._collecting.enabled)
+
+    @classmethod
+    def collect(cls, type: str, **fields: Any) -> None:
+        """Let an event go along with the others; only when `collects`."""
+        if cls._collecting is not None:
+            cls._collecting.send(type, **fields)
 
     def _later(self) -> None:
         """Called with every event, by any thread."""

@@ -19,6 +19,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
+from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
@@ -59,15 +60,10 @@ def generate(self: MindBotTask, message_id: int) -> None:
             steps.save_answer(connection, held, passing_on(question.language))
         return
     deadline = self.deadline(held, settings.times.answer_s)
-    watched = platform.capabilities.live
     started = time.monotonic()
-    spoken = fallback.answer(
-        registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
-        question,
-        held.sessions,
-        deadline,
-        live.LiveText(message_id) if watched else live.nobody_watches,
-    )
+    with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
+        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
+        spoken = fallback.answer(ways, question, held.sessions, deadline, on_text)
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
         steps.save_answer(connection, held, spoken.answer, sessions=sessions)

@@ -18,7 +18,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Message, Stage
 from mindbot_tasks.model.news import News, Occurrence
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import cancelling, feeds, inbox, occurrences
+from mindbot_tasks.stores import cancelling, feedback, feeds, inbox, occurrences, traffic
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
@@ -121,6 +121,7 @@ def _start(admitted: Sequence[Admitted]) -> list[int]:
         message, row = done.admission.message, done.row
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
+        traffic.note(message.platform, message.bot, "in")
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
         _start_one(done, reply_queue(message.platform, message.bot))
     return [done.row.message_id for done in admitted]
@@ -172,7 +173,8 @@ def _tell(connection: Connection, item: tuple[str, str, News]) -> list[int]:
     platform, bot, told = item
     for occurrence in told.occurrences:
         occurrences.record_once(connection, platform, bot, occurrence)
-    # told.feedback: its store records it here
+    for given in told.feedback:
+        feedback.record(connection, platform, bot, given)
     return [feeds.ring(connection, platform, bot, bell.feed, bell.token) for bell in told.bells]
 
 

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
-from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage
@@ -100,7 +100,11 @@ def _read_due_feeds() -> None:
 @functools.cache  # once in the life of a process
 def _know_configured_feeds() -> None:
     for name, bot in registry.enabled(get_settings()):
-        platform = registry.get(name, bot)
+        try:
+            platform = registry.get(name, bot)
+        except MindBotError as exc:  # one bot that cannot be made must not stop the sweeper
+            log.warning("bot_unusable", platform=name, bot=bot, reason=str(exc))
+            continue
         if isinstance(platform, Pulls):
             with one_statement() as connection:
                 for feed in platform.feeds():

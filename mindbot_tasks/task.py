@@ -143,6 +143,10 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             return Deadline(total_s, stop_check=shutdown.check)
         return Deadline(total_s, stop_check=functools.partial(_go_on, held))
 
+    def shown_until(self, deadline: Deadline) -> Deadline:
+        """The same time, and over as soon as the message may be in other hands: for what people watch meanwhile."""
+        return Deadline(deadline.remaining_s(), stop_check=functools.partial(_may_show, _held.get()))
+
     def retry(
         self, *args: Any, exc: BaseException | None = None, countdown: float | None = None, **options: Any
     ) -> Any:
@@ -315,6 +319,13 @@ def _go_on(held: Claim) -> None:
     """Raises Draining when this process has to stop, Cancelled when somebody has stopped this answer."""
     shutdown.check()
     cancelling.here.check(held.message_id, held.attempt)
+
+
+def _may_show(held: Claim | None) -> None:
+    """Raises Draining or Cancelled when what people watch is no longer this task's business."""
+    presence.get_presence().check()
+    if held is not None:
+        cancelling.here.check(held.message_id, held.attempt)
 
 
 def _frames(exc: BaseException) -> list[str]:

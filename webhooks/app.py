@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 
 import structlog
@@ -12,11 +13,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mindbot_tasks.app import only_publish
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.core.settings.listeners import listeners
 from mindbot_tasks.stores.database import answer_within
 from webhooks import errors, headers, health, receive
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
 from webhooks.console import console, protect_from_forgery
+from webhooks.own_ports import OwnPorts
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +55,9 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     if settings.web.trusted_proxies:
         hops = settings.web.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    web_port = int(os.environ.get("PORT") or settings.web.port)
+    if own := listeners(settings, web_port=web_port):
+        app.wsgi_app = OwnPorts(app.wsgi_app, own)  # type: ignore[method-assign]
     errors.register(app)
     headers.register(app)
     app.register_blueprint(receive.receive)

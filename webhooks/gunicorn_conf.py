@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
 from prometheus_client import multiprocess
 
-host = os.environ.get("MINDBOT_HOST") or "127.0.0.1"
-bind = f"[{host}]:{os.environ.get('PORT') or 8000}" if ":" in host else f"{host}:{os.environ.get('PORT') or 8000}"
+from mindbot_tasks.core.errors import SettingsError
+from mindbot_tasks.core.settings.listeners import listeners
+from mindbot_tasks.core.settings.load import load
+
+
+def _addresses() -> list[str]:
+    """Where the web side listens, then the ports that single bots have for themselves."""
+    host = os.environ.get("MINDBOT_HOST") or "127.0.0.1"
+    port = int(os.environ.get("PORT") or 8000)
+    found = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    with contextlib.suppress(SettingsError):  # the application says what is wrong, as soon as it is loaded
+        # read anew at each reload: what is kept here would be inherited by new workers
+        found += [listener.address for listener in listeners(load(), web_port=port)]
+    return found
+
+
+bind = _addresses()
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 16)  # a page that watches an answer holds one
@@ -26,6 +42,13 @@ loglevel = (os.environ.get("GUNICORN_LOG_LEVEL") or "warning").lower()
 control_socket_disable = True
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
 proc_name = "mindbot-web"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Everything is loaded now."""
+    from mindbot_tasks.core import cycles  # not above: the arbiter loads nothing of ours
+
+    cycles.settle()
 
 
 def child_exit(server: Any, worker: Any) -> None:

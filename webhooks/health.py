@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 import flask
 import redis
@@ -21,6 +21,7 @@ from mindbot_tasks.app import app
 from mindbot_tasks.core import metrics
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
 from mindbot_tasks.stores.redis import get_redis
@@ -53,6 +54,8 @@ class Readiness:
     checks: dict[str, Check]
     workers: int = 0
     unfinished: dict[str, int] = field(default_factory=dict)
+    #: each bot's own troubles; they make nothing else unready
+    platforms: list[dict[str, Any]] = field(default_factory=list)
 
 
 class _Cached:
@@ -121,12 +124,14 @@ def _broker() -> Check:
 
 def _look() -> tuple[HealthSnapshot | None, Readiness]:
     broker = _broker()
+    platforms = [one.as_record() for one in conditions(get_settings())]
     try:
         with reading() as connection:
             seen = snapshot(connection)
     except DatabaseUnavailable as exc:
-        return None, Readiness(False, {"database": Check(False, str(exc)), "broker": broker})
-    return seen, judge(seen, broker=broker)
+        checks = {"database": Check(False, str(exc)), "broker": broker}
+        return None, Readiness(False, checks, platforms=platforms)
+    return seen, replace(judge(seen, broker=broker), platforms=platforms)
 
 
 state = _Cached(_look)
@@ -169,6 +174,7 @@ class _Ledger(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges, fresh for one page."""
         yield GaugeMetricFamily("mindbot_ready", "1 when a message can go all the way.", value=self._readiness.ready)
+        yield from _of_platforms(self._readiness.platforms)
         if self._seen is None:
             return
         ages = GaugeMetricFamily(
@@ -191,3 +197,27 @@ class _Ledger(Collector):
         )
         if self._seen.sweep_age_s is not None:
             yield GaugeMetricFamily("mindbot_sweep_age_seconds", "Since the last sweep.", value=self._seen.sweep_age_s)
+
+
+def _of_platforms(platforms: list[dict[str, Any]]) -> Iterator[GaugeMetricFamily]:
+    gauges = (
+        ("mindbot_platform_ok", "1 unless this bot has a trouble of its own.", "ok"),
+        ("mindbot_platform_last_inbound_seconds", "Since this bot last heard something.", "last_inbound_s"),
+        ("mindbot_platform_last_outbound_seconds", "Since this bot last said something.", "last_outbound_s"),
+        ("mindbot_platform_last_frame_seconds", "Since its connection last brought anything.", "last_frame_s"),
+        ("mindbot_platform_token_seconds", "How long its access token is still good.", "token_left_s"),
+    )
+    for name, what, key in gauges:
+        gauge = GaugeMetricFamily(name, what, labels=["platform", "bot"])
+        for one in platforms:
+            if one[key] is not None:
+                gauge.add_metric([one["platform"], one["bot"]], float(one[key]))
+        yield gauge
+    connected = GaugeMetricFamily(
+        "mindbot_platform_connected", "1 while the connection of a bot that needs one is there.",
+        labels=["platform", "bot"],
+    )  # fmt: skip
+    for one in platforms:
+        if one["connection"] != "not_needed":
+            connected.add_metric([one["platform"], one["bot"]], float(one["connection"] == "online"))
+    yield connected

@@ -1,7 +1,7 @@
 """DingTalk: the robot's server API, and a sender of signed robot callbacks.
 
-One module for each part of the API; `create_app` puts them together. A further part (cards, media)
-is a module with a `serve(front, ...)` of its own.
+One module for each part of the API; `create_app` puts them together. A further part is a module with a
+`serve(front, ...)` of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from emulators.answers import Answer, Call
-from emulators.dingtalk import gateway, posting, robot, tokens
+from emulators.dingtalk import cards, gateway, media, posting, robot, tokens, votes
 from emulators.dingtalk.sender import DingTalkSender
 from emulators.dingtalk.sessions import Sessions
 from emulators.dingtalk.tokens import Tokens, api_error
@@ -36,11 +36,15 @@ def create_app(
     issued = Tokens(app_key, app_secret, token_lifetime_s)
     sessions = Sessions()
     state = robot.Robot(issued, sessions)
+    shown = cards.Cards(issued)
+    files = media.Media(issued)
 
     def reset() -> None:
         issued.reset()
         sessions.reset()
         state.reset()
+        shown.reset()
+        files.reset()
         streams.reset()
 
     front = Front(
@@ -51,11 +55,15 @@ def create_app(
         delay_ms=delay_ms,
         tokens_per_second=tokens_per_second,
         faults=faults,
+        max_body_bytes=24 * 1024 * 1024,  # files are uploaded
     )
     streams = gateway.Gateway(front, issued)
     tokens.serve(front, issued)
     robot.serve(front, state)
     posting.serve(front)
+    cards.serve(front, shown)
+    media.serve(front, files)
+    votes.serve(front, shown)
     gateway.serve(front, streams)
     return front.finish()
 

@@ -270,7 +270,7 @@ class OscarServer:
                 await self._relay(client, request_id, body)
             case (0x04, 0x14):
                 to, rest = sized(body[10:])
-                self._note("typing", {"from": client.name, "to": to.decode(), "event": int.from_bytes(rest, "big")})
+                self._note("typing", {"from": client.name, "to": to.decode(), "what": int.from_bytes(rest, "big")})
             case _:
                 await client.snac(family, 0x01, short(0x01), request_id=request_id)
 

@@ -1,1 +1,50 @@
-"""WeCom's API as customer service uses it."""
+"""WeCom: the API of apps (tokens, messages, files) and of customer service, and a sender of encrypted callbacks.
+
+One module for each part; `create_app` puts them together. A further part is a module with a `serve(front, api)` of its
+own, added to PARTS: `api` checks tokens, has the clock and the errcodes that were ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from emulators.faults import AnyRule
+from emulators.front import Front
+from emulators.wecom import kf, media, messages, posting
+from emulators.wecom.api import Api, unknown
+from emulators.wecom.sender import WeComSender
+
+__all__ = ["WeComSender", "create_app"]
+
+#: each adds its endpoints, and its forgetting to `api.resets`
+PARTS: Sequence[Callable[[Front, Api], None]] = (messages.serve, media.serve, posting.serve, kf.serve)
+
+
+def create_app(
+    *,
+    log: Path | None = None,
+    delay_ms: float = 0,
+    tokens_per_second: float = 0,
+    faults: Sequence[AnyRule] = (),
+    corpid: str = "",
+    secret: str = "",
+    token_lifetime_s: float = 7200,
+) -> web.Application:
+    """`corpid` "": every app may fetch a token, whatever its secret."""
+    api = Api(corpid, secret, token_lifetime_s)
+    front = Front(
+        "wecom",
+        unknown=unknown,
+        reset=api.reset,
+        log=log,
+        delay_ms=delay_ms,
+        tokens_per_second=tokens_per_second,
+        faults=faults,
+    )
+    api.serve(front)
+    for part in PARTS:
+        part(front, api)
+    return front.finish()

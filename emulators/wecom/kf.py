@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
-from emulators.answers import Answer, Call, json_answer, refused
-from emulators.faults import AnyRule
+from emulators.answers import Answer, Call
 from emulators.front import Front
+from emulators.wecom.api import PREFIX, Api
 from emulators.wecom.kf_state import Kf, Refused
-
-TOKEN_LIFETIME_S = 7200
-
-
-class Tokens:
-    """Access tokens of the enterprise."""
-
-    def __init__(self) -> None:
-        self.token = secrets.token_hex(32)
-
-    def expire(self) -> None:
-        """Control: the token given out is good no more."""
-        self.token = secrets.token_hex(32)
 
 
 class Service:
     """What the endpoints do."""
 
-    def __init__(self) -> None:
-        self.moved_s = 0.0
-        self.tokens = Tokens()
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self.reset()
 
     def reset(self) -> None:
-        self.kf = Kf(clock=lambda: time.time() + self.moved_s)
-
-    def gettoken(self, call: Call) -> Answer:
-        if not call.query.get("corpid") or not call.query.get("corpsecret"):
-            return _refused(40001, "invalid credential", {})
-        return json_answer(
-            {"errcode": 0, "errmsg": "ok", "access_token": self.tokens.token, "expires_in": TOKEN_LIFETIME_S}
-        )
+        self.kf = Kf(clock=self._api.now)
 
     def sync(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         kf = str(body.get("open_kfid") or "")
@@ -81,16 +54,6 @@ class Service:
 
     def accounts(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"account_list": [{"open_kfid": kf, "name": kf, "avatar": ""} for kf in self.kf.feeds]}, {}
-
-    def media(self, call: Call) -> Answer:
-        """media/get: any id that begins with "media" has a few bytes."""
-        if call.query.get("access_token") != self.tokens.token:
-            return _refused(40014, "invalid access_token", {})
-        media_id = call.query.get("media_id", "")
-        if not media_id.startswith("media"):
-            return _refused(40007, "invalid media_id", {})
-        disposition = {"Content-Disposition": f'attachment; filename="{media_id}.jpg"'}
-        return Answer(200, b"\xff\xd8\xff" + media_id.encode(), "image/jpeg", disposition)
 
     # control
 
@@ -138,13 +101,10 @@ class Service:
         session = self.kf.state(*_customer(values))
         return {"state": int(session.state), "servicer": session.servicer, "sent": session.sent}
 
-    def move_clock(self, values: dict[str, Any]) -> None:
-        """{"by_s"}: from now on it is so much later."""
-        self.moved_s += float(values["by_s"])
 
-
-def serve(front: Front, service: Service) -> None:
-    """The endpoints of customer service, without the token's."""
+def serve(front: Front, api: Api) -> None:
+    service = Service(api)
+    api.resets.append(service.reset)
 
     def endpoint(path: str, act: Any) -> None:
         def perform(call: Call) -> Answer:
@@ -156,17 +116,18 @@ def serve(front: Front, service: Service) -> None:
                 "text": (body.get("text") or {}).get("content") if isinstance(body.get("text"), dict) else None,
             }
             facts = {name: value for name, value in facts.items() if value is not None}
-            if call.query.get("access_token") != service.tokens.token:
-                return _refused(40014, "invalid access_token", facts)
+            if refusal := api.refusal(call):
+                refusal.facts |= facts
+                return refusal
             if call.json is None:
-                return _refused(47001, "data format error", facts)
+                return api.error(47001, facts)
             try:
                 answer, more = act(call, body)
             except Refused as exc:
-                return _refused(exc.errcode, exc.errmsg, facts)
-            return json_answer({"errcode": 0, "errmsg": "ok", **answer}, facts={**facts, **more, "errcode": 0})
+                return api.error(exc.errcode, facts)
+            return api.ok({**facts, **more}, **answer)
 
-        front.add("POST", f"/cgi-bin/kf/{path}", perform)
+        front.add("POST", f"{PREFIX}kf/{path}", perform)
 
     endpoint("sync_msg", service.sync)
     endpoint("send_msg", service.send)
@@ -177,29 +138,8 @@ def serve(front: Front, service: Service) -> None:
     for name, act in (
         ("say", service.say), ("enter", service.enter), ("agent", service.agent), ("event", service.happen),
         ("bell", service.bell), ("set", service.set), ("shown", service.shown), ("session", service.session),
-        ("clock", service.move_clock),
     ):  # fmt: skip
         front.control("POST", f"/kf/{name}", _checked(act))
-
-
-def create_app(
-    *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
-) -> web.Application:
-    """Customer service alone, with tokens for everybody."""
-    service = Service()
-    front = Front(
-        "wecomcs", unknown=_unknown, reset=service.reset, log=log, delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second, faults=faults,
-    )  # fmt: skip
-    front.add("GET", "/cgi-bin/gettoken", service.gettoken)
-    front.add("GET", "/cgi-bin/media/get", service.media)
-    front.control("POST", "/tokens/expire", lambda _: service.tokens.expire())
-    serve(front, service)
-    return front.finish()
 
 
 def _customer(values: dict[str, Any]) -> tuple[str, str]:
@@ -217,12 +157,3 @@ def _checked(act: Any) -> Any:
             raise ValueError(str(exc)) from exc
 
     return control
-
-
-def _refused(errcode: int, errmsg: str, facts: dict[str, Any]) -> Answer:
-    body = {"errcode": errcode, "errmsg": f"{errmsg}, hint: [1700000000_0]"}
-    return refused(body, 200, facts={**facts, "errcode": errcode})
-
-
-def _unknown(call: Call) -> Answer:
-    return _refused(40066, "invalid url", {})

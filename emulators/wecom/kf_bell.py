@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
-import secrets
-import struct
 import time
 from typing import Any, Literal
 
 import requests
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from wechatpy.work.crypto import PrpCrypto
 
 from emulators.running import Control
+from emulators.wecom.callbacks import App, signed, to_xml
 
 Bell = Literal["once", "twice", "lost"]
 
@@ -21,12 +17,10 @@ Bell = Literal["once", "twice", "lost"]
 class KfCustomers:
     """Customers of one enterprise: what they do is remembered by the emulator, and announced to the webhook."""
 
-    def __init__(
-        self, webhook: str, emulator_url: str, *, token: str, aes_key: str, corpid: str, timeout_s: float = 5
-    ) -> None:
+    def __init__(self, webhook: str, emulator_url: str, app: App, *, timeout_s: float = 5) -> None:
         self.webhook = webhook
         self.control = Control(emulator_url)
-        self._token, self._key, self._corpid = token, base64.b64decode(aes_key + "="), corpid
+        self._app = app
         self._timeout_s = timeout_s
         self._http = requests.Session()
         self._http.trust_env = False
@@ -48,7 +42,7 @@ class KfCustomers:
     def ring(self, kf: str) -> int:
         """One bell; returns how the webhook answered, 0: not at all."""
         token = self.control.call("POST", "/kf/bell", {"open_kfid": kf})["token"]
-        query, body = self.post_of(bell_xml(self._corpid, kf, token))
+        query, body = post_of(bell_of(self._app, kf, token), self._app)
         try:
             return self._http.post(self.webhook, params=query, data=body, timeout=self._timeout_s).status_code
         except requests.RequestException:
@@ -57,10 +51,6 @@ class KfCustomers:
     def shown(self, user: str) -> list[str]:
         """The texts that a customer saw."""
         return [one["text"] for one in self.control.call("POST", "/kf/shown", {"external_userid": user})]
-
-    def post_of(self, message: bytes, *, at: float | None = None) -> tuple[dict[str, str], bytes]:
-        """Query and body of a callback that holds `message`."""
-        return seal(message, token=self._token, key=self._key, receiver=self._corpid, at=at)
 
     def close(self) -> None:
         self.control.close()
@@ -75,24 +65,22 @@ class KfCustomers:
         return msgid
 
 
-def bell_xml(corpid: str, kf: str, token: str, *, at: float | None = None) -> bytes:
+def bell_of(app: App, kf: str, token: str, *, at: float | None = None) -> str:
     """What stands in the callback; without sender, message id or agent."""
-    return (
-        f"<xml><ToUserName><![CDATA[{corpid}]]></ToUserName><CreateTime>{int(at or time.time())}</CreateTime>"
-        f"<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[kf_msg_or_event]]></Event>"
-        f"<Token><![CDATA[{token}]]></Token><OpenKfId><![CDATA[{kf}]]></OpenKfId></xml>"
-    ).encode()
+    return to_xml(
+        {
+            "ToUserName": app.corpid,
+            "CreateTime": int(at or time.time()),
+            "MsgType": "event",
+            "Event": "kf_msg_or_event",
+            "Token": token,
+            "OpenKfId": kf,
+        }
+    )
 
 
-def seal(
-    message: bytes, *, token: str, key: bytes, receiver: str, at: float | None = None
-) -> tuple[dict[str, str], bytes]:
-    """The callback's query and its XML."""
-    content = os.urandom(16) + struct.pack(">I", len(message)) + message + receiver.encode()
-    padding = 32 - len(content) % 32
-    encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
-    sealed = base64.b64encode(encryptor.update(content + bytes([padding]) * padding) + encryptor.finalize()).decode()
-    timestamp, nonce = str(int(at or time.time())), secrets.token_hex(5)
-    signature = hashlib.sha1("".join(sorted([token, timestamp, nonce, sealed])).encode()).hexdigest()  # noqa: S324
-    body = f"<xml><ToUserName><![CDATA[{receiver}]]></ToUserName><Encrypt><![CDATA[{sealed}]]></Encrypt></xml>"
-    return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}, body.encode()
+def post_of(message: str, app: App, *, at: float | None = None) -> tuple[dict[str, str], bytes]:
+    """The query and the XML of a callback that holds `message`, sealed by wechatpy."""
+    sealed = str(PrpCrypto(app.crypto.key).encrypt(message, app.corpid).decode())
+    body = to_xml({"ToUserName": app.corpid, "Encrypt": sealed})
+    return signed(sealed, app, int(at or time.time())), body.encode()

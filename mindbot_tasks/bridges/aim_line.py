@@ -43,12 +43,13 @@ class AimLine:
         timing: Timing | None = None,
         holding: Holding | None = None,
         keep_every_s: float = KEEP_EVERY_S,
+        reporter: Reporter | None = None,
     ) -> None:
         self.bot = bot
         self._name = settings.username
         self._holding = holding or Holding(f"{NAME}:{bot}")
         self._keep_every_s = keep_every_s
-        self._reporter = Reporter(NAME, bot)
+        self._reporter = reporter or Reporter(NAME, bot)
         self._bag = Mailbag(f"{NAME}:{bot}", receive, on_received=self._show_typing)
         self._supervisor_of: Callable[[], Supervisor] = lambda: Supervisor(
             Account.of(settings),

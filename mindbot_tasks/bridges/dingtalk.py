@@ -7,4 +7,10 @@ import sys
 
 def command(bot: str) -> list[str]:
     """How to start it."""
-    return [sys.executable, "-m", "mindbot_tasks.bridges.dingtalk_stream", bot]
+    return [sys.executable, "-m", "mindbot_tasks.bridges.dingtalk", bot]
+
+
+if __name__ == "__main__":
+    from mindbot_tasks.bridges.dingtalk_stream import main
+
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "default"))

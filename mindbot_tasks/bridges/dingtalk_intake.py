@@ -187,10 +187,7 @@ class Intake:
 
     def _store_news(self, inbound: Inbound) -> None:
         if isinstance(self._platform, BringsNews):
-            record = getattr(intake, "news", None)
-            news = self._platform.news(inbound)
-            if record is not None:
-                record(self._platform.name, self._platform.bot, news)
+            intake.news(self._platform.name, self._platform.bot, self._platform.news(inbound))
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -3,7 +3,7 @@
 Our own runner on `websockets`: the vendor's SDK closes the old connection before it opens a new one, does
 not notice when nothing comes any more, and waits ten seconds after every trouble.
 
-Run as `python -m mindbot_tasks.bridges.dingtalk_stream BOT`; `mindbot bridges` does.
+Run as `python -m mindbot_tasks.bridges.dingtalk BOT`; `mindbot bridges` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -196,7 +195,3 @@ def main(bot: str) -> int:
     finally:
         reporter.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "default"))

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("mindbot_tasks.cli.ask:ask", "Ask a question from the command line."),
     "explain": ("mindbot_tasks.cli.explain:explain", "Say how a message would be routed, and why."),
     "demo": ("mindbot_tasks.cli.demo:demo", "Send one message through each door, against emulators."),
+    "register": ("mindbot_tasks.cli.register:register", "Tell platforms where to post what is not told in consoles."),
     "messages": ("mindbot_tasks.cli.messages:messages", "List messages; show one with its timeline."),
     "replay": ("mindbot_tasks.cli.messages:replay", "Start a message again."),
     "usage": ("mindbot_tasks.cli.usage:usage", "Add up tokens and cost."),

@@ -22,6 +22,7 @@ from mindbot_tasks.core.words import Lang, lang_of, say
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading, transaction
+from mindbot_tasks.stores.feedback import Vote
 
 _SINCE = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 GAP = 2  #: blanks between two columns
@@ -168,6 +169,7 @@ def show(message_id: int, as_json: bool) -> None:
                     "answer": found.answer,
                     "events": [vars_of(event) for event in found.events],
                     "sends": [vars_of(sent) for sent in found.sends],
+                    "votes": [vars_of(vote) for vote in found.votes],
                 },
                 ensure_ascii=False,
                 indent=2,
@@ -208,6 +210,9 @@ def _show_one(found: trace.Trace, lang: Lang) -> None:
         at = _clock(sent.sent_at, precise=True)
         told = say("messages.piece", lang, number=sent.part + 1, at=at, id=sent.external_id or "-")
         console.print(escape(f"{told}  {sent.note}".rstrip()))
+    for vote in found.votes:
+        at = _clock(vote.voted_at, precise=True)
+        console.print(escape(say(f"messages.vote_{vote.vote}", lang, user=vote.user_ref, at=at)))
 
 
 def _facts(found: trace.Trace, lang: Lang) -> Iterator[tuple[str, str]]:
@@ -232,7 +237,7 @@ def _facts(found: trace.Trace, lang: Lang) -> Iterator[tuple[str, str]]:
         yield name("last_error"), message["last_error"]
 
 
-def vars_of(item: trace.Event | trace.Sent) -> dict[str, Any]:
+def vars_of(item: trace.Event | trace.Sent | Vote) -> dict[str, Any]:
     """A slotted dataclass as a dict."""
     return {name: getattr(item, name) for name in item.__dataclass_fields__}
 

@@ -29,6 +29,12 @@ def say(key: str, lang: Lang = "en", /, **fields: object) -> str:
     return (english if lang == "en" else chinese).format(**told)
 
 
+def is_said(key: str) -> bool:
+    """Whether there is such a sentence."""
+    room, name = key.split(".", 1)
+    return name in _table(room)
+
+
 class Sentence(str):
     """An English sentence that can also be said in the other language."""
 

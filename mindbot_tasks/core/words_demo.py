@@ -7,8 +7,8 @@ from mindbot_tasks.core.words import Words
 WORDS: Words = {
     # progress
     "emulators": (
-        "starting the emulators of DingTalk, Dify and a model server",
-        "正在启动钉钉、Dify 和模型服务的模拟器",
+        "starting the emulators of DingTalk, WeCom, Dify and a model server",
+        "正在启动钉钉、企业微信、Dify 和模型服务的模拟器",
     ),
     "starting": ("starting MindBot in a temporary folder", "正在临时目录中启动 MindBot"),
     "waiting": ("waiting for: {missing}", "正在等待:{missing}"),
@@ -36,10 +36,12 @@ WORDS: Words = {
     # doors
     "dingtalk_person": ("DingTalk, one-to-one", "钉钉单聊"),
     "dingtalk_group": ("DingTalk, group", "钉钉群聊"),
+    "wecom_member": ("WeCom, a member", "企业微信成员"),
     "chat_fetch": ("signed JSON, answer fetched", "签名 JSON,主动取回回答"),
     "chat_callback": ("signed JSON, answer by callback", "签名 JSON,回调送达回答"),
     "back_dingtalk_person": ("session webhook of DingTalk", "钉钉会话 webhook"),
     "back_dingtalk_group": ("session webhook of DingTalk, the asker is mentioned", "钉钉会话 webhook,并 @ 提问者"),
+    "back_wecom_member": ("message of the app", "应用消息"),
     "back_chat_fetch": ("GET /api/v1/messages/ID", "GET /api/v1/messages/ID"),
     "back_chat_callback": ("signed callback, its signature was checked", "签名回调,签名已验证"),
     # who says what
@@ -47,6 +49,8 @@ WORDS: Words = {
     "colleague": ("Li Si", "李四"),
     "ask_code": ("Why does this Python function return None?", "这段 Python 代码为什么会报错?"),
     "ask_translation": ("Please translate: good morning, team.", "请翻译:大家早上好。"),
+    "member": ("Wang Wu", "王五"),
+    "ask_member": ("How many days of leave do I have?", "我还有几天年假?"),
     "ask_fetch": ("What is a dead letter queue?", "什么是死信队列?"),
     "ask_callback": ("The printer on floor 3 is jammed again.", "三楼的打印机又卡纸了。"),
     # the transcript

@@ -103,10 +103,35 @@ WORDS: Words = {
     "message_waits": ("a message has waited {age} s without being started", "有消息已等待 {age} 秒未被处理"),
     "tune": ("more slots may be needed: mindbot tune", "可能需要更多并发:mindbot tune"),
     # platforms, providers, workflows
-    "dingtalk_fine": ("the credentials are right: an access token was given", "凭据正确:已取得 access token"),
+    "examined": ("the credentials are right: {called} was answered", "凭据正确:{called} 有应答"),
+    "check_credentials": (
+        "compare the credentials with those of the vendor's console; a missing permission looks the same",
+        "请与平台后台的凭据核对;缺少权限时表现相同",
+    ),
+    "bot_fine": (
+        "{state}; last message in: {inbound}, last answer out: {outbound}",
+        "{state};最近收到消息:{inbound},最近发出回复:{outbound}",
+    ),
+    "bot_unusable": ("its settings cannot be used: {why}", "设置不可用:{why}"),
+    "bot_connected": ("connected ({detail})", "已连接({detail})"),
+    "bot_reached_by_webhook": ("reached by webhook", "通过 webhook 接收"),
+    "bot_token_refused": ("the platform refused its credentials lately", "平台最近拒绝了它的凭据"),
+    "ago": ("{seconds} s ago", "{seconds} 秒前"),
+    "never": ("never seen", "尚无记录"),
+    "bot_unheld": ("no process holds its connection", "没有进程保持它的连接"),
+    "start_bridges": (
+        "start the role bridges of the Procfile (mindbot bridges), and look at its log",
+        "请启动 Procfile 中的 bridges 角色(mindbot bridges),并查看其日志",
+    ),
+    "bot_off_line": ("its connection is {state} for {since} s: {detail}", "连接状态为 {state},已 {since} 秒:{detail}"),
+    "see_bridges_log": ("see the log of the role bridges", "请查看 bridges 角色的日志"),
     "dingtalk_credentials": (
         "compare client_id and client_secret with the app's page (Credentials) in DingTalk's console",
         "请与钉钉开放平台应用的「凭证与基础信息」核对 client_id 和 client_secret",
+    ),
+    "platform_credentials": (
+        "check the ids and secrets of this section, and whether the vendor lets the address of this server in",
+        "请核对该配置段的 ID 与密钥,以及服务商是否允许本服务器的 IP",
     ),
     "chat_fine": ("its secret can be used", "密钥可用"),
     "chat_no_secret": ("it has no secret", "没有密钥"),

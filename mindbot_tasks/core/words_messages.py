@@ -29,6 +29,8 @@ WORDS: Words = {
     "worker": ("worker", "worker"),
     "note": ("note", "备注"),
     "piece": ("piece {number} was sent at {at}, the platform's id: {id}", "第 {number} 段于 {at} 发送,平台编号:{id}"),
+    "vote_up": ("{user} found the answer good ({at})", "{user} 认为回答有用({at})"),
+    "vote_down": ("{user} found the answer bad ({at})", "{user} 认为回答没用({at})"),
     "replayed": (
         "message {id} goes through again from {stage}; see: mindbot messages show {id}",
         "消息 {id} 从 {stage} 阶段重新处理;查看:mindbot messages show {id}",

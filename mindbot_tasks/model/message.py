@@ -117,3 +117,6 @@ class Outgoing:
     total: int
     key: str  #: the same for every try of this piece: give it to platforms with an idempotent send
     resend: bool = False  #: an earlier try of this very piece may have gone out
+    answer_key: str = ""  #: names the whole answer: the same for every piece and try, another one for a replay
+    earlier_tries: int = 0  #: of this stage; any of them may have gone out if its outcome was not told
+    apology: bool = False  #: said instead of an answer

@@ -93,6 +93,17 @@ class BringsNews(Protocol):
 
 
 @runtime_checkable
+class Registers(Protocol):
+    """A platform that has to be told by a call where to post some of what happens."""
+
+    def register(self, url: str, deadline: Deadline) -> str:
+        """Tell it; returns the name under which it keeps the URL, "" if there was nothing to tell.
+
+        Raises Rejected, Throttled or Unavailable.
+        """
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 
@@ -152,8 +163,17 @@ class Media:
 class ShowsLive(Protocol):
     """A platform where the answer can be watched while it grows, and is finished by `send`."""
 
-    def begin_live(self, held: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
-        """Open, or after a crash take up again, the visible answer of this message; None: not for this message."""
+    def begin_live(self, target: LiveTarget, deadline: Deadline) -> LiveAnswer | None:
+        """Open, or after a crash take up again, the visible answer of this message; None: not for this message.
+
+        `deadline.check` also tells whether this process may still speak for the message; look before each update.
+        """
+
+    def abandon_live(self, target: LiveTarget, text: str, deadline: Deadline) -> None:
+        """Nothing will be sent: what was begun, if anything was, ends with this text. Nothing new is begun.
+
+        Never raises.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,7 @@ class LiveTarget:
     """Where a live answer goes; the same for each try, so that a second try finds what the first one began."""
 
     message_id: int
+    answer_key: str  #: as in `Outgoing`
     conversation_id: str
     conversation_kind: str
     sender_id: str
@@ -171,7 +192,10 @@ class LiveAnswer(Protocol):
     """The growing answer of one message. Never raises: what cannot be shown live is sent at the end."""
 
     def __call__(self, text: str) -> None:
-        """The whole text so far; decides itself how often to show it."""
+        """The whole text so far; decides itself how often to show it, and does not wait for the far side."""
+
+    def end(self) -> None:
+        """From here on `send` has the word: returns when no update is under way, and begins no further one."""
 
 
 @runtime_checkable
@@ -180,3 +204,12 @@ class Examined(Protocol):
 
     def examine(self, deadline: Deadline) -> str:
         """What was called, in words for `mindbot doctor`. Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
+class UsesTokens(Protocol):
+    """A platform whose calls need access tokens of `stores.tokens`."""
+
+    @property
+    def token_names(self) -> Sequence[str]:
+        """Under which names they are kept."""

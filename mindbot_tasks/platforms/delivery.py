@@ -7,8 +7,9 @@ import structlog
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError, Unavailable
 from mindbot_tasks.core.metrics import SENDS
-from mindbot_tasks.model.message import Outgoing, Part
+from mindbot_tasks.model.message import Outgoing, Part, Stage
 from mindbot_tasks.platforms.base import Platform
+from mindbot_tasks.stores import traffic
 from mindbot_tasks.stores.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,9 @@ def outgoing_piece(held: Claim, part: Part, number: int, total: int) -> Outgoing
         total=total,
         key=f"mindbot-{held.message_id}-{number}",
         resend=held.uncertain and number == held.sent_parts,
+        answer_key=held.answer_key,
+        earlier_tries=held.strikes - 1 + held.retries,
+        apology=held.stage is Stage.APOLOGISE,
     )
 
 
@@ -53,5 +57,6 @@ def deliver(platform: Platform, outgoing: Outgoing, deadline: Deadline) -> tuple
     except RetryableError:
         SENDS.labels(outgoing.platform, "failed").inc()
         raise
+    traffic.note(outgoing.platform, outgoing.bot, "out")
     SENDS.labels(outgoing.platform, "resent" if outgoing.resend else "sent").inc()
     return sent_id, "sent again after a worker died in mid-send" if outgoing.resend else None

@@ -6,19 +6,27 @@ import functools
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import SecretStr
 
 from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
-from mindbot_tasks.core.settings import ChatSettings, Settings, get_settings
+from mindbot_tasks.core.settings import ChatSettings, Settings, WeComCsSettings, WeComSettings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
+from mindbot_tasks.platforms.dingtalk.media import Files
 from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
+
+if TYPE_CHECKING:
+    from mindbot_tasks.platforms import weixin
+
+log = structlog.get_logger(__name__)
 
 PLAYGROUND = "playground"  #: the bot of "chat" that the page at / talks to
 DEFAULT_BOT = "default"
@@ -32,27 +40,34 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.dingtalk:
         return None
     its_settings = settings.dingtalk[bot]
-    return DingTalk(bot, its_settings, Client(its_settings, get_http(), tokens, limiter.take))
+    client = Client(its_settings, get_http(), tokens, limiter.take)
+    files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=files)
+
+
+def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
+    # here: wechatpy takes its time to load, and only those shall wait who use it
+    from mindbot_tasks.platforms import weixin
+
+    return weixin.Client(
+        provider,
+        corpid=settings.corpid,
+        secret=settings.secret.get_secret_value(),
+        api_base=settings.api_base,
+        http=get_http(),
+        tokens=tokens,
+        take=limiter.take,
+    )
 
 
 def _wecom(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.wecom:
         return None
-    # here: wechatpy takes its time to load, and only those shall wait who use it
     from mindbot_tasks.platforms.wecom import WeCom
     from mindbot_tasks.platforms.wecom.sending import Sender
-    from mindbot_tasks.platforms.weixin import Client as WeixinClient
 
     its_settings = settings.wecom[bot]
-    client = WeixinClient(
-        "wecom",
-        corpid=its_settings.corpid,
-        secret=its_settings.secret.get_secret_value(),
-        api_base=its_settings.api_base,
-        http=get_http(),
-        tokens=tokens,
-        take=limiter.take,
-    )
+    client = _weixin_client("wecom", its_settings)
     return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
 
 
@@ -74,20 +89,11 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
 def _wecomcs(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.wecomcs:
         return None
-    from mindbot_tasks.platforms import weixin
     from mindbot_tasks.platforms.wecomcs import WeComCs
     from mindbot_tasks.platforms.wecomcs.client import KfClient
 
     its_settings = settings.wecomcs[bot]
-    client = weixin.Client(
-        "wecomcs",
-        corpid=its_settings.corpid,
-        secret=its_settings.secret.get_secret_value(),
-        api_base=its_settings.api_base,
-        http=get_http(),
-        tokens=tokens,
-        take=limiter.take,
-    )
+    client = _weixin_client("wecomcs", its_settings)
     return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
 
 
@@ -102,9 +108,13 @@ FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {
 
 @functools.cache
 def get(name: str, bot: str = DEFAULT_BOT) -> Platform:
-    """This bot. Raises UnknownPlatform if there is none of that name or it is off."""
+    """This bot. Raises UnknownPlatform if there is none of that name, or it is off or cannot be used."""
     factory = FACTORIES.get(name)
-    platform = factory(bot, get_settings()) if factory else None
+    try:
+        platform = factory(bot, get_settings()) if factory else None
+    except SettingsError as exc:
+        log.error("bot_unusable", platform=name, bot=bot, why=str(exc))
+        raise UnknownPlatform(f"the settings of {name} cannot be used") from exc
     if platform is None:
         raise UnknownPlatform(f"there is no bot {bot[:40]!r} on a platform {name[:40]!r}, or it is off")
     return platform

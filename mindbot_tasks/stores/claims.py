@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ class Claim:
     label: str
     classification: Mapping[str, Any]
     time_left_ms: int  #: until the sweeper would give the message up
+    answer_key: str = ""  #: names this run of the message: the same for every try, another one for a replay
     sent_parts: int = 0
     uncertain: bool = False  #: an earlier try of the next piece may have gone out
     replying: bool = False  #: the answer, or a part of it, may already be with the asker
@@ -167,6 +168,11 @@ def is_follower() -> Any:
     return MessageRow.merged_into.is_not(None) & (MessageRow.merged_into != MessageRow.id)
 
 
+def one_of(states: Sequence[State]) -> Any:
+    """The message is in one of these; not by IN, whose list SQLAlchemy writes anew with every execution."""
+    return or_(*(MessageRow.state == state.value for state in states))
+
+
 def wake_by(at: Any) -> Any:
     """Never later than when an apology must start."""
     return earlier(at, MessageRow.deadline_at - APOLOGY_MARGIN_MS)
@@ -193,6 +199,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         MessageRow.classification,
         MessageRow.sent_parts,
         MessageRow.replying_at,
+        MessageRow.deadline_at,
         (MessageRow.deadline_at - now).label("left"),
     ]
     values: dict[str, Any] = {
@@ -225,7 +232,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         update(MessageRow)
         .where(
             MessageRow.id == bindparam("message_id"),
-            MessageRow.state.in_([state.value for state in CLAIMABLE[stage]]),
+            one_of(CLAIMABLE[stage]),
             MessageRow.finished_at.is_(None),
             MessageRow.lease_owner.is_(None) | (MessageRow.lease_until < now),
             MessageRow.not_before.is_(None) | (MessageRow.not_before <= now),
@@ -272,6 +279,8 @@ def claim(
         label=row.label or "",
         classification=row.classification or {},
         time_left_ms=row.left if stage is Stage.REPLY else row.left - APOLOGY_MARGIN_MS,
+        # a deadline is given once, with milliseconds, and anew by a replay
+        answer_key=f"{message_id}-{row.deadline_at}",
         sent_parts=row.sent_parts,
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,

@@ -57,6 +57,5 @@ class LiveText:
             self._calls, self._told_at = 0, now
         _tell(self._message_id, {"type": "text", "text": text})
 
-
-def nobody_watches(text: str) -> None:
-    """For platforms that cannot show an answer while it grows."""
+    def end(self) -> None:
+        """Nothing is ever under way: each text is told before the call returns."""

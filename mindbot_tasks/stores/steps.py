@@ -19,6 +19,7 @@ from mindbot_tasks.stores.claims import (
     as_following,
     following_column,
     now_or_given,
+    one_of,
     wake_by,
 )
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
@@ -34,8 +35,8 @@ class LostLease(Stopped):
 
 
 @functools.cache
-def _held(dialect: str, timed: bool, kind: str) -> Any:
-    """UPDATE of a message that is held by exactly this claim; `kind` picks what changes."""
+def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
+    """UPDATE of a message that is held by exactly this claim of `stage`; `kind` picks what changes."""
     now = now_or_given(timed)
     free: dict[str, Any] = {
         "lease_owner": None,
@@ -107,7 +108,7 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
         .where(
             MessageRow.id == bindparam("message_id"),
             MessageRow.attempt == bindparam("held_attempt"),
-            MessageRow.state.in_(bindparam("held_states", expanding=True)),
+            one_of((State.REPLYING,) if stage is Stage.REPLY else CLAIMABLE[stage]),
             MessageRow.finished_at.is_(None),
             MessageRow.lease_owner.is_not(None),
         )
@@ -116,16 +117,11 @@ def _held(dialect: str, timed: bool, kind: str) -> Any:
     return statement.returning(following_column(dialect)) if kind == "finished" else statement
 
 
-def _held_states(stage: Stage) -> list[str]:
-    return [State.REPLYING.value] if stage is Stage.REPLY else [state.value for state in CLAIMABLE[stage]]
-
-
 def _change(connection: Connection, held: Claim, kind: str, step: str, now: int | None, **values: Any) -> Any:
     """Run `_held`; raises LostLease when the claim no longer holds."""
     values |= {
         "message_id": held.message_id,
         "held_attempt": held.attempt,
-        "held_states": _held_states(held.stage),
         "step": step,
         "note": values.get("note"),
     }
@@ -133,7 +129,7 @@ def _change(connection: Connection, held: Claim, kind: str, step: str, now: int 
         values["note"] = cut(values["note"], 500)
     if now is not None:
         values["now"] = now
-    result = connection.execute(_held(connection.dialect.name, now is not None, kind), values)
+    result = connection.execute(_held(connection.dialect.name, now is not None, kind, held.stage), values)
     if kind == "finished":
         row = result.first()
         if row is not None:

@@ -1,7 +1,8 @@
 """Access tokens that the whole fleet shares: fetched by one process, early, and dropped only by who saw them refused.
 
 Redis: one GET per use. `mindbot:token:<name>` holds "<refresh at, ms>|<token>" and expires with the token;
-`mindbot:token-lock:<name>` is held by the process that fetches. When Redis is down each process keeps its own.
+`mindbot:token-lock:<name>` is held by the process that fetches; `mindbot:token-refused:<name>` says for a while that
+the credentials were refused. When Redis is down each process keeps its own.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import redis
 import structlog
@@ -28,6 +29,7 @@ Fetch = Callable[[], tuple[str, float]]
 _FETCH_S = 15.0  # longest time a fetch may take before others stop to count on it
 _POLL_S = 0.05
 _REFUSED_S = 30.0  # wrong credentials are not tried again for so long
+_REFUSED_SEEN_MS = 600_000  # and are shown for so long, unless a token is given
 
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 _DROP = """
@@ -37,6 +39,18 @@ if held and string.sub(held, string.find(held, '|', 1, true) + 1) == ARGV[1] the
 end
 return 0
 """
+
+
+Kind = Literal["good", "refused", "none"]
+"""`none`: nobody has needed one lately; `refused`: nobody gets one."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the token of one app is."""
+
+    kind: Kind
+    left_s: float | None = None  #: until it ends
 
 
 @dataclass(slots=True)
@@ -84,6 +98,23 @@ class Tokens:
         except redis.RedisError as exc:
             log.warning("tokens_without_redis", token=name, error=type(exc).__name__)
 
+    def states(self, names: Sequence[str]) -> dict[str, State] | None:
+        """How these tokens are; None when Redis is away."""
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipe.pttl(_key(name))
+                pipe.exists(_refused_key(name))
+            answers = pipe.execute()
+        except redis.RedisError as exc:
+            log.debug("token_states_unknown", error=type(exc).__name__)
+            return None
+        found = {}
+        for name, left_ms, refused in zip(names, answers[::2], answers[1::2], strict=True):
+            kind: Kind = "good" if left_ms > 0 else "refused" if refused else "none"
+            found[name] = State(kind, left_ms / 1000 if left_ms > 0 else None)
+        return found
+
     @property
     def _redis(self) -> Any:
         return self._given if self._given is not None else get_redis()
@@ -123,6 +154,7 @@ class Tokens:
                 raise
             lifetime_ms = max(1000, int((kept.ends_at - time.time()) * 1000))
             with contextlib.suppress(redis.RedisError):  # we have it, others will have to fetch
+                self._redis.delete(_refused_key(name))
                 self._redis.set(_key(name), f"{int(kept.refresh_at * 1000)}|{kept.token}", px=lifetime_ms)
             return kept.token
         finally:
@@ -146,6 +178,8 @@ class Tokens:
             token, lifetime_s = fetch()
         except Rejected as exc:
             self._kept[name] = _Kept(refused=exc, refused_until=time.monotonic() + _REFUSED_S)
+            with contextlib.suppress(redis.RedisError):
+                self._redis.set(_refused_key(name), exc.code or str(exc.status or ""), px=_REFUSED_SEEN_MS)
             raise
         now = time.time()
         # early enough that nobody ever holds one that dies in his hands
@@ -162,6 +196,10 @@ def _key(name: str) -> str:
 
 def _lock_key(name: str) -> str:
     return f"mindbot:token-lock:{name}"
+
+
+def _refused_key(name: str) -> str:
+    return f"mindbot:token-refused:{name}"
 
 
 def _again(exc: Rejected) -> Rejected:
@@ -185,3 +223,8 @@ def get(name: str, fetch: Fetch) -> str:
 def drop(name: str, used_token: str) -> None:
     """See `Tokens.drop`."""
     _tokens.drop(name, used_token)
+
+
+def states(names: Sequence[str]) -> dict[str, State] | None:
+    """See `Tokens.states`."""
+    return _tokens.states(names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.feedback import Vote, votes_of
 from mindbot_tasks.stores.tables import AnswerRow, ConversationRow, EventRow, MessageRow, SendRow, UserRow, WorkerRow
 
 
@@ -42,6 +43,7 @@ class Trace:
     answer: dict[str, Any] | None
     events: list[Event]
     sends: list[Sent]
+    votes: list[Vote] = field(default_factory=list)
 
 
 _COLUMNS = (
@@ -120,6 +122,7 @@ def get_trace(connection: Connection, message_id: int) -> Trace | None:
             for row in events
         ],
         sends=[Sent(row.part, row.external_id or "", row.sent_at, row.note or "") for row in sends],
+        votes=list(votes_of(connection, message_id)),
     )
 
 

@@ -14,7 +14,8 @@ from mindbot_tasks import intake
 from mindbot_tasks.bridges import dingtalk_intake
 from mindbot_tasks.core.errors import DatabaseUnavailable, PayloadInvalid
 from mindbot_tasks.model.message import Message
-from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Feedback, Inbound, News
+from mindbot_tasks.model.news import Feedback, News
+from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound
 from tests.bridges.holding import Held, Ledger, until
 
 UPDATE = {"cardData": {"cardParamMap": {"feedback": "up"}}}

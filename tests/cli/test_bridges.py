@@ -64,7 +64,7 @@ def test_whoever_needs_a_connection_gets_the_role_that_holds_it(sections: dict[s
 
 def test_each_connection_is_a_process_of_its_own_with_the_name_of_its_bot() -> None:
     first, second = bridges.specs(["dingtalk:sales", "dingtalk:it"], {"PATH": "/bin"})
-    assert first.argv[1:] == ["-m", "mindbot_tasks.bridges.dingtalk_stream", "sales"]
+    assert first.argv[1:] == ["-m", "mindbot_tasks.bridges.dingtalk", "sales"]
     assert (first.role, second.argv[-1]) == ("dingtalk:sales", "it")
     assert first.environment["MINDBOT_ROLE"] == "bridges"
     assert first.environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)

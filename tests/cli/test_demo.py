@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptDemo]:
 def test_every_door_gets_its_answer_by_its_own_way(demo: KeptDemo) -> None:
     assert demo.transcript["ok"] is True
     told = {message["door"]: message for message in demo.transcript["messages"]}
-    assert set(told) == {"dingtalk_person", "dingtalk_group", "chat_fetch", "chat_callback"}
+    assert set(told) == {"dingtalk_person", "dingtalk_group", "wecom_member", "chat_fetch", "chat_callback"}
     for message in told.values():
         assert f"You said: {message['question']}" in message["answer"]
         assert message["state"] == "replied"

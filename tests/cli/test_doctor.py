@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from mindbot_tasks.core.settings import (
     ModelSettings,
     ProviderSettings,
     Settings,
+    WeComSettings,
     WorkflowSettings,
     reset_settings,
 )
+from mindbot_tasks.platforms.condition import Condition
 from mindbot_tasks.stores.database import forget_engine, open_engine
 from mindbot_tasks.stores.health import HealthSnapshot
 from tests.conftest import free_port
@@ -50,6 +53,32 @@ def dify() -> Iterator[Emulator]:
 def dingtalk() -> Iterator[Emulator]:
     with running("dingtalk", "--app-key", "robot", "--app-secret", DINGTALK_SECRET) as emulator:
         yield emulator
+
+
+@pytest.fixture(scope="module")
+def wecom() -> Iterator[Emulator]:
+    with running("wecom", "--corpid", "wwdoctor", "--secret", "right") as emulator:
+        yield emulator
+
+
+def app(url: str, **values: Any) -> WeComSettings:
+    usual = {"corpid": "wwdoctor", "secret": "right", "token": "t", "encoding_aes_key": "k" * 43, "api_base": url}
+    return WeComSettings.model_validate({**usual, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "level", "words"),
+    [
+        ({}, "ok", "getcallbackip"),
+        ({"secret": "wrong"}, "fail", "40001"),
+        ({"encoding_aes_key": "short"}, "fail", "43"),
+    ],
+)
+def test_an_app_of_wecom_is_examined(wecom: Emulator, values: dict[str, str], level: str, words: str) -> None:
+    found = ask_vendors(wecom={"default": app(wecom.url, **values)})
+    assert found["wecom"].level == level
+    assert words in found["wecom"].text.in_("en")
+    assert "platforms" not in found
 
 
 def ask_vendors(**sections: Any) -> dict[str, Finding]:
@@ -291,3 +320,24 @@ redis_url: redis://:{secrets[3]}@127.0.0.1:{free_port()}/0
         assert result.exit_code == 1
         assert result.output.count("fail") >= 4
         assert not [secret for secret in secrets if secret in result.output]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "words"),
+    [
+        ({}, "ok", "connected (2 of 2 connections); last message in: 5 s ago, last answer out: never seen"),
+        ({"connection": "not_needed"}, "ok", "reached by webhook"),
+        ({"connection": "no_data"}, "fail", "no process holds its connection"),
+        ({"connection": "connecting"}, "warn", "its connection is connecting for 60 s"),
+        ({"connection": "refused", "connection_detail": "wrong"}, "fail", "its connection is refused for 60 s: wrong"),
+        ({"token": "refused"}, "fail", "refused its credentials lately"),
+    ],
+)
+def test_the_condition_of_a_bot_is_told(changes: dict[str, Any], level: str, words: str) -> None:
+    well = Condition(
+        platform="dingtalk", bot="sales", ok=True, reason="", connection="online",
+        connection_detail="2 of 2 connections", connection_since_s=60.0, last_inbound_s=5.0,
+    )  # fmt: skip
+    found = engine.judge_bot(replace(well, **changes))
+    assert (found.what, found.level) == ("bot dingtalk.sales", level)
+    assert words in found.text

@@ -62,7 +62,7 @@ def ledger(use: None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> dic
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     found: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY) -> bool:
+    def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "") -> bool:
         found.append((message_id, stage))
         return True
 
@@ -149,7 +149,7 @@ def test_a_message_on_its_way_is_only_taken_by_force(ledger: dict[str, int], sta
 def test_without_a_broker_a_replay_is_left_to_the_sweeper(
     ledger: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chains, "start", lambda *_: False)
+    monkeypatch.setattr(chains, "start", lambda *_, **__: False)
     assert "sweeper" in run("replay", ledger["done"]).output
     assert ledger["done"] in listed("--unfinished")
 

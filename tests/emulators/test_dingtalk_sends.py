@@ -213,5 +213,5 @@ def test_sends_take_the_emulators_delay(dingtalk: Emulator, http: requests.Sessi
 
 
 def test_an_unknown_path_has_an_error_of_the_new_api(dingtalk: Emulator, http: requests.Session) -> None:
-    response = http.put(f"{dingtalk.url}/v1.0/card/streaming", json={})
+    response = http.put(f"{dingtalk.url}/v1.0/card/dreaming", json={})
     assert (response.status_code, response.json()["code"]) == (404, "InvalidAction.NotFound")

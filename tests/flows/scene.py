@@ -14,17 +14,19 @@ from emulators.dingtalk import DingTalkSender
 from emulators.dingtalk.callbacks import Callback, build
 from emulators.dingtalk.sender import Sent
 from emulators.running import Control
+from emulators.wecom.kf_bell import KfCustomers
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.trace import Trace
-from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, Stack
+from tests.flows.stack import CANARY_TEXT, CHAT_SECRET, WECOM, Stack
 
 T = TypeVar("T")
 
 MODEL = "/v1/chat/completions"
 DIFY = "/v1/chat-messages"
 SESSION = "/robot/sendBySession"
+CARD, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
 TO_PERSON = "/v1.0/robot/oToMessages/batchSend"
 TO_GROUP = "/v1.0/robot/groupMessages/send"
 PATIENCE_S = 30.0
@@ -51,11 +53,15 @@ class Scene:
         self.openai = Control(stack.vendors.openai.url)
         self.dify = Control(stack.vendors.dify.url)
         self.dingtalk = Control(stack.vendors.dingtalk.url)
+        self.wecom = Control(stack.vendors.wecom.url)
+        self.account = f"wk{token}"  #: of customer service
+        self.customers = KfCustomers(f"{stack.web}/webhooks/wecomcs", stack.vendors.wecom.url, WECOM)
         self.oscar = Control(stack.vendors.oscar.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.oscar):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
             control.close()
+        self.customers.close()
 
     def fault(self, action: str, path: str, *, contains: str = "", **options: Any) -> None:
         """What goes wrong at a vendor with a call that has this story's mark."""
@@ -120,6 +126,19 @@ class Scene:
 
     def texts(self) -> list[str]:
         return [call["text"] for call in self.shown()]
+
+    def cards(self) -> dict[str, list[dict[str, Any]]]:
+        """The cards that this story's people saw, and what was streamed into each, in order."""
+        calls = [
+            call
+            for call in self.dingtalk.calls(accepted=True)
+            if call["path"] in (CARD, STREAM)
+            and (call.get("conversation") == self.conversation or self.user in (call.get("reached") or ()))
+        ]
+        return {
+            card: [call for call in calls if call["card"] == card and call["path"] == STREAM]
+            for card in dict.fromkeys(call["card"] for call in calls)
+        }
 
     def asked(self, *, dify: bool = False) -> list[dict[str, Any]]:
         """The calls of models because of this story, refused ones too."""

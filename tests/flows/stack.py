@@ -22,7 +22,9 @@ import yaml
 from sqlalchemy import Engine
 
 from emulators.running import Emulator, running
+from emulators.wecom.callbacks import App
 from mindbot_tasks.bridges import aim
+from mindbot_tasks.bridges import dingtalk as dingtalk_bridge
 from mindbot_tasks.stores.database import open_engine
 from tests.chaos.processes import ROOT, Undertaker
 from tests.conftest import free_port, redis_binary
@@ -33,7 +35,11 @@ WORKERS = ("worker1", "worker2")
 CANARY_SECRET = "canarysecret0123456789"
 CANARY_TEXT = "velvetzebra"
 CHAT_SECRET = "whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ="  # base64 of the canary and "chat"
+WECOM = App("canarysecret0123456789wecom", "canarysecret0123456789canarysecret012345678", "wwflows0000000001")
 API_KEY = f"{CANARY_SECRET}-api"
+#: a bot whose answers grow on cards
+CARDS = {"enable_stream_reply": True, "card_template_id": "own.schema", "card_route_key": "flows"}
+STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
 AIM_NAME = "Mind Bot"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 READY_S = 60.0
@@ -50,6 +56,7 @@ class Vendors:
     dingtalk: Emulator
     branch: Emulator  #: a second DingTalk, which may be down
     oscar: Emulator
+    wecom: Emulator
 
 
 @contextlib.contextmanager
@@ -61,6 +68,7 @@ def vendors() -> Iterator[Vendors]:
             dingtalk=held.enter_context(running("dingtalk")),
             branch=held.enter_context(running("dingtalk")),
             oscar=held.enter_context(running("oscar")),
+            wecom=held.enter_context(running("wecom")),
         )
 
 
@@ -128,6 +136,7 @@ class Stack:
             self._begin(name, [*celery, "worker", *options, "--without-gossip", "--without-mingle"], ordinary)
         for bot in self._bots_with_a_bridge():
             self._begin(f"aim_{bot}", [str(python / "celery"), *aim.command(bot)[1:]], ordinary)
+            self._begin("stream", dingtalk_bridge.command(STREAM_BOT), ordinary)
         self._begin("beat", [*celery, "beat", "-s", str(self.folder / "schedule")], ordinary)
         gunicorn = [str(python / "gunicorn"), "-c", "python:webhooks.gunicorn_conf", "webhooks.wsgi:application"]
         web = {"WEB_CONCURRENCY": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -176,6 +185,10 @@ class Stack:
             "client_id": "dingapp0001", "client_secret": self.secret, "robot_code": "dingapp0001",
             "api_base": dingtalk, "oapi_base": dingtalk,
         }  # fmt: skip
+        streams: list[dict[str, Any]] = []
+        if self._bots_with_a_bridge():
+            # an app of its own, for the gateway gives each message to one of the connections of its app
+            streams = [{**robot, "name": STREAM_BOT, "client_id": STREAM_APP, "mode": "stream"}]
         return {
             "history_tokens": 60,
             "times": {"drain_s": DRAIN_S, "guard_s": 6},
@@ -185,9 +198,25 @@ class Stack:
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "limited", "user_rate": "2/m"},
                 {**robot, "name": "patient", "burst_window_s": 1},
+                {**robot, "name": "cards", **CARDS, "card_callback_secret": f"{self.secret}-cards"},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
+                *streams,
             ],
+            "wecom": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             "chat": {"secrets": [CHAT_SECRET]},
+            "wecomcs": {
+                "corpid": WECOM.corpid,
+                "secret": self.secret,
+                "token": WECOM.token,
+                "EncodingAESKey": WECOM.encoding_aes_key,
+                "api_base": self.vendors.wecom.url,
+            },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
                 name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}

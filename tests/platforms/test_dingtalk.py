@@ -170,6 +170,7 @@ def test_a_one_to_one_text() -> None:
             "staff_id": "user01",
             "conversation_id": "cidAAAA==",
             "conversation_type": "1",
+            "nick": "Zhang San",
         },
         sent_at_ms=NOW_MS,
     )

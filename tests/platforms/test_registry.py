@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from mindbot_tasks.core.errors import SettingsError
-from mindbot_tasks.core.settings import ChatSettings, DingTalkSettings, Settings, WebSettings
+from mindbot_tasks.core.settings import ChatSettings, DingTalkSettings, Settings, WebSettings, WeComSettings
 from mindbot_tasks.platforms import registry, standard_webhooks
 from mindbot_tasks.platforms.registry import UnknownPlatform
 
@@ -75,3 +76,12 @@ def test_the_playground_signs_with_a_secret_of_this_installation() -> None:
 def test_there_is_no_playground_secret_without_a_secret_key() -> None:
     with pytest.raises(SettingsError):
         registry.playground_secret(Settings(secret_key=SecretStr("")))
+
+
+def test_a_bot_whose_settings_cannot_be_used_is_unknown_and_named_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = WeComSettings.model_validate({"corpid": "c", "secret": "s", "token": "t", "encoding_aes_key": "placeholder"})
+    monkeypatch.setattr(registry, "get_settings", lambda: Settings(wecom={"default": app}))
+    with capture_logs() as logs, pytest.raises(UnknownPlatform):
+        registry.get("wecom")
+    assert [line["event"] for line in logs] == ["bot_unusable"]
+    assert "placeholder" not in str(logs)

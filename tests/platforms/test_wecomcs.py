@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from emulators.wecom.kf_bell import bell_xml, seal
+from emulators.wecom.callbacks import App
+from emulators.wecom.kf_bell import bell_of, post_of
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import PayloadInvalid, Rejected, SignatureInvalid, Unavailable
 from mindbot_tasks.core.http import Http
@@ -38,7 +39,7 @@ from tests.platforms import weixin_vectors as vectors
 from tests.platforms.contract import JSON, TOTAL, PlatformContract
 from tests.platforms.far_side import FarSide, Say, unused_port
 
-KEY = b""
+APP = App(vectors.TOKEN, vectors.AES_KEY, vectors.CORPID)
 NOW_MS = vectors.NOW_MS
 ADDRESS = {"open_kfid": "wk1", "external_userid": "wm1", "msgid": "kf1", "sent_at_ms": NOW_MS}
 
@@ -67,11 +68,8 @@ def make(url: str, **settings: Any) -> WeComCs:
     return WeComCs("default", read, KfClient(client), clock_ms=lambda: NOW_MS)
 
 
-def call_of(message: bytes, *, at: float = NOW_MS / 1000, receiver: str = vectors.CORPID) -> Inbound:
-    import base64
-
-    key = base64.b64decode(vectors.AES_KEY + "=")
-    query, body = seal(message, token=vectors.TOKEN, key=key, receiver=receiver, at=at)
+def call_of(message: str, *, at: float = NOW_MS / 1000, app: App = APP) -> Inbound:
+    query, body = post_of(message, app, at=at)
     return Inbound("POST", {"content-type": "text/xml"}, query, body, NOW_MS)
 
 
@@ -82,7 +80,7 @@ def platform(server: FarSide) -> WeComCs:
 
 @pytest.fixture
 def signed_call() -> Inbound:
-    return call_of(bell_xml(vectors.CORPID, "wk1", "ENCtoken", at=NOW_MS / 1000))
+    return call_of(bell_of(APP, "wk1", "ENCtoken", at=NOW_MS / 1000))
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ class TestContract(PlatformContract):
 
     @pytest.fixture
     def stale_call(self) -> Inbound:
-        return call_of(bell_xml(vectors.CORPID, "wk1", "t"), at=NOW_MS / 1000 - 3600)
+        return call_of(bell_of(APP, "wk1", "t"), at=NOW_MS / 1000 - 3600)
 
     @pytest.fixture
     def unreachable(self) -> WeComCs:
@@ -115,7 +113,7 @@ class TestContract(PlatformContract):
 
     def with_fields(self, call: Inbound, fields: dict[str, Any]) -> Inbound:
         content = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in fields.items() if name.isalpha())
-        return call_of(f"<xml>{content}</xml>".encode("utf-8", "replace"))
+        return call_of(f"<xml>{content}</xml>".encode("utf-8", "replace").decode())
 
     @TOTAL
     @given(data=st.data())
@@ -161,12 +159,13 @@ def test_a_bell_is_answered_with_nothing(platform: WeComCs, signed_call: Inbound
 
 
 def test_a_call_for_another_enterprise_is_refused(platform: WeComCs) -> None:
+    replaced = dataclasses.replace(APP, corpid="wwother")
     with pytest.raises(SignatureInvalid):
-        platform.news(call_of(bell_xml("wwother", "wk1", "t"), receiver="wwother"))
+        platform.news(call_of(bell_of(APP, "wk1", "t"), app=replaced))
 
 
 def test_another_event_is_kept_as_it_came(platform: WeComCs) -> None:
-    xml = b"<xml><Event><![CDATA[kf_account_auth_change]]></Event><CreateTime>1700000000</CreateTime></xml>"
+    xml = "<xml><Event><![CDATA[kf_account_auth_change]]></Event><CreateTime>1700000000</CreateTime></xml>"
     told = platform.news(call_of(xml))
     assert told.bells == ()
     (occurrence,) = told.occurrences

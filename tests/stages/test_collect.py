@@ -335,7 +335,7 @@ def test_a_reaction_that_does_not_work_keeps_no_message_waiting(
 
 
 def test_a_bell_is_committed_although_the_broker_is_down(puller: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "_publish", lambda *_, **__: False)
+    monkeypatch.setattr(chains, "_published", lambda *_, **__: False)
     feed = ring()
     assert row(feed).rung == 1
     assert ring() == feed

@@ -193,6 +193,15 @@ def test_what_the_sweeper_does_when_a_canary_came_through(due: Due, decision: ob
 
 
 @pytest.mark.parametrize(
+    "due", [a_due(state=State.ANSWERED, step="answered"), a_due(verdict=Verdict.LATE, step="restarted: apologise")]
+)
+def test_the_sweeper_looks_at_the_queue_where_the_reply_waits(due: Due) -> None:
+    through = {"reply": 4_000, "aim.default": 60_000}
+    assert isinstance(decide(due, through_ms=through), Start)
+    assert decide(due, through_ms=through, reply_queue="aim.default") == Wait(5_000)
+
+
+@pytest.mark.parametrize(
     ("due", "decision"),
     [
         pytest.param(a_due(step="worker lost", strikes=1), Wait(5_000), id="nothing can be started"),

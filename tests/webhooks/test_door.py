@@ -24,7 +24,7 @@ from sqlalchemy import func, select
 
 from mindbot_tasks import intake
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.core.settings import ChatSettings
+from mindbot_tasks.core.settings import AimSettings, ChatSettings
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -127,6 +127,13 @@ def test_a_platform_that_is_off_is_not_there(configure: Configure) -> None:
     assert client.post("/webhooks/dingtalk", data=b"{}").status_code == 404
 
 
+def test_a_platform_that_does_not_call_is_not_there_for_callers(configure: Configure) -> None:
+    bot = AimSettings(username="bot", password=SecretStr("secret"), server="127.0.0.1")
+    client = create_app(configure(aim={"default": bot})).test_client()
+    for answer in (client.post("/webhooks/aim", data=b"{}"), client.get("/webhooks/aim")):
+        assert (answer.status_code, answer.get_json()["error"]["reason"]) == (404, "unknown_platform")
+
+
 def test_without_a_database_the_platform_is_told_at_once_to_come_back(configure: Configure, tmp_path: Path) -> None:
     nowhere = SecretStr("sqlite:////dev/null/nowhere.db")
     client = create_app(configure(database_url=nowhere)).test_client()
@@ -140,7 +147,7 @@ def test_without_a_database_the_platform_is_told_at_once_to_come_back(configure:
 
 def test_with_the_broker_down_messages_are_still_taken(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create_app(configure(redis_url=SecretStr("redis://127.0.0.1:1/0"))).test_client()
-    monkeypatch.setattr("mindbot_tasks.chains.start", lambda *_: False)
+    monkeypatch.setattr("mindbot_tasks.chains.start", lambda *_, **__: False)
     assert client.post("/webhooks/chat", data=HELLO, headers=signed(HELLO)).status_code == 200
     assert stored() == 1
 

@@ -7,8 +7,11 @@ import pytest
 from pydantic import SecretStr
 
 from mindbot_tasks.app import app
+from mindbot_tasks.core.settings import DingTalkSettings
+from mindbot_tasks.stores import connections
 from mindbot_tasks.stores.health import HealthSnapshot
-from tests.webhooks.conftest import Configure
+from tests.webhooks.conftest import API_KEY, Configure
+from webhooks import health
 from webhooks.app import create_app
 from webhooks.health import NEEDED, Check, judge
 
@@ -94,3 +97,32 @@ def test_metrics_show_calls_and_the_ledger_but_no_invented_platform(client: flas
     assert "invented-name" not in page
     assert "mindbot_ready 0.0" in page
     assert "mindbot_workers 0.0" in page
+
+
+def test_a_bot_without_its_connection_shows_and_makes_nothing_unready(configure: Configure) -> None:
+    bot = DingTalkSettings(client_id="a", client_secret=SecretStr("b"), mode="stream")
+    client = create_app(configure(dingtalk={"sales": bot})).test_client()
+    body = client.get("/readyz").get_json()
+    shown = {one["bot"]: one for one in body["platforms"] if one["platform"] == "dingtalk"}
+    assert (shown["sales"]["ok"], shown["sales"]["connection"]) == (False, "no_data")
+    assert not [name for name in body["checks"] if "dingtalk" in name]
+    assert 'mindbot_platform_connected{bot="sales",platform="dingtalk"} 0.0' in client.get("/metrics").text
+
+    connections.publish("dingtalk", "sales", "online", "2 of 2 connections")
+    health.state.forget()
+    shown = {one["bot"]: one for one in client.get("/readyz").get_json()["platforms"]}
+    assert (shown["sales"]["ok"], shown["sales"]["connection"]) == (True, "online")
+    assert 'mindbot_platform_connected{bot="sales",platform="dingtalk"} 1.0' in client.get("/metrics").text
+    (api,) = (
+        one
+        for one in client.get("/api/v1/platforms", headers={"Authorization": f"Bearer {API_KEY}"}).get_json()[
+            "platforms"
+        ]
+        if one["bot"] == "sales"
+    )
+    assert api["connection_detail"] == "2 of 2 connections"
+
+
+def test_the_state_of_bots_is_not_for_the_playground(client: flask.testing.FlaskClient) -> None:
+    client.get("/")
+    assert client.get("/api/v1/platforms").status_code == 404

@@ -63,6 +63,14 @@ class SentView(View):
     note: str
 
 
+class VoteView(View):
+    """What a person thinks of the answer."""
+
+    user_id: str = Field(description="the platform's own id")
+    vote: str = Field(description="up or down")
+    voted_at: int
+
+
 class MessageSummary(View):
     """One message in a list."""
 
@@ -94,6 +102,7 @@ class MessageView(MessageSummary):
     answer: AnswerView | None
     timeline: list[EventView]
     sends: list[SentView]
+    votes: list[VoteView] = []
 
 
 class MessagePage(View):
@@ -116,6 +125,30 @@ class ErrorView(View):
     """Every error has this shape."""
 
     error: ErrorBody
+
+
+class PlatformView(View):
+    """One bot; ages in seconds, null: never or unknown."""
+
+    platform: str
+    bot: str
+    ok: bool = Field(description="false: something of this bot does not work, whatever the rest does")
+    reason: str
+    connection: str = Field(description="of bots that need one: online, connecting, backing_off, refused, stopped or "
+                                        "no_data; else not_needed")  # fmt: skip
+    connection_detail: str
+    connection_since_s: float | None
+    last_frame_s: float | None
+    token: str | None = Field(description="good, none (nobody needed one lately), refused; null: it uses none")
+    token_left_s: float | None
+    last_inbound_s: float | None
+    last_outbound_s: float | None
+
+
+class PlatformList(View):
+    """Every bot that is on."""
+
+    platforms: list[PlatformView]
 
 
 class ListQuery(BaseModel):
@@ -198,4 +231,5 @@ def message_view(trace: Trace, *, html: bool) -> MessageView:
             SentView(part=sent.part, external_id=sent.external_id, sent_at=sent.sent_at, note=sent.note)
             for sent in trace.sends
         ],
+        votes=[VoteView(user_id=vote.user_ref, vote=vote.vote, voted_at=vote.voted_at) for vote in trace.votes],
     )

@@ -8,6 +8,7 @@ import flask
 from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
 
+from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.platforms.registry import PLAYGROUND
 from mindbot_tasks.stores import trace
 from mindbot_tasks.stores.database import reading
@@ -19,6 +20,8 @@ from webhooks.api.models import (
     MessagePage,
     MessageSummary,
     MessageView,
+    PlatformList,
+    PlatformView,
     ShowQuery,
     message_view,
     summary,
@@ -97,6 +100,21 @@ def list_messages(query: ListQuery) -> Any:
         messages=[MessageSummary(**summary(row)) for row in page],
         next_before_id=page[-1]["id"] if len(rows) > query.limit else None,
     )
+
+
+@api.get("/platforms")
+@api.output(PlatformList)
+@api.doc(
+    summary="How each bot is",
+    description="Connection, access token, and when it last heard and said something.",
+    security="key",
+    responses={401: "No valid API key", 404: "Not yours to see", 429: "Too many requests"},
+)
+def list_platforms() -> Any:
+    """Every bot that is on."""
+    if flask.g.caller.conversation is not None:
+        return errors.error(404, "not_found", "That is for holders of an API key.")
+    return PlatformList(platforms=[PlatformView(**one.as_record()) for one in conditions(access.settings())])
 
 
 @api.get("/messages/<int:message_id>/events")

@@ -93,13 +93,17 @@ def _converse(stack: Stack, lang: Lang) -> list[doors.Exchange]:
 
 def _show_urls(stack: Stack, lang: Lang) -> None:
     """On standard error, so that `--json` stays JSON."""
+    vendors = (stack.dingtalk, stack.wecom, stack.dify, stack.openai)
     rows = [
         (say("demo.url_playground", lang), f"{stack.url}/"),
         (say("demo.url_health", lang), f"{stack.url}/readyz"),
         (say("demo.url_metrics", lang), f"{stack.url}/metrics"),
         ("Flower", f"http://127.0.0.1:{stack.flower_port}/  ({stack.home / 'flower.auth'})"),
         (say("demo.url_config", lang), str(stack.home.parent / "mindbot.yaml")),
-        (say("demo.url_emulators", lang), f"{stack.dingtalk.url}  {stack.dify.url}  {stack.openai.url}"),
+        (
+            say("demo.url_emulators", lang),
+            "  ".join(vendor.url for vendor in vendors),
+        ),
     ]
     width = max(wide(label) for label, _ in rows)
     click.echo("\n" + "\n".join(f"  {label}{' ' * (width - wide(label))}  {url}" for label, url in rows), err=True)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from emulators.dingtalk import DingTalkSender
-from mindbot_tasks.cli.demo.stack import CALLBACK, FETCH, DemoFailed, Stack, as_json
+from emulators.wecom import WeComSender
+from emulators.wecom.callbacks import App
+from mindbot_tasks.cli.demo.stack import CALLBACK, CORPID, FETCH, DemoFailed, Stack, as_json
 from mindbot_tasks.cli.stage_times import StageTime, stage_times
 from mindbot_tasks.core.errors import FarSideError
 from mindbot_tasks.core.words import Lang, say
@@ -96,6 +98,33 @@ class DingTalkDoor:
             exchange.answer = "\n".join(texts) if texts else None
 
 
+class WeComDoor:
+    """A member writes to the app; WeCom's callback is encrypted, the answer is a message of the app."""
+
+    def __init__(self, stack: Stack, lang: Lang, who: str, question: str) -> None:
+        self._stack = stack
+        self._lang = lang
+        self._user = "member-" + secrets.token_hex(4)
+        self.exchange = Exchange("wecom_member", "/webhooks/wecom", who, question)
+
+    def send(self) -> None:
+        stack, exchange = self._stack, self.exchange
+        app = App(stack.keys.wecom_token, stack.keys.wecom_aes_key, CORPID)
+        with WeComSender(stack.url + exchange.path, app) as sender:
+            sent = sender.send(exchange.question, user=self._user)
+        _require_taken(exchange, sent.status, self._lang)
+        exchange.acknowledged_ms = sent.answers[-1].ms
+
+    def look(self) -> None:
+        exchange = self.exchange
+        if not exchange.message_id:
+            page = self._stack.get("/api/v1/messages", platform="wecom", conversation_id=self._user)
+            exchange.message_id = page["messages"][0]["id"] if page["messages"] else 0
+        if exchange.answer is None:
+            calls = self._stack.wecom.control.calls(path="/cgi-bin/message/send", users=self._user, accepted=True)
+            exchange.answer = "\n".join(call["text"] for call in calls) or None
+
+
 class ChatDoor:
     """Another system posts signed JSON; it fetches the answer, or is called back with it."""
 
@@ -145,6 +174,7 @@ def doors(stack: Stack, lang: Lang) -> list[Door]:
     return [
         DingTalkDoor(stack, lang, words("person"), words("ask_code"), group=False),
         DingTalkDoor(stack, lang, words("colleague"), words("ask_translation"), group=True),
+        WeComDoor(stack, lang, words("member"), words("ask_member")),
         ChatDoor(stack, lang, "crm", words("ask_fetch"), bot=FETCH),
         ChatDoor(stack, lang, "helpdesk", words("ask_callback"), bot=CALLBACK),
     ]

@@ -40,6 +40,7 @@ READY_S = 60.0
 STOP_S = 40.0
 ROLES = ("web", "worker_fast", "worker_generate", "worker_alerts", "beat")
 MODEL = "demo-model"
+CORPID = "wwdemo0000000001"
 #: bots of the generic platform: one whose asker fetches the answer, one that is called back
 FETCH, CALLBACK = "fetch", "callback"
 _ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +60,9 @@ class Keys:
     api: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     model: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     dingtalk: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    wecom: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    wecom_token: str = field(default_factory=lambda: secrets.token_hex(12))
+    wecom_aes_key: str = field(default_factory=lambda: secrets.token_hex(22)[:43])
     chat: str = field(default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
     dify_code: str = field(default_factory=lambda: "app-" + secrets.token_hex(12))
     dify_translation: str = field(default_factory=lambda: "app-" + secrets.token_hex(12))
@@ -72,6 +76,7 @@ class Stack:
     port: int
     keys: Keys
     dingtalk: Emulator
+    wecom: Emulator
     dify: Emulator
     openai: Emulator
     receiver: Receiver
@@ -117,13 +122,14 @@ def running_stack(lang: Lang, progress: Callable[[str], None], *, with_flower: b
         pace = ("--delay-ms", "200", "--tokens-per-second", "40")
         try:
             dingtalk = stack.enter_context(running("dingtalk", "--app-key", "demo", "--app-secret", keys.dingtalk))
+            wecom = stack.enter_context(running("wecom", "--corpid", CORPID, "--secret", keys.wecom))
             apps = (f"{keys.dify_code}=advanced-chat", f"{keys.dify_translation}=chat")
             dify = stack.enter_context(running("dify", *pace, "--app", apps[0], "--app", apps[1]))
             openai = stack.enter_context(running("openai", *pace, "--api-key", keys.model, "--model", MODEL))
         except RuntimeError as problem:
             raise DemoFailed(str(problem)) from problem
         receiver = stack.enter_context(receiving(keys.chat))
-        demo = Stack(folder / "var", free_port(), keys, dingtalk, dify, openai, receiver, lang)
+        demo = Stack(folder / "var", free_port(), keys, dingtalk, wecom, dify, openai, receiver, lang)
         if with_flower:
             demo.flower_port = free_port()
         (folder / "mindbot.yaml").write_text(yaml.safe_dump(configuration(demo), allow_unicode=True), encoding="utf-8")
@@ -134,7 +140,7 @@ def running_stack(lang: Lang, progress: Callable[[str], None], *, with_flower: b
 
 
 def configuration(demo: Stack) -> dict[str, Any]:
-    """mindbot.yaml of the demo: two doors, two workflows of Dify and a model, all of them emulators."""
+    """mindbot.yaml of the demo: three doors, two workflows of Dify and a model, all of them emulators."""
     keys = demo.keys
     return {
         "home": "var",
@@ -145,6 +151,13 @@ def configuration(demo: Stack) -> dict[str, Any]:
             "robot_name": "MindBot",
             "api_base": demo.dingtalk.url,
             "oapi_base": demo.dingtalk.url,
+        },
+        "wecom": {
+            "corpid": CORPID,
+            "secret": keys.wecom,
+            "token": keys.wecom_token,
+            "encoding_aes_key": keys.wecom_aes_key,
+            "api_base": demo.wecom.url,
         },
         "chat": {
             FETCH: {"secrets": [keys.chat]},

@@ -52,6 +52,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Iterator[Finding]:
     yield from engine.look_at_redis(settings)
     if any(finding.what == "database" and finding.level == "ok" for finding in database):
         yield from engine.look_at_workers(settings)
+    yield from engine.look_at_bots(settings)
     if not offline:
         yield from vendors.look_at_vendors(settings)
 

@@ -18,6 +18,9 @@ from mindbot_tasks.cli.supervision.redis_server import OLDEST, without_password
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.settings.load import REDIS_URL_FILE
+from mindbot_tasks.core.words import Sentence
+from mindbot_tasks.platforms.condition import Condition, conditions
+from mindbot_tasks.platforms.registry import DEFAULT_BOT
 from mindbot_tasks.stores import health
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.migrate import head
@@ -177,3 +180,34 @@ def judge_workers(seen: health.HealthSnapshot) -> Iterator[Finding]:
         yield ok("sweeper", "sweeper_fine", age=f"{max(seen.sweep_age_s, 0):.0f}")
     if seen.oldest_unstarted_s is not None and seen.oldest_unstarted_s > UNSTARTED_LIMIT_S:
         yield fail("messages", "message_waits", "tune", age=f"{seen.oldest_unstarted_s:.0f}")
+
+
+def look_at_bots(settings: Settings) -> Iterator[Finding]:
+    """How each bot is: its connection, its access token, when it last heard and said something."""
+    if not is_asleep(settings):
+        for one in conditions(settings):
+            yield judge_bot(one)
+
+
+def judge_bot(one: Condition) -> Finding:
+    """What the condition of a bot means. Pure."""
+    what = f"bot {one.platform}" + ("" if one.bot == DEFAULT_BOT else f".{one.bot}")
+    detail = one.connection_detail or "-"
+    if one.connection == "no_data":
+        return fail(what, "bot_unheld", "start_bridges")
+    if one.connection not in ("online", "not_needed"):
+        level = warn if one.connection == "connecting" else fail
+        since = f"{one.connection_since_s or 0:.0f}"
+        return level(what, "bot_off_line", "see_bridges_log", state=one.connection, since=since, detail=detail)
+    if one.token == "refused":  # noqa: S105 - a word for its state
+        return fail(what, "bot_token_refused", "check_credentials")
+    state = (
+        Sentence("doctor.bot_connected", detail=detail)
+        if one.connection == "online"
+        else Sentence("doctor.bot_reached_by_webhook")
+    )
+    return ok(what, "bot_fine", state=state, inbound=_ago(one.last_inbound_s), outbound=_ago(one.last_outbound_s))
+
+
+def _ago(age_s: float | None) -> Sentence:
+    return Sentence("doctor.never") if age_s is None else Sentence("doctor.ago", seconds=f"{age_s:.0f}")

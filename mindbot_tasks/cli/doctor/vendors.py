@@ -14,11 +14,12 @@ from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, SettingsError, Throttled
 from mindbot_tasks.core.http import Patience, Response, get_http, refuse
-from mindbot_tasks.core.settings import DingTalkSettings, ProviderSettings, Settings, WorkflowSettings
+from mindbot_tasks.core.settings import ProviderSettings, Settings, WorkflowSettings
+from mindbot_tasks.core.words import is_said
 from mindbot_tasks.llm import registry as llm
 from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, chat_messages_url
 from mindbot_tasks.platforms import registry as platforms
-from mindbot_tasks.platforms.dingtalk.errors import read_answer
+from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.standard_webhooks import key_of
 
 CALL_S = 8.0
@@ -40,10 +41,6 @@ class Asked:
         bearer = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         return self._taken(self._ask("GET", url, headers={**bearer, **(headers or {})}))
 
-    def post(self, url: str, body: object) -> Response:
-        """POST; any status is an answer. Raises FarSideError."""
-        return self._ask("POST", url, json=body)
-
     def _ask(self, method: str, url: str, **options: object) -> Response:
         deadline = Deadline(CALL_S)
         response = get_http().request(method, url, deadline=deadline, patience=_PATIENCE, **options)
@@ -59,8 +56,8 @@ class Asked:
 def look_at_vendors(settings: Settings) -> Iterator[Finding]:
     """Everything that is on, all at the same time, told in the order of the configuration."""
     checks: list[Callable[[Asked], None]] = []
-    for name, bot in settings.dingtalk.items():
-        checks.append(lambda asked, name=name, bot=bot: _dingtalk(asked, name, bot))  # type: ignore[misc]
+    for platform, bot in platforms.enabled(settings):
+        checks.append(lambda asked, p=platform, b=bot: _platform(asked, settings, p, b))  # type: ignore[misc]
     for name, chat in settings.chat.items():
         secrets = [secret.get_secret_value() for secret in chat.secrets]
         checks.append(lambda asked, name=name, secrets=secrets: _chat(asked, name, secrets))  # type: ignore[misc]
@@ -82,7 +79,7 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
         yield from asked.findings
     if not any(provider.enabled for provider in settings.providers.values()) and not settings.workflows:
         yield warn("answers", "no_model", "add_model")
-    if not settings.dingtalk and not settings.chat:
+    if all(bot == platforms.PLAYGROUND for _, bot in platforms.enabled(settings)):
         yield from _no_door(settings)
     yield from judge_clock([asked.clock_off_s for asked in done if asked.clock_off_s is not None])
 
@@ -94,19 +91,24 @@ def _no_door(settings: Settings) -> Iterator[Finding]:
         yield fail("platforms", "no_platform", "add_platform")
 
 
-def _dingtalk(asked: Asked, name: str, bot: DingTalkSettings) -> None:
-    """The access token: whoever gets one has the right credentials."""
-    what = "dingtalk" if name == platforms.DEFAULT_BOT else f"dingtalk.{name}"
-    body = {"appKey": bot.client_id, "appSecret": bot.client_secret.get_secret_value()}
+def _platform(asked: Asked, settings: Settings, platform: str, bot: str) -> None:
+    """What the platform's own adapter calls to see whether it works."""
+    what = platform if bot == platforms.DEFAULT_BOT else f"{platform}.{bot}"
     try:
-        answer = read_answer(asked.post(f"{bot.api_base}/v1.0/oauth2/accessToken", body))
+        made = platforms.FACTORIES[platform](bot, settings)
+    except SettingsError as exc:
+        if platform != "chat":  # of which everything is looked at below
+            asked.findings.append(fail(what, "bot_unusable", "config_check", why=exc))
+        return
+    if not isinstance(made, Examined):
+        return
+    try:
+        called = made.examine(Deadline(CALL_S))
     except FarSideError as exc:
-        asked.findings.append(_refused(what, exc, "dingtalk_credentials", said_no=not exc.retryable))
+        advice = f"{platform}_credentials" if is_said(f"doctor.{platform}_credentials") else "check_credentials"
+        asked.findings.append(_refused(what, exc, advice, said_no=not exc.retryable))
         return
-    if not answer.get("accessToken"):
-        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
-        return
-    asked.findings.append(ok(what, "dingtalk_fine"))
+    asked.findings.append(ok(what, "examined", called=called))
 
 
 def _chat(asked: Asked, name: str, secrets: list[str]) -> None:

@@ -21,6 +21,12 @@ class DingTalkSettings(BotSettings):
     markdown_card: bool = True
     enable_stream_reply: bool = False
     card_template_id: str = ""
+    card_content_key: str = ""  #: "" means: what the template is known to have, else "content"
+    card_update_s: Seconds = 0.3
+    card_route_key: str = ""
+    card_callback_secret: SecretStr | None = None
+    card_feedback_up: str = "feedback_up"
+    card_feedback_down: str = "feedback_down"
     api_base: Url = "https://api.dingtalk.com"
     oapi_base: Url = "https://oapi.dingtalk.com"
     gateway_base: Url = ""  #: "" means: as api_base
@@ -56,7 +62,7 @@ class WeComCsSettings(BotSettings):
     host: str = ""
     port: Port | None = None
     api_base: Url = "https://qyapi.weixin.qq.com"
-    timestamp_tolerance_s: Count = 1800
+    timestamp_tolerance_s: Count = 900
     open_kfids: list[str] = []  #: accounts that are asked although they never rang
     max_age_s: Count = 600
     max_parts: Annotated[int, Field(ge=1, le=5)] = 4  #: WeChat shows 5 messages after each of the customer's

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import Rejected, SignatureInvalid
+from mindbot_tasks.core.errors import Rejected, SignatureInvalid, Unavailable
 from mindbot_tasks.core.settings import AimSettings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
@@ -71,5 +71,24 @@ class Aim:
         line = _lines.get(self.bot)
         if line is None:
             raise not_connected()
+        # the same cookie for every try: whoever looks at it can tell a repetition
         line.send(to, markup.to_html(outgoing.part.text), cookie_of(outgoing.key), deadline)
         return ""
+
+    def examine(self, deadline: Deadline) -> str:
+        """A login without coming online, which disturbs nobody. Raises Rejected or Unavailable."""
+        # here: only who asks needs an event loop
+        import asyncio
+
+        from mindbot_tasks.platforms.aim.account import Account
+        from mindbot_tasks.platforms.aim.session import log_in
+
+        async def ask() -> None:
+            async with asyncio.timeout(deadline.remaining_s()):
+                await log_in(Account.of(self._settings))
+
+        try:
+            asyncio.run(ask())
+        except TimeoutError:
+            raise Unavailable("the server did not answer in time", kind="timeout", provider=PROVIDER) from None
+        return f"login of {self._settings.username} at {self._settings.server}:{self._settings.port}"

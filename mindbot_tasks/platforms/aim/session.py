@@ -74,7 +74,7 @@ async def connect(account: Account, timing: Timing, *, clock: Callable[[], float
     """Log in and come online. Raises LoginRefused or Unavailable."""
     try:
         async with asyncio.timeout(timing.login_s):
-            ticket = await _log_in(account)
+            ticket = await log_in(account)
             host = account.host if account.keep_login_host else ticket.host
             session = Session(await Connection.open(host, ticket.port, tls=account.tls), account, timing, clock)
             try:
@@ -87,17 +87,20 @@ async def connect(account: Account, timing: Timing, *, clock: Callable[[], float
         raise Unavailable("signing on took too long", kind="timeout", provider=PROVIDER) from None
 
 
-async def _log_in(account: Account) -> login.Ticket:
-    """By the strong digest; by the weak one where a server knows only that."""
+async def log_in(account: Account) -> login.Ticket:
+    """By the strong digest; by the weak one where a server knows only that. Raises LoginRefused or Unavailable.
+
+    Nobody is thrown out by that: only whoever uses the ticket comes online.
+    """
     try:
-        return await _log_in_once(account, strong=True)
+        return await _prove(account, strong=True)
     except LoginRefused as exc:
         if not exc.wrong_password:
             raise
-    return await _log_in_once(account, strong=False)
+    return await _prove(account, strong=False)
 
 
-async def _log_in_once(account: Account, *, strong: bool) -> login.Ticket:
+async def _prove(account: Account, *, strong: bool) -> login.Ticket:
     connection = await Connection.open(account.host, account.port, tls=account.tls)
     try:
         await connection.hello()
@@ -184,7 +187,10 @@ class Session:
             raise of_message(_code_of(answer))
 
     async def typing(self, to: str) -> None:
-        """Show them that an answer is on its way, if that costs no waiting."""
+        """Show them that an answer is on its way, if that costs neither waiting nor a message."""
+        bucket = self.rates.of(_TYPING)
+        if bucket is not None and bucket is self.rates.of(SEND):
+            return
         if self.ending is None and self.rates.wait_s(_TYPING, self._now_ms()) == 0:
             with contextlib.suppress(FarSideError):
                 await self._tell(Snac(*_TYPING, messages.typing(to, 2), self._next_id()))

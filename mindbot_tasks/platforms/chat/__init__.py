@@ -17,10 +17,11 @@ from mindbot_tasks.core.settings import ChatSettings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.platforms import standard_webhooks
-from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound
+from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, LiveAnswer, LiveTarget
 from mindbot_tasks.platforms.chat import payload
 from mindbot_tasks.platforms.payload import clean, read_object
 from mindbot_tasks.platforms.text import Limit, split_markdown
+from mindbot_tasks.stores.live import LiveText
 
 PROVIDER = "chat"
 ANSWER_CREATED = "answer.created"
@@ -61,6 +62,13 @@ class Chat:
         """Nearly always one piece. Pure."""
         pieces = split_markdown(clean(answer.text).strip(), LIMIT)
         return [Part("markdown", piece.text) for piece in pieces if piece.body.strip()] + list(answer.parts)
+
+    def begin_live(self, target: LiveTarget, deadline: Deadline) -> LiveAnswer:
+        """Told to whoever watches the message through the API."""
+        return LiveText(target.message_id)
+
+    def abandon_live(self, target: LiveTarget, text: str, deadline: Deadline) -> None:
+        """Who watches hears of the end by the message's state."""
 
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
         """Post one piece to the callback URL; nothing to do when there is none. Always "".

@@ -28,6 +28,7 @@ class Address:
     staff_id: str  #: userId of the asker; "" for people outside the organisation
     conversation_id: str  #: of a group: its openConversationId
     is_group: bool
+    nick: str = ""  #: what the asker is called, which they can choose
 
     def to_dict(self) -> dict[str, JSON]:
         return {
@@ -37,6 +38,7 @@ class Address:
             "staff_id": self.staff_id,
             "conversation_id": self.conversation_id,
             "conversation_type": "2" if self.is_group else "1",
+            "nick": self.nick,
         }
 
     @classmethod
@@ -50,6 +52,7 @@ class Address:
             staff_id=str(stored.get("staff_id") or ""),
             conversation_id=str(stored.get("conversation_id") or ""),
             is_group=stored.get("conversation_type") == "2",
+            nick=str(stored.get("nick") or ""),
         )
 
 

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 CONNECT_S = 3.0
 #: calls of the server API that all workers together may make; DingTalk allows 20 a second for each app
 CALLS = "15/s"
+#: of these, the calls that only show an answer while it grows: sends and finished answers always have the rest
+SHOWS = "10/s"
 FetchToken = Callable[[], tuple[str, float]]
 Take = Callable[[str, str], float]  #: name and rate -> seconds to wait, 0 for "go"
 
@@ -44,6 +46,15 @@ class Client:
         self._token_name = f"dingtalk:{settings.client_id}"
         self._api_base = settings.api_base.rstrip("/")
 
+    @property
+    def token_name(self) -> str:
+        """Under which name the access token is kept."""
+        return self._token_name
+
+    def ask_for_token(self, deadline: Deadline) -> None:
+        """Prove the credentials by getting a token anew. Raises Rejected, Throttled or Unavailable."""
+        self._fetch_token(deadline)
+
     def send_by_session(self, webhook: str, body: Mapping[str, Any], deadline: Deadline) -> None:
         """Post to a session webhook, which must be a trusted one. Rejected with kind "session": it works no more."""
         try:
@@ -58,7 +69,7 @@ class Client:
         self, robot_code: str, staff_id: str, msg_key: str, param: Mapping[str, str], deadline: Deadline
     ) -> str:
         """Send to one person; return the key of the delivery."""
-        answer = self._call(
+        answer = self.call(
             "/v1.0/robot/oToMessages/batchSend",
             {"robotCode": robot_code, "userIds": [staff_id], "msgKey": msg_key, "msgParam": _as_text(param)},
             deadline,
@@ -84,10 +95,25 @@ class Client:
             "msgKey": msg_key,
             "msgParam": _as_text(param),
         }
-        return _delivery_key(self._call("/v1.0/robot/groupMessages/send", body, deadline))
+        return _delivery_key(self.call("/v1.0/robot/groupMessages/send", body, deadline))
 
-    def _call(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """One call of the new API; a stale token is replaced once. Throttled when the fleet makes too many calls."""
+    def may_show(self) -> bool:
+        """Whether there is room for a call that only shows something a little earlier; if so, it is counted."""
+        return self._take is None or self._take(f"{self._token_name}:shows", SHOWS) <= 0
+
+    def call(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        deadline: Deadline,
+        *,
+        method: str = "POST",
+        repeatable: bool = False,
+    ) -> dict[str, Any]:
+        """One call of the new API; a stale token is replaced once. Throttled when the fleet makes too many calls.
+
+        repeatable: the same call twice has the effect of one, so that nothing about its outcome is "ambiguous".
+        """
         wait_s = self._take(f"{self._token_name}:calls", CALLS) if self._take is not None else 0.0
         if wait_s > 0:
             raise Throttled(
@@ -101,7 +127,12 @@ class Client:
             token = self._tokens.get(self._token_name, lambda: self._fetch_token(deadline))
             headers = {"x-acs-dingtalk-access-token": token}
             try:
-                return read_answer(self._send(self._api_base + path, body, headers, deadline))
+                return read_answer(self._send(self._api_base + path, body, headers, deadline, method))
+            except Unavailable as exc:
+                if not repeatable or exc.kind != "ambiguous":
+                    raise
+                words = "DingTalk did not say whether it took the call"
+                raise Unavailable(words, kind="timeout", provider=PROVIDER, status=exc.status, code=exc.code) from exc
             except Rejected as exc:
                 if exc.kind != "token":
                     raise
@@ -142,14 +173,16 @@ class Client:
             raise Unavailable("DingTalk's token answer has no token", kind="protocol", provider=PROVIDER)
         return token, float(lifetime_s)
 
-    def _send(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], deadline: Deadline) -> Response:
-        """Post once. Unavailable has the kind "connection" if nothing was sent, "ambiguous" if all may have been."""
+    def _send(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], deadline: Deadline, method: str = "POST"
+    ) -> Response:
+        """Send once. Unavailable has the kind "connection" if nothing was sent, "ambiguous" if all may have been."""
         deadline.check()  # here it is certain that nothing was sent
         # connecting gives up before the deadline does, so that running out of time means: while waiting for an answer
         patience = Patience(connect_s=min(CONNECT_S, deadline.remaining_s() / 2))
         try:
             return self._http.request(
-                "POST", url, deadline=deadline, provider=PROVIDER, headers=headers, json=body, patience=patience
+                method, url, deadline=deadline, provider=PROVIDER, headers=headers, json=body, patience=patience
             )
         except Unavailable as exc:
             if exc.code in ("connect", "tls"):

@@ -66,6 +66,14 @@ TABLE: Mapping[str, Entry] = {
     "430102": _CONTENT,
     "430103": _CONTENT,
     "430104": _CONTENT,
+    # cards
+    "param.cardAlreadyExist": Entry("rejected", "exists"),
+    "param.cardNotExist": Entry("rejected", "not_found"),
+    "param.stream.outTrackId": Entry("rejected", "not_found"),
+    "param.contentUnsafe": _CONTENT,
+    "param.stream.content": _CONTENT,
+    "param.stream.contentEmpty": _CONTENT,
+    "param.stream.isFull": _CONTENT,
     # nobody there
     "invalid.openConversationId": Entry("rejected", "not_found"),
     "group.disbanded": Entry("rejected", "not_found"),

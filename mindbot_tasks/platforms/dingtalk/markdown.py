@@ -65,9 +65,21 @@ def _with_links(answer: Answer, as_markdown: bool) -> str:
         url = part.data.get("url")
         if part.kind in ("text", "markdown"):
             lines.append(part.text)
+        elif part.kind == "card":
+            # one that cannot be a message of its own, for it has no buttons, or too many
+            lines += [str(part.data.get("title") or ""), part.text]
+            buttons = part.data.get("buttons")
+            links = [one for one in buttons if isinstance(one, dict)] if isinstance(buttons, list) else []
+            lines += [_as_link(str(one.get("title") or ""), str(one.get("url") or ""), as_markdown) for one in links]
         elif isinstance(url, str) and url.startswith(("https://", "http://")):
             label = part.text or str(part.data.get("name") or part.kind)
-            label = re.sub(r"[\[\]\s]+", " ", label).strip()
-            mark = "!" if part.kind == "image" else ""
-            lines.append(f"{mark}[{label}]({url})" if as_markdown else f"{label}: {url}")
-    return "\n\n".join(lines)
+            mark = "!" if part.kind == "image" and as_markdown else ""
+            lines.append(mark + _as_link(label, url, as_markdown))
+    return "\n\n".join(line for line in lines if line)
+
+
+def _as_link(label: str, url: str, as_markdown: bool) -> str:
+    label = re.sub(r"[\[\]\s]+", " ", label).strip()
+    if not url.startswith(("https://", "http://")):
+        return label
+    return f"[{label}]({url})" if as_markdown else f"{label}: {url}"

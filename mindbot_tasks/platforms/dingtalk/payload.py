@@ -109,6 +109,7 @@ def to_message(payload: dict[str, Any], bot: str, settings: DingTalkSettings) ->
         staff_id=callback.senderStaffId.strip(),
         conversation_id=conversation_id,
         is_group=is_group,
+        nick=callback.senderNick[:MAX_NAME_CHARS],
     )
     return Message(
         platform="dingtalk",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
@@ -19,6 +20,13 @@ from mindbot_tasks.platforms.weixin.envelope import encrypted_in
 from mindbot_tasks.platforms.weixin.xml import read_fields
 
 
+class _Latest(threading.local):
+    """The call that this thread has opened last."""
+
+    inbound: Inbound | None = None
+    fields: dict[str, JSON]
+
+
 class WeCom:
     """One app."""
 
@@ -32,6 +40,7 @@ class WeCom:
         self._settings = settings
         self._client = client
         self._sender = sender
+        self._latest = _Latest()
         self._envelope = Envelope(
             token=settings.token.get_secret_value(),
             encoding_aes_key=settings.encoding_aes_key.get_secret_value(),
@@ -89,8 +98,17 @@ class WeCom:
         self._client.get("getcallbackip", deadline)
         return "GET /cgi-bin/getcallbackip"
 
+    @property
+    def token_names(self) -> Sequence[str]:
+        """The app's one token."""
+        return (self._client.token_name,)
+
     def _fields(self, inbound: Inbound) -> dict[str, JSON]:
-        return read_fields(self._envelope.open(encrypted_in(inbound.body)))
+        """What is inside; opened once, though messages and news are asked for one after the other."""
+        if self._latest.inbound is not inbound:
+            self._latest.fields = read_fields(self._envelope.open(encrypted_in(inbound.body)))
+            self._latest.inbound = inbound
+        return self._latest.fields
 
 
 def _echo(inbound: Inbound) -> str:

@@ -184,6 +184,11 @@ class WeComCs:
         """Ask for the accounts. Raises Rejected, Throttled or Unavailable."""
         return f"kf/account/list: {self._client.accounts(deadline)}"
 
+    @property
+    def token_names(self) -> Sequence[str]:
+        """The app's one token."""
+        return (self._client.client.token_name,)
+
     def _welcome(self, occurrence: Occurrence, deadline: Deadline) -> None:
         code = occurrence.data.get("welcome_code")
         words = self._settings.welcome

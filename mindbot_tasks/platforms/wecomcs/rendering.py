@@ -6,8 +6,8 @@ from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms.payload import clean
-from mindbot_tasks.platforms.plain import to_plain
 from mindbot_tasks.platforms.text import Limit, split_text
+from mindbot_tasks.platforms.weixin import words
 
 LIMIT = Limit(chars=2048, size=2048)
 
@@ -26,11 +26,11 @@ def render(answer: Answer, *, max_parts: int) -> list[Part]:
 
 def _with_links(answer: Answer) -> str:
     """The words, and a line for each further part that has an address."""
-    lines = [to_plain(answer.text)]
+    lines = [words.plain(answer.text)]
     for part in answer.parts:
         url = part.data.get("url")
         if part.kind in ("text", "markdown"):
-            lines.append(to_plain(part.text))
+            lines.append(words.plain(part.text))
         elif isinstance(url, str) and url.startswith(("https://", "http://")):
             label = " ".join((part.text or str(part.data.get("name") or part.kind)).split())
             lines.append(f"{label}: {url}")

@@ -73,6 +73,11 @@ class Client:
         #: the same for every platform that uses the same app
         self._token_name = f"weixin:{corpid[:64]}:{mark}"
 
+    @property
+    def token_name(self) -> str:
+        """Under which name the access token is kept."""
+        return self._token_name
+
     def get(self, path: str, deadline: Deadline, **params: str) -> dict[str, Any]:
         """GET /cgi-bin/<path>; the answer as an object."""
 

@@ -119,3 +119,21 @@ def test_without_redis_each_process_keeps_its_own(no_redis: None) -> None:
     tokens.drop("t", "token-1")
     assert tokens.get("t", vendor) == "token-2"
     assert vendor.calls == 2
+
+
+def test_the_state_of_tokens_can_be_seen(shared: Any) -> None:
+    tokens = Tokens(shared)
+    tokens.get("good", Vendor())
+    with pytest.raises(Rejected):
+        tokens.get("refused", Vendor(error=Rejected("no", kind="auth", code="40001")))
+    found = tokens.states(["good", "refused", "unused"]) or {}
+    assert {name: state.kind for name, state in found.items()} == {
+        "good": "good", "refused": "refused", "unused": "none",
+    }  # fmt: skip
+    assert (found["good"].left_s or 0) > 0
+    Tokens(shared).get("refused", Vendor())
+    assert (tokens.states(["refused"]) or {})["refused"].kind == "good"
+
+
+def test_without_redis_the_state_of_tokens_is_unknown(no_redis: None) -> None:
+    assert Tokens().states(["t"]) is None

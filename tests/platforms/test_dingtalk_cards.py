@@ -1,0 +1,437 @@
+"""DingTalk's AI cards: one card for each answer, which grows, ends once, and gives way to a message when it must."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from emulators.running import Emulator, running
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Draining, Unavailable
+from mindbot_tasks.core.http import Http
+from mindbot_tasks.core.settings import DingTalkSettings
+from mindbot_tasks.core.words import say
+from mindbot_tasks.model.message import Outgoing, Part
+from mindbot_tasks.platforms.base import LiveAnswer, LiveTarget
+from mindbot_tasks.platforms.dingtalk import DingTalk
+from mindbot_tasks.platforms.dingtalk.cards import PUBLIC_AI_TEMPLATES, message_of
+from mindbot_tasks.platforms.dingtalk.client import CALLS, SHOWS, Client
+from mindbot_tasks.stores.limiter import LocalLimits, Rate, monotonic_us
+from tests.platforms.test_dingtalk import NOW_MS, SECRET, PlainTokens, call
+
+CREATE, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
+UPDATE, SESSION = "/v1.0/card/instances", "/robot/sendBySession"
+AI_TEMPLATE = sorted(PUBLIC_AI_TEMPLATES)[0]
+_ids = itertools.count(100)
+
+
+def robot(url: str, *, take: Callable[[str, str], float] | None = None, **values: Any) -> DingTalk:
+    settings = DingTalkSettings(
+        client_id="dingapp0001",
+        client_secret=SecretStr(SECRET),
+        api_base=url,
+        oapi_base=url,
+        **{"enable_stream_reply": True, "card_template_id": "own.schema", "card_update_s": 0.05, **values},
+    )
+    return DingTalk("default", settings, Client(settings, Http(), PlainTokens(), take), clock_ms=lambda: NOW_MS)
+
+
+@pytest.fixture(scope="module")
+def _process() -> Iterator[Emulator]:
+    with running("dingtalk") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def dingtalk(_process: Emulator) -> Emulator:
+    _process.control.reset()
+    _process.control.pace(delay_ms=0, tokens_per_second=0)
+    _process.control.call("POST", "/sessions", {"session": "s1", "conversation": "cidAAAA=="})
+    return _process
+
+
+class Asked:
+    """One question, and the bot's ways to answer it."""
+
+    def __init__(self, dingtalk: Emulator, **settings: Any) -> None:
+        self.dingtalk = dingtalk
+        take = settings.pop("take", None)
+        changes = settings.pop("changes", {})
+        self.bot = robot(dingtalk.url, take=take, **settings)
+        session = f"{dingtalk.url}/robot/sendBySession?session=s1"
+        self.message = self.bot.parse(call(**{"sessionWebhook": session, **changes}))[0]
+        self.id = next(_ids)
+
+    def begin(self, deadline: Deadline | None = None) -> LiveAnswer:
+        target = LiveTarget(self.id, f"{self.id}-1", "c", "one_to_one", "user01", self.message.address)
+        live = self.bot.begin_live(target, deadline or Deadline(10))
+        assert live is not None
+        return live
+
+    def send(self, text: str = "the whole answer", **changes: Any) -> str:
+        return self.bot.send(self.outgoing(text, **changes), Deadline(5))
+
+    def outgoing(self, text: str, **changes: Any) -> Outgoing:
+        fields: dict[str, Any] = {"number": 0, "total": 1, "answer_key": f"{self.id}-1", **changes}
+        return Outgoing(
+            message_id=self.id,
+            platform="dingtalk",
+            bot="default",
+            conversation_id=self.message.conversation_id,
+            conversation_kind=self.message.conversation_kind,
+            sender_id="user01",
+            address=self.message.address,
+            part=Part("markdown", text, {"title": "t"}),
+            key=f"k-{self.id}",
+            **fields,
+        )
+
+    def cards(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.dingtalk.control.call("GET", "/cards")
+        return found
+
+    def calls(self, path: str, **which: Any) -> list[dict[str, Any]]:
+        return self.dingtalk.control.calls(path=path, **which)
+
+    def card(self) -> Any:
+        (card,) = self.cards().values()
+        return card
+
+
+@pytest.fixture
+def asked(dingtalk: Emulator) -> Asked:
+    return Asked(dingtalk)
+
+
+def grow(live: LiveAnswer, words: int = 60, pause_s: float = 0.005) -> str:
+    """A model that speaks; returns all it said."""
+    text = ""
+    for number in range(words):
+        text += f"word{number} "
+        live(text)
+        time.sleep(pause_s)
+    return text
+
+
+def test_an_answer_grows_on_one_card_and_ends_there(asked: Asked) -> None:
+    live = asked.begin()
+    text = grow(live)
+    live.end()
+    assert asked.send(text) == next(iter(asked.cards()))
+    assert asked.card()["state"] == "finished"
+    assert asked.card()["values"] == {"content": text}
+    streamed = asked.calls(STREAM, accepted=True)
+    assert len(asked.calls(CREATE)) == 1
+    assert len(streamed) >= 3
+    assert [one["finalize"] for one in streamed] == [False] * (len(streamed) - 1) + [True]
+    lengths = [len(one["text"]) for one in streamed]
+    assert lengths == sorted(lengths)
+    assert len({one["guid"] for one in streamed}) == len(streamed)
+    assert asked.calls(SESSION) == []
+
+
+def test_updates_keep_their_distance_and_come_one_after_the_other(dingtalk: Emulator) -> None:
+    asked = Asked(dingtalk, card_update_s=0.2)
+    dingtalk.control.pace(delay_ms=60)
+    live = asked.begin()
+    grow(live, words=160)
+    live.end()
+    streamed = asked.calls(STREAM)
+    assert 2 <= len(streamed) <= 6
+    assert streamed[-1]["at_ms"] - streamed[0]["at_ms"] >= 150 * (len(streamed) - 1)
+    assert all(one["outcome"] == "sent" for one in streamed)
+
+
+def test_a_slow_platform_does_not_hold_the_model_up(dingtalk: Emulator) -> None:
+    asked = Asked(dingtalk)
+    dingtalk.control.pace(delay_ms=700)
+    live = asked.begin()
+    started = time.monotonic()
+    grow(live, words=50, pause_s=0)
+    assert time.monotonic() - started < 0.2
+    live.end()
+    assert time.monotonic() - started < 3
+
+
+def test_nothing_is_shown_after_the_end(asked: Asked) -> None:
+    live = asked.begin()
+    asked.dingtalk.control.wait_for(path=CREATE)
+    live.end()
+    count = len(asked.calls(STREAM))
+    grow(live, words=30)
+    time.sleep(0.1)
+    assert len(asked.calls(STREAM)) == count
+
+
+def test_a_worker_that_may_not_speak_any_more_shows_nothing(asked: Asked) -> None:
+    def gone() -> None:
+        raise Draining("somebody else has it")
+
+    live = asked.begin(Deadline(5, stop_check=gone))
+    grow(live, words=20)
+    live.end()
+    assert asked.cards() == {}
+
+
+def test_updates_leave_room_for_the_last_word(dingtalk: Emulator) -> None:
+    limits = LocalLimits()
+    asked = Asked(
+        dingtalk, card_update_s=0.001,
+        take=lambda name, rate: limits.take(name, Rate.parse(rate), monotonic_us()) / 1e6,
+    )  # fmt: skip
+    lives = [asked.begin()]
+    for _ in range(7):
+        asked.id = next(_ids)
+        lives.append(asked.begin())
+    for _ in range(40):
+        for live in lives:
+            live("so far " * 20)
+            grow(live, words=8, pause_s=0)
+        time.sleep(0.01)
+    for live in lives:
+        live.end()
+    shows = Rate.parse(SHOWS)
+    assert len(asked.calls(STREAM)) + len(asked.calls(CREATE)) <= shows.burst + 2e6 / shows.interval_us
+    started = time.monotonic()
+    asked.send()
+    assert time.monotonic() - started < 1
+    assert Rate.parse(CALLS).burst > shows.burst
+
+
+def test_when_the_platform_says_slower_updates_are_skipped(asked: Asked) -> None:
+    asked.dingtalk.control.call("POST", "/qps", {"per_s": 2})
+    live = asked.begin()
+    grow(live)
+    live.end()
+    asked.dingtalk.control.call("POST", "/qps", {"per_s": 0})
+    asked.send()
+    assert asked.card()["state"] == "finished"
+
+
+def test_a_used_up_month_ends_the_updates(asked: Asked) -> None:
+    quota = {"code": "Forbidden.AccessDenied.ApiCountLimitForOrg", "message": "quota"}
+    asked.dingtalk.control.fault("status", STREAM, status=403, body=quota, always=True)
+    live = asked.begin()
+    grow(live)
+    live.end()
+    assert len(asked.calls(STREAM)) == 1
+    assert asked.send() == ""
+    assert [one["text"] for one in asked.calls(SESSION, accepted=True)] == ["the whole answer"]
+    target = LiveTarget(1, "1-1", "c", "one_to_one", "user01", asked.message.address)
+    assert asked.bot.begin_live(target, Deadline(1)) is None, "the next answers do not even try"
+
+
+def test_empty_texts_are_never_shown(asked: Asked) -> None:
+    live = asked.begin()
+    for _ in range(30):
+        live(" \n")
+        time.sleep(0.005)
+    live.end()
+    assert asked.calls(STREAM) == []
+
+
+def test_long_answers_grow_to_the_limit_of_a_card(asked: Asked) -> None:
+    live = asked.begin()
+    asked.dingtalk.control.wait_for(path=CREATE, outcome="sent")
+    for number in range(30):
+        live("A sentence of some length. " * (300 + number))
+        time.sleep(0.01)
+    live.end()
+    assert max(len(one["text"]) for one in asked.calls(STREAM)) <= 5000
+    asked.send("first part", total=2)
+    asked.send("second part", number=1, total=2)
+    assert asked.card()["values"]["content"] == "first part"
+    assert [one["text"] for one in asked.calls(SESSION)] == ["second part"]
+
+
+# crashes: the next try finds the same card
+
+
+def test_a_second_try_goes_on_with_the_same_card(asked: Asked) -> None:
+    first = asked.begin()
+    grow(first, words=20)
+    first.end()
+    second = asked.begin()  # as after a crash: nothing of the first is remembered
+    grow(second, words=20)
+    second.end()
+    asked.send(earlier_tries=1)
+    assert len(asked.cards()) == 1
+    assert asked.card()["values"]["content"] == "the whole answer"
+    assert asked.card()["state"] == "finished"
+
+
+def test_an_answer_without_a_growing_card_gets_one_at_the_end(asked: Asked) -> None:
+    asked.send()
+    assert asked.card()["state"] == "finished"
+    assert [len(asked.calls(path)) for path in (CREATE, STREAM, SESSION)] == [1, 2, 0]
+
+
+def test_a_last_word_said_again_shows_nothing_twice(asked: Asked) -> None:
+    asked.send()
+    again = asked.send(earlier_tries=1, resend=True)
+    assert again == next(iter(asked.cards()))
+    assert len(asked.calls(STREAM, accepted=True)) == 1
+    assert asked.calls(SESSION) == []
+
+
+def test_a_card_that_ended_is_not_followed_by_a_message(asked: Asked) -> None:
+    asked.send("as it was rendered before")
+    asked.send("as it is rendered now", earlier_tries=1)
+    assert asked.card()["values"]["content"] == "as it was rendered before"
+    assert asked.calls(SESSION) == []
+
+
+@pytest.mark.parametrize("action", ["accept_then_cut", "drop", "silence"])
+@pytest.mark.parametrize("path", [CREATE, STREAM])
+def test_a_lost_answer_of_any_step_is_safe_to_repeat(asked: Asked, action: str, path: str) -> None:
+    grown = asked.begin()
+    asked.dingtalk.control.wait_for(path=CREATE)
+    grown.end()
+    if path == CREATE:
+        asked.dingtalk.control.reset()
+    options = {"seconds": 2} if action == "silence" else {}
+    asked.dingtalk.control.fault(action, path, **options)
+    with pytest.raises(Unavailable) as raised:
+        asked.bot.send(asked.outgoing("the whole answer"), Deadline(0.5))
+    assert raised.value.kind != "ambiguous"
+    asked.send(earlier_tries=1)
+    assert asked.card()["values"]["content"] == "the whole answer"
+    assert len(asked.calls(STREAM, accepted=True, finalize=True)) == 1
+    assert asked.calls(SESSION) == []
+
+
+def test_without_knowing_it_is_not_said_again(asked: Asked) -> None:
+    asked.send()
+    quota = {"code": "Forbidden.AccessDenied.ApiCountLimitForOrg", "message": "quota"}
+    asked.dingtalk.control.fault("status", STREAM, status=403, body=quota)
+    with pytest.raises(Unavailable) as raised:
+        asked.send(earlier_tries=1)
+    assert raised.value.kind == "ambiguous"
+    assert asked.calls(SESSION) == []
+
+
+def test_a_replay_gets_a_card_of_its_own(asked: Asked) -> None:
+    asked.send()
+    asked.send(answer_key=f"{asked.id}-2")
+    assert len(asked.cards()) == 2
+
+
+# giving way
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("param.templateNotExist", 400), ("Forbidden.AccessDenied.AccessTokenPermissionDenied", 403), ("new.code", 400)],
+)
+def test_a_card_that_cannot_be_created_gives_way_to_a_message(asked: Asked, code: str, status: int) -> None:
+    refusal = {"code": code, "message": "no"}
+    asked.dingtalk.control.fault("status", CREATE, status=status, body=refusal, always=True)
+    live = asked.begin()
+    grow(live, words=20)
+    live.end()
+    assert len(asked.calls(CREATE)) == 1
+    assert asked.send() == ""
+    assert [one["text"] for one in asked.calls(SESSION, accepted=True)] == ["the whole answer"]
+
+
+def test_an_undelivered_card_gives_way_to_a_message(asked: Asked) -> None:
+    result = {"outTrackId": "x", "deliverResults": [{"success": False, "errorMsg": "no"}]}
+    asked.dingtalk.control.fault("status", CREATE, status=200, body={"success": True, "result": result})
+    asked.send()
+    assert len(asked.calls(SESSION, accepted=True)) == 1
+
+
+def test_a_card_that_refuses_the_text_refers_to_the_message_below(asked: Asked) -> None:
+    live = asked.begin()
+    grow(live, words=20)
+    live.end()
+    refusal = {"code": "param.stream.content", "message": "too large"}
+    asked.dingtalk.control.fault("status", STREAM, status=400, body=refusal, contains="the whole answer")
+    asked.send()
+    assert [one["text"] for one in asked.calls(SESSION, accepted=True)] == ["the whole answer"]
+    assert asked.card()["state"] == "failed"
+    assert asked.card()["values"]["content"] == say("dingtalk.card_below", "zh")
+
+
+def test_a_busy_card_service_is_asked_again_before_giving_way(asked: Asked) -> None:
+    busy = {"code": "system.busy", "message": "busy"}
+    asked.dingtalk.control.fault("status", CREATE, status=500, body=busy, always=True)
+    with pytest.raises(Unavailable):
+        asked.send()
+    asked.send(earlier_tries=1)
+    assert len(asked.calls(SESSION, accepted=True)) == 1
+
+
+def test_an_apology_ends_a_begun_card(asked: Asked) -> None:
+    live = asked.begin()
+    grow(live, words=20)
+    live.end()
+    asked.send("sorry", apology=True)
+    assert asked.card()["state"] == "failed"
+    assert asked.card()["values"]["content"] == "sorry"
+    assert asked.calls(SESSION) == []
+
+
+def test_a_begun_card_can_be_given_up_and_none_is_begun_for_that(asked: Asked) -> None:
+    target = LiveTarget(asked.id, f"{asked.id}-1", "c", "one_to_one", "user01", asked.message.address)
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+    assert asked.cards() == {}
+    live = asked.begin()
+    grow(live, words=20)
+    live.end()
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+    assert (asked.card()["state"], asked.card()["values"]["content"]) == ("failed", "stopped")
+    asked.dingtalk.control.fault("drop", STREAM)
+    asked.bot.abandon_live(target, "stopped", Deadline(5))
+
+
+def test_people_outside_the_organisation_get_messages(dingtalk: Emulator) -> None:
+    asked = Asked(dingtalk, changes={"senderStaffId": None})
+    target = LiveTarget(1, "1-1", "c", "one_to_one", "user01", asked.message.address)
+    assert asked.bot.begin_live(target, Deadline(1)) is None
+    asked.send()
+    assert asked.cards() == {}
+    assert len(asked.calls(SESSION, accepted=True)) == 1
+
+
+@pytest.mark.parametrize("settings", [{"enable_stream_reply": False}, {"card_template_id": ""}])
+def test_cards_are_used_only_when_asked_for(dingtalk: Emulator, settings: dict[str, Any]) -> None:
+    asked = Asked(dingtalk, **settings)
+    assert not asked.bot.capabilities.live
+    asked.send()
+    assert asked.cards() == {}
+
+
+# what a card looks like
+
+
+def test_in_a_group_the_card_names_the_asker(dingtalk: Emulator) -> None:
+    asked = Asked(dingtalk, changes={"conversationType": "2", "conversationId": "cidGROUP=="})
+    asked.send()
+    assert asked.card()["conversation"] == "cidGROUP=="
+
+
+def test_public_templates_are_told_their_state_beside_the_stream(dingtalk: Emulator) -> None:
+    asked = Asked(dingtalk, card_template_id=AI_TEMPLATE)
+    live = asked.begin()
+    text = grow(live, words=40)
+    live.end()
+    asked.send(text)
+    assert [one["values"].get("flowStatus") for one in asked.calls(UPDATE)] == ["2", "3"]
+    assert asked.card()["values"] == {"msgContent": text, "flowStatus": "3"}
+    assert asked.card()["state"] == "finished"
+
+
+def test_the_name_of_a_card_tells_the_message_and_fits(asked: Asked) -> None:
+    name = asked.send()
+    assert len(name) <= 64
+    assert message_of(name) == asked.id
+    assert message_of("somebody else's") is None
+    big = replace(asked.outgoing("x"), message_id=2**62)
+    assert len(asked.bot.send(big, Deadline(5))) <= 64
