@@ -107,6 +107,8 @@ def coze_command(**options: Any) -> web.Application:
 @click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
               "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--upload", "uploads", multiple=True, metavar="TYPE", help="A type of files that the apps want: image, "
+              "document, audio, video; may be repeated. Default: none.")  # fmt: skip
 @click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
 def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
     """Dify's service API: chat apps, agents, chatflows and workflows."""

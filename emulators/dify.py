@@ -5,6 +5,7 @@ Shapes and codes: Dify's OpenAPI 1.0.0, read 2026-11-20.
 
 from __future__ import annotations
 
+import base64
 import functools
 import itertools
 import time
@@ -20,9 +21,13 @@ from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
 from emulators.dify_events import Turn, chat_events, workflow_events
 from emulators.faults import AnyRule, Replace
 from emulators.front import Front
+from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
 
 MODES = ("chat", "agent-chat", "advanced-chat", "workflow")
+_DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 #: the apps of an emulator that was told of none
 DEFAULT_APPS = {
     "app-chat": "chat",
@@ -52,9 +57,13 @@ def create_app(
     apps: Mapping[str, str] | None = None,
     words: int = 0,
     ping_every_s: float = 10,
+    uploads: Sequence[str] = (),
 ) -> web.Application:
-    """`apps`: key -> mode. Without any, those of DEFAULT_APPS exist, and every other key `app-...` is a chat app."""
-    dify = Dify(apps or {}, words, ping_every_s)
+    """`apps`: key -> mode. Without any, those of DEFAULT_APPS exist, and every other key `app-...` is a chat app.
+
+    `uploads`: the types of files that all apps want. Asked to "draw", an app sends a picture along.
+    """
+    dify = Dify(apps or {}, words, ping_every_s, tuple(uploads))
     front = dify.front = Front(
         "dify",
         unknown=_unknown,
@@ -68,6 +77,8 @@ def create_app(
     front.add("POST", "/v1/chat-messages/{task_id}/stop", dify.stop_chat)
     front.add("POST", "/v1/workflows/run", dify.run_workflow)
     front.add("POST", "/v1/workflows/tasks/{task_id}/stop", dify.stop_workflow)
+    front.add("POST", "/v1/files/upload", dify.upload)
+    front.add("GET", "/files/tools/{name}", dify.made_file)
     front.add("GET", "/v1/info", dify.info)
     front.add("GET", "/v1/parameters", dify.parameters)
     front.control("GET", "/conversations", lambda _: dify.describe())
@@ -94,14 +105,17 @@ class Dify:
     apps: Mapping[str, str]
     words: int
     ping_every_s: float
+    uploads: tuple[str, ...] = ()
     front: Front = field(init=False)
     conversations: dict[tuple[str, str, str], Conversation] = field(default_factory=dict)  #: by (key, user, id)
     running: dict[str, Running] = field(default_factory=dict)
+    uploaded: dict[str, str] = field(default_factory=dict)  #: id -> user
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def reset(self) -> None:
         self.conversations.clear()
         self.running.clear()
+        self.uploaded.clear()
 
     def forget(self) -> dict[str, int]:
         """Make every conversation unknown, as if the app's owner had deleted them."""
@@ -130,6 +144,9 @@ class Dify:
         query, user, conversation_id = body["query"], body["user"], body.get("conversation_id") or ""
         if conversation_id and not _is_uuid(conversation_id):
             return error(400, "invalid_param", f"{conversation_id} is not a valid uuid.")
+        files = body.get("files") or []
+        if problem := self._wrong_files(files, user):
+            return problem
         new = not conversation_id
         if new:
             conversation_id = str(uuid.uuid4())
@@ -155,6 +172,7 @@ class Dify:
             "task_id": turn.task_id,
             "message_id": turn.message_id,
             "text": query,
+            "files": [each["type"] for each in files],
         }
         reply = self._stream(call, turn, facts, user) if streaming else self._blocking(turn, facts)
 
@@ -213,8 +231,42 @@ class Dify:
                   "video_file_size_limit": 100, "workflow_file_upload_limit": 10}  # fmt: skip
         return json_answer({
             "opening_statement": "", "suggested_questions": [], "user_input_form": [],
-            "file_upload": {"enabled": False}, "system_parameters": limits,
+            "file_upload": {"enabled": bool(self.uploads), "allowed_file_types": list(self.uploads)},
+            "system_parameters": limits,
         })  # fmt: skip
+
+    def upload(self, call: Call) -> Answer:
+        if self._mode(call.bearer) is None:
+            return _unauthorized()
+        fields, name, content = read_form(call, "file")
+        if not name or not content:
+            return error(400, "no_file_uploaded", "Please upload your file.")
+        if len(content) > 15_000_000:
+            return error(413, "file_too_large", "File size exceeded.")
+        if name.endswith(".xyz"):
+            return error(415, "unsupported_file_type", "File type not allowed.")
+        found = str(uuid.uuid4())
+        user = fields.get("user", "")
+        self.uploaded[found] = user
+        whole = {"id": found, "name": name, "size": len(content), "extension": name.rpartition(".")[2],
+                 "mime_type": "", "created_by": user, "created_at": int(time.time())}  # fmt: skip
+        return json_answer(whole, 201, facts={"user": user, "name": name, "bytes": len(content)})
+
+    def made_file(self, call: Call) -> Answer:
+        """A picture of one dot, for whoever has the signed address."""
+        if call.query.get("sign") != "good":
+            return error(403, "forbidden", "Invalid signature.")
+        return Answer(body=_DOT, content_type="image/png")
+
+    def _wrong_files(self, files: Any, user: str) -> Answer | None:
+        if not isinstance(files, list):
+            return error(400, "invalid_param", "files must be a list")
+        for each in files:
+            if each.get("type") not in self.uploads:
+                return error(400, "invalid_param", "File type not allowed.")
+            if each.get("transfer_method") == "local_file" and self.uploaded.get(each.get("upload_file_id")) != user:
+                return error(400, "invalid_param", "Invalid upload file id format")
+        return None
 
     def _stop(self, call: Call, *, only_owner: bool) -> Answer:
         if self._mode(call.bearer) is None:

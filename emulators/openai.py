@@ -1,9 +1,17 @@
-"""A model server with OpenAI's chat completions: streaming or not, at a chosen delay and speed."""
+"""A model server with OpenAI's chat completions, streaming or not, at a chosen delay and speed, and transcriptions.
+
+It "sees" pictures: it says how many there were; a model whose name begins with "blind" refuses them. Of a recording it
+"hears" the length, or what a fault rule `say` tells it to.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 import itertools
 import time
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +20,14 @@ import orjson
 from aiohttp import web
 
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
-from emulators.faults import AnyRule
+from emulators.faults import AnyRule, Say
 from emulators.front import Front
+from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
 
 _DONE = b"data: [DONE]\n\n"
+#: endings of the recordings that OpenAI takes
+_HEARD = frozenset({"flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm"})
 
 
 def create_app(
@@ -41,6 +52,7 @@ def create_app(
         faults=faults,
     )
     front.add("POST", "/v1/chat/completions", server.chat)
+    front.add("POST", "/v1/audio/transcriptions", server.transcribe)
     front.add("GET", "/v1/models", server.list_models)
     return front.finish()
 
@@ -77,7 +89,12 @@ class ModelServer:
         if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
             return _error(400, "Invalid 'messages': expected an array of at least one object.", "messages", None)
         text = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
+        pictures = [size for m in messages if m.get("role") == "user" for size in _pictures(m)]
+        if pictures and model.startswith("blind"):
+            return _error(400, "Invalid content type. image_url is only supported by certain models.", "messages", None)
         answer = answer_to(text, call.fault, words=self._words)
+        if pictures:
+            answer = f"I see {len(pictures)} picture(s). {answer}"
         pieces = tokens(answer)
         asked = sum(count(_text(m)) for m in messages)
         usage = {"prompt_tokens": asked, "completion_tokens": len(pieces), "total_tokens": asked + len(pieces)}
@@ -86,6 +103,7 @@ class ModelServer:
             "model": model,
             "stream": streaming,
             "text": text,
+            "pictures": pictures,  # their bytes, and -1 for one that cannot be read
             "messages": len(messages),
             "user": body.get("user"),
             "answer_tokens": len(pieces),
@@ -114,6 +132,31 @@ class ModelServer:
             facts=facts,
             error=lambda status, code, message: sse({"error": _problem(message, None, code)}),
         )
+
+    def transcribe(self, call: Call) -> Answer:
+        if refusal := self._not_let_in(call):
+            return refusal
+        fields, name, content = read_form(call, "file")
+        if not fields.get("model"):
+            return _error(400, "you must provide a model parameter", "model", None)
+        if self._models and fields["model"] not in self._models:
+            return _error(404, f"The model `{fields['model']}` does not exist.", "model", "model_not_found")
+        ending = name.rpartition(".")[2].lower()
+        if ending not in _HEARD or not content:
+            return _error(400, f"Invalid file format. Supported formats: {sorted(_HEARD)}", "file", None)
+        facts: dict[str, Any] = {"model": fields["model"], "name": name, "bytes": len(content),
+                                 "language": fields.get("language")}  # fmt: skip
+        text = f"a recording of {len(content)} bytes"
+        if ending == "wav":
+            try:
+                with wave.open(io.BytesIO(content)) as file:
+                    facts["seconds"] = round(file.getnframes() / file.getframerate(), 2)
+            except (wave.Error, EOFError):
+                return _error(400, "The audio file could not be decoded or its format is not supported.", "file", None)
+            text = f"a recording of {facts['seconds']} seconds"
+        if isinstance(call.fault, Say):
+            text = answer_to(text, call.fault)
+        return json_answer({"text": text}, facts={**facts, "text": text}, delay_s=self.front.pace.delay_ms / 1000)
 
     def _not_let_in(self, call: Call) -> Answer | None:
         if not self._api_key or call.bearer == self._api_key:
@@ -148,6 +191,21 @@ def _text(message: dict[str, Any]) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _pictures(message: dict[str, Any]) -> list[int]:
+    """The size of each picture in a message, -1 for one that is no data URL of a picture."""
+    content = message.get("content")
+    sizes = []
+    for part in content if isinstance(content, list) else []:
+        if isinstance(part, dict) and part.get("type") == "image_url":
+            url = str((part.get("image_url") or {}).get("url", ""))
+            head, _, data = url.partition(";base64,")
+            try:
+                sizes.append(len(base64.b64decode(data, validate=True)) if head.startswith("data:image/") else -1)
+            except binascii.Error:
+                sizes.append(-1)
+    return sizes
 
 
 def _problem(message: str, param: str | None, code: str | None) -> dict[str, str | None]:

@@ -1,22 +1,30 @@
-"""The first stage of a conversation: what kind of request is this? A chat command is answered right here."""
+"""The first stage of a conversation: bring in what came along with the message, then say what kind of request it is.
+
+A chat command is answered right here.
+"""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 import structlog
 
 from mindbot_tasks import chains
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import commands, rules
+from mindbot_tasks.chat import commands, hearing, rules
 from mindbot_tasks.chat.classification import Classifier
 from mindbot_tasks.chat.context import language_of
+from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError
-from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.core.settings import Settings, SpeechToTextSettings, get_settings
 from mindbot_tasks.core.words import say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import OVER_LIMIT, Stage, State
 from mindbot_tasks.obey import in_own_words, obey
+from mindbot_tasks.platforms import fetching, registry
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import live, quota, steps
+from mindbot_tasks.stores import files, live, quota, steps
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
@@ -39,16 +47,20 @@ def classify(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     bot = settings.bot(held.platform, held.bot)
-    text = rules.without_prefix(held.text, bot)
     command = commands.parse(rules.without_prefix(commands.said(_words(held)), bot))
     if held.label == OVER_LIMIT or command is not None:
         _answer_here(held, command, settings)
         self.request.chain = None  # what is left of the chain would find nothing to do
         chains.start(message_id, Stage.REPLY, reply_queue(held.platform, held.bot))
         return
-    classification = Classifier.of(settings.workflows, bot.workflows).classify(text, bot.default_workflow)
+    parts, text = None, held.text
+    if fetching.brings_files(held.parts):
+        parts = _brought_in(self, held)
+        text = hearing.words_of(parts)
+    meant = rules.without_prefix(text, bot)
+    classification = Classifier.of(settings.workflows, bot.workflows).classify(meant, bot.default_workflow)
     with one_statement() as connection:
-        steps.save_classification(connection, held, classification)
+        steps.save_classification(connection, held, classification, parts=parts, text=text)
     live.tell_state(held.platform, message_id, State.CLASSIFIED)
     log.info("classified", label=classification.label, confidence=round(classification.confidence, 3))
 
@@ -75,3 +87,38 @@ def _answer_here(held: Claim, command: commands.Command | None, settings: Settin
 def _window_s(held: Claim, settings: Settings) -> int:
     bot = settings.bot(held.platform, held.bot)
     return max(quota.window_s(rate) for rate in (bot.user_rate, bot.group_rate, "1/s") if rate)
+
+
+def _brought_in(task: MindBotTask, held: Claim) -> list[dict[str, Any]]:
+    """The parts with their files in the store and their speech recognised.
+
+    A failure that may go away is retried as long as there are retries and most of the message's time is left; then the
+    message goes on without that file.
+    """
+    settings = get_settings()
+    half_ms = settings.times.message_deadline_s * 1000 / 2
+    last_try = held.retries >= (task.max_retries or 0) or held.time_left_ms < half_ms
+    deadline = task.deadline(held, min(settings.files.fetch_s, held.time_left_ms / 4000))
+    fetched = fetching.fetch(
+        registry.get(held.platform, held.bot),
+        held.parts,
+        held.address,
+        deadline,
+        message_id=held.message_id,
+        # only a try before this one can have stored anything
+        known=partial(files.of_message, held.message_id) if held.retries or held.strikes > 1 else dict,
+        last_try=last_try,
+    )
+    if fetched.failure is not None:
+        raise fetched.failure
+    speech = settings.speech_to_text
+    if speech is None or not hearing.to_hear(fetched.parts):
+        return fetched.parts
+    listen = partial(_listen, speech, task.deadline(held, speech.timeout))
+    return hearing.hear(fetched.parts, listen, last_try=last_try)
+
+
+def _listen(settings: SpeechToTextSettings, deadline: Deadline, file_id: int, media_type: str) -> str:
+    from mindbot_tasks.llm import speech  # a worker that hears nobody does without
+
+    return speech.transcribe(files.find(file_id).read(), media_type, settings, deadline)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -10,13 +12,15 @@ import structlog
 from mindbot_tasks import chains
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import rules
+from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.llm import fallback, registry
+from mindbot_tasks.llm import fallback, registry, seeing
+from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
@@ -50,9 +54,14 @@ def generate(self: MindBotTask, message_id: int) -> None:
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
-    if not question.text:
+    ways: Sequence[Way] = ()
+    if question.attachments:
+        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
+        question = seeing.with_contents(question, [way.answerer for way in ways])
+    if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
-            steps.save_answer(connection, held, answer_to(held.parts, question.language))
+            said = answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
+            steps.save_answer(connection, held, said)
         return
     platform = platforms.get(held.platform, held.bot)
     if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
@@ -62,11 +71,19 @@ def generate(self: MindBotTask, message_id: int) -> None:
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
     with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
-        spoken = fallback.answer(ways, question, held.sessions, deadline, on_text)
+        spoken = fallback.answer(
+            ways or registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
+            question,
+            held.sessions,
+            deadline,
+            on_text,
+        )
+    answer = spoken.answer
+    if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
+        answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
-        steps.save_answer(connection, held, spoken.answer, sessions=sessions)
+        steps.save_answer(connection, held, answer, sessions=sessions)
     live.tell_state(held.platform, message_id, State.ANSWERED)
     log.info(
         "answered",

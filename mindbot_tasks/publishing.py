@@ -1,7 +1,7 @@
 """Putting a task into its queue with less work: the message is the one that Celery and kombu would write.
 
 Celery's own way there (merging options, routing, binding queues, signals, pools of producers, a client object for each
-command) costs a millisecond, three times for each message. Here the plain case, a task of ours by name with nothing
+command) costs 0.7 ms, three times for each message. Here the plain case, a task of ours by name with nothing
 but ids, is written at once and pushed on a kept connection. Whatever is not plain takes Celery's way, and so does a
 push that failed, for Celery knows how to try again. Figures: docs/performance.md.
 """

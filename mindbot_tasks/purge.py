@@ -7,9 +7,9 @@ import time
 import structlog
 
 from mindbot_tasks.app import app
-from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import retention, workers
+from mindbot_tasks.stores import files, retention, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -41,8 +41,24 @@ def purge() -> int:
             gone += batch
             if batch == 0:
                 break
-    except DatabaseUnavailable as exc:
+        _purge_files(ends_at)
+    except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_files(ends_at: float) -> None:
+    """Files past their time or without their message; once a day also bytes that a crash left behind.
+
+    Raises DatabaseUnavailable or FarSideError; what is left is taken next time.
+    """
+    gone = 0
+    while time.monotonic() < ends_at and (batch := files.delete_expired(limit=200)):
+        gone += batch
+    with one_statement() as connection:
+        sweep = workers.take_duty(connection, "sweep_files", every_ms=DAY_MS)
+    orphans = files.sweep_orphans() if sweep else 0
+    if gone or orphans:
+        log.info("files_purged", files=gone, orphans=orphans)

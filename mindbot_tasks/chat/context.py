@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mindbot_tasks.chat import rules
+from mindbot_tasks.chat.attachments import attachments_of
 from mindbot_tasks.chat.language import detect
 from mindbot_tasks.chat.tokens import trim
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.core.words import Lang
+from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm.base import Question, Wishes
 from mindbot_tasks.model.answer import Classification
 from mindbot_tasks.stores.claims import Claim
@@ -14,10 +17,15 @@ from mindbot_tasks.stores.claims import Claim
 
 def question_for(held: Claim, settings: Settings) -> Question:
     """The question of a claimed message, with as much history as the token budget allows."""
+    language = language_of(held, settings)
     return Question(
         message_id=held.message_id,
         text=rules.without_prefix(held.text, settings.bot(held.platform, held.bot)),
-        history=trim(held.history, settings.history_tokens),
+        # a picture without words; many servers refuse a line that says nothing
+        history=tuple(
+            turn if turn.text else replace(turn, text=say("attachments.no_words", language))
+            for turn in trim(held.history, settings.history_tokens)
+        ),
         classification=Classification(
             label=held.label,
             confidence=float(held.classification.get("confidence", 0.0)),
@@ -26,7 +34,8 @@ def question_for(held: Claim, settings: Settings) -> Question:
         ),
         user_key=f"{held.platform}:{held.sender_ref}",
         conversation_key=f"{held.platform}:{held.bot}:{held.conversation_ref}",
-        language=language_of(held, settings),
+        language=language,
+        attachments=attachments_of(held.parts),
     )
 
 

@@ -37,7 +37,7 @@ def check(file: Path | None) -> None:
         sys.exit(1)
     lang = lang_of(settings.language)
     rows = rows_of(settings, lang)
-    files = ", ".join(str(path) for path in settings.files) or say("config.no_file", lang)
+    files = ", ".join(str(path) for path in settings.read_from) or say("config.no_file", lang)
     click.echo(say("config.read", lang, files=files))
     (_pretty if sys.stdout.isatty() else _plain)(rows, lang)
     for warning in settings.warnings:

@@ -43,6 +43,10 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     rows += _agent(settings, lang, tell("agent"))
     chroma = settings.chromadb
     rows.append(_single(settings, lang, tell("knowledge"), "chromadb", chroma.collection_name if chroma else None))
+    speech, kept = settings.speech_to_text, settings.files
+    about_speech = f"{speech.model}, {speech.base_url}" if speech else None
+    rows.append(_single(settings, lang, tell("speech"), "speech_to_text", about_speech))
+    rows.append(Row(tell("files"), "files", True, kept.bucket if kept.backend == "s3" else kept.path or kept.backend))
     rows += _alerts(settings, lang)
     rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}

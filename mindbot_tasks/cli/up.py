@@ -237,7 +237,7 @@ def announce(
         port=choices.port,
         flower_port=choices.flower_port,
         home=home,
-        config=settings.files,
+        config=settings.read_from,
     )
     if not any(line.starts and line.role == "web" for line in planned):
         lines.plain(text)

@@ -26,6 +26,8 @@ WORDS: Words = {
     "workflow": ("workflow", "工作流"),
     "agent": ("agent", "智能体"),
     "knowledge": ("knowledge", "知识库"),
+    "speech": ("speech", "语音识别"),
+    "files": ("files", "文件"),
     "alerts": ("alerts", "告警"),
     "notifier": ("notifier", "通知"),
     "setting": ("setting", "设置"),

@@ -81,6 +81,7 @@ WORDS: Words = {
     "value_of": ("the value of {reference}, which is not shown", "{reference} 的值(不予显示)"),
     "nothing": ("nothing", "空"),
     "yaml_reads_as": ("{text}, which YAML reads as {value}", "{text}(YAML 会读作 {value})"),
+    "bucket_missing": ("backend s3 needs a bucket", "backend 为 s3 时必须填写 bucket"),
     # warnings
     "model_gone": ("{model} is no longer served; use for example {instead}", "{model} 已停止服务,可改用 {instead} 等"),
     "placeholder": ("this is still the placeholder of the example", "仍是示例中的占位值"),

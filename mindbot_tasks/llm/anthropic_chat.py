@@ -16,7 +16,8 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
-from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
+from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
 from mindbot_tasks.model.answer import Usage
 
@@ -50,7 +51,11 @@ class AnthropicModel:
     temperature: float | None = None
     system_prompt: str = ""
     patience: Patience | None = None
+    vision: bool = False
     http: Http | None = None
+
+    def takes(self, attachment: Attachment) -> bool:
+        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
@@ -75,7 +80,7 @@ class AnthropicModel:
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": self.max_tokens,
-            "messages": [*turns, {"role": "user", "content": question.text}],
+            "messages": [*turns, {"role": "user", "content": self._content(question)}],
             "stream": True,
         }
         if system:
@@ -83,6 +88,13 @@ class AnthropicModel:
         if self.temperature is not None:
             body["temperature"] = min(self.temperature, 1.0)  # their scale ends at 1
         return body
+
+    def _content(self, question: Question) -> str | list[dict[str, Any]]:
+        words, seen = divided(question, self.vision)
+        if not seen:
+            return words
+        sources = [{"type": "base64", "media_type": each.media_type, "data": in_base64(each)} for each in seen]
+        return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": words}]
 
 
 def url_of(base_url: str, path: str) -> str:

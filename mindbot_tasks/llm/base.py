@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer, Classification, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with the question."""
+
+    kind: str  #: image, voice, video or file
+    name: str
+    media_type: str
+    size: int
+    file_id: int
+    content: bytes | None = None  #: None: nobody asked for it, or it cannot be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,7 @@ class Question:
     conversation_key: str  #: stable for one conversation: "dingtalk:default:cid..."
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ OnText: TypeAlias = Callable[[str], None]
 
 
 class Answerer(Protocol):
-    """One way to get an answer."""
+    """One way to get an answer. One that takes attachments says so: see `TakesAttachments`."""
 
     @property
     def name(self) -> str:
@@ -55,3 +68,11 @@ class Answerer(Protocol):
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, before the deadline. Raises Rejected, Throttled, Unavailable (or Stopped)."""
+
+
+@runtime_checkable
+class TakesAttachments(Protocol):
+    """An answerer that can look at some of the files that come with a question."""
+
+    def takes(self, attachment: Attachment) -> bool:
+        """Whether it may look at this one; of the others it is told only that they exist."""

@@ -17,6 +17,7 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Stopped, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
+from mindbot_tasks.llm.attachments import divided
 from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
 from mindbot_tasks.llm.visible import Visible
@@ -82,13 +83,19 @@ class CozeBot:
         return {"Authorization": f"Bearer {self.api_key.get_secret_value()}"}
 
     def _body(self, question: Question) -> dict[str, Any]:
+        words, _ = divided(question, sees=False)
         return {
             "bot_id": self.bot_id,
             "user_id": question.user_key,
             "stream": True,
             "auto_save_history": True,
             "additional_messages": [
-                {"role": "user", "type": "question", "content": question.text, "content_type": "text"}
+                {
+                    "role": "user",
+                    "type": "question",
+                    "content": words,
+                    "content_type": "text",
+                }
             ],
         }
 

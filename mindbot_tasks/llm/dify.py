@@ -20,10 +20,11 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Stopped, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, Stream, get_http, refuse, retry_after_s
-from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
+from mindbot_tasks.llm.dify_files import MOST_UPLOAD_BYTES, Uploads, keep, made_file
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Answer, Usage
-from mindbot_tasks.model.message import JSON, Part
+from mindbot_tasks.model.message import JSON
 
 log = structlog.get_logger(__name__)
 
@@ -70,15 +71,28 @@ class DifyApp:
         Raises Rejected, Throttled, Unavailable or a Stopped; Dify is told to stop when we go before the end.
         """
         session_id = question.session_id if _is_uuid(question.session_id) else ""
+        if question.attachments:
+            question, uploaded = self._uploads().upload(question, deadline)
+        else:
+            uploaded = []
         try:
-            return self._ask(question, session_id, deadline, on_text)
+            return self._ask(question, uploaded, session_id, deadline, on_text)
         except FarSideError as exc:
             if not session_id or exc.code not in _START_ANEW:
                 raise
             log.info("dify_conversation_renewed", answerer=self.name, code=exc.code)
-        return self._ask(question, "", deadline, on_text)
+        return self._ask(question, uploaded, "", deadline, on_text)
 
-    def _ask(self, question: Question, session_id: str, deadline: Deadline, on_text: OnText) -> Spoken:
+    def takes(self, attachment: Attachment) -> bool:
+        """Whether the app wants it is known when it is asked."""
+        return attachment.size <= MOST_UPLOAD_BYTES
+
+    def _uploads(self) -> Uploads:
+        return Uploads(self.name, _base(self.endpoint), self.api_key, self.http or get_http())
+
+    def _ask(
+        self, question: Question, uploaded: list[dict[str, Any]], session_id: str, deadline: Deadline, on_text: OnText
+    ) -> Spoken:
         started = time.monotonic()
         told = _Told(Visible(on_text, started), self.name)
         try:
@@ -91,6 +105,7 @@ class DifyApp:
                     "response_mode": "streaming",
                     "conversation_id": session_id,
                     "auto_generate_name": False,  # a name would cost one more model call
+                    **({"files": uploaded} if uploaded else {}),
                 },
                 deadline,
             ) as stream:
@@ -105,14 +120,17 @@ class DifyApp:
                 self._stop(told.task_id, question.user_key)
             raise
         text = told.visible.end()
-        if not text.strip() and not told.parts:
+        parts = [made_file(found, _base(self.endpoint)) for found in told.files.values()]
+        if parts:
+            parts = keep(parts, _base(self.endpoint), question.message_id, self.name, deadline)
+        if not text.strip() and not parts:
             raise Unavailable("the answer is empty", kind="content", provider=self.name)
         return Spoken(
             Answer(
                 text=text,
                 provider="dify",
                 workflow=self.workflow,
-                parts=tuple(told.parts),
+                parts=tuple(parts),
                 usage=told.usage,
                 latency_ms=int((time.monotonic() - started) * 1000),
                 first_token_ms=told.visible.first_ms,
@@ -151,7 +169,7 @@ class _Told:
         self.conversation_id = ""
         self.ended = False
         self.usage = Usage()
-        self.parts: list[Part] = []
+        self.files: dict[str, dict[str, Any]] = {}  #: by URL, which may come in more than one event
         self.citations: list[JSON] = []
         self._provider = provider
         self._agent = False
@@ -184,9 +202,9 @@ class _Told:
             case "text_chunk":
                 self.visible.add((event.get("data") or {}).get("text") or "")
             case "message_file" if event.get("belongs_to") != "user" and event.get("url"):
-                kind: Any = "image" if event.get("type") == "image" else "file"
-                self.parts.append(Part(kind, data={"url": str(event["url"])}))
+                self.files.setdefault(str(event["url"]), event)
             case "message_end":
+                self._take_files(event.get("files"))
                 self._take_metadata(event.get("metadata") or {})
                 self.ended = True
             case "workflow_finished":
@@ -209,19 +227,36 @@ class _Told:
         for found in metadata.get("retriever_resources") or []:
             self.citations.append({key: found.get(key) for key in ("position", "document_name", "score")})
 
+    def _take_files(self, value: Any, depth: int = 0) -> None:
+        """Files among the outputs of a workflow, alone or in lists."""
+        if isinstance(value, dict):
+            url = value.get("url") or value.get("remote_url")
+            if isinstance(url, str) and url and ("mime_type" in value or "transfer_method" in value):
+                self.files.setdefault(url, value)
+                return
+            value = list(value.values())
+        if isinstance(value, list) and depth < 3:
+            for item in value[:100]:
+                self._take_files(item, depth + 1)
+
     def _take_result(self, data: dict[str, Any]) -> None:
         self.ended = True
         if data.get("status") not in ("succeeded", "partial-succeeded"):
             raise Unavailable("the workflow failed", kind="server", code="workflow_failed", provider=self._provider)
         outputs = data.get("outputs")
+        self._take_files(outputs)
         if isinstance(outputs, dict) and self.visible.first_ms is None:
             self.visible.add(str(outputs.get("answer") or outputs.get("text") or ""))
 
 
 def chat_messages_url(endpoint: str) -> str:
     """The address of chat-messages for a base address, or for itself."""
+    return f"{_base(endpoint)}/chat-messages"
+
+
+def _base(endpoint: str) -> str:
     base = endpoint.rstrip("/").removesuffix("/chat-messages")
-    return f"{base}{'' if urlsplit(base).path else '/v1'}/chat-messages"
+    return f"{base}{'' if urlsplit(base).path else '/v1'}"
 
 
 def _is_uuid(text: str) -> bool:

@@ -19,7 +19,8 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
-from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
+from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
 from mindbot_tasks.model.answer import Usage
 
@@ -52,7 +53,11 @@ class GeminiModel:
     temperature: float | None = None
     system_prompt: str = ""
     patience: Patience | None = None
+    vision: bool = False
     http: Http | None = None
+
+    def takes(self, attachment: Attachment) -> bool:
+        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
@@ -77,7 +82,11 @@ class GeminiModel:
             for turn in question.history
             if turn.role != "system"
         ]
-        body: dict[str, Any] = {"contents": [*turns, _content("user", question.text)]}
+        words, seen = divided(question, self.vision)
+        asked = _content("user", words)
+        pictures = [{"inlineData": {"mimeType": each.media_type, "data": in_base64(each)}} for each in seen]
+        asked["parts"] = [*pictures, *asked["parts"]]
+        body: dict[str, Any] = {"contents": [*turns, asked]}
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         limits = {"maxOutputTokens": self.max_tokens, "temperature": self.temperature}

@@ -17,7 +17,8 @@ from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, RetryableError, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
-from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
+from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Answer, Usage
 
@@ -63,7 +64,11 @@ class ChatModel:
     patience: Patience | None = None
     extra: Mapping[str, Any] | None = None  #: more fields of the body, such as {"thinking": {"type": "disabled"}}
     stream: bool = True
+    vision: bool = False
     http: Http | None = None
+
+    def takes(self, attachment: Attachment) -> bool:
+        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
@@ -71,6 +76,8 @@ class ChatModel:
             return self._ask(question, deadline, on_text)
         except Rejected as exc:
             # newer models of OpenAI refuse `temperature` or `max_tokens` outright
+            if exc.kind == "invalid_request" and (blind := without_contents(question)) is not question:
+                return self._ask(blind, deadline, on_text)  # it could be that it does not see, after all
             if exc.code not in ("unsupported_parameter", "unsupported_value") or (self.url, self.model) in _takes_less:
                 raise
         _takes_less.add((self.url, self.model))
@@ -118,9 +125,11 @@ class ChatModel:
         )
 
     def _body(self, question: Question) -> dict[str, Any]:
-        messages = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        messages: list[dict[str, Any]] = (
+            [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        )
         messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
-        messages.append({"role": "user", "content": question.text})
+        messages.append({"role": "user", "content": self._content(question)})
         body: dict[str, Any] = {"model": self.model, "messages": messages, **(self.extra or {})}
         if (self.url, self.model) not in _takes_less:
             if self.max_tokens is not None:
@@ -130,6 +139,14 @@ class ChatModel:
         if self.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body
+
+    def _content(self, question: Question) -> str | list[dict[str, Any]]:
+        """The words; with pictures that the model can see, a list of both."""
+        words, seen = divided(question, self.vision)
+        if not seen:
+            return words
+        urls = [f"data:{attachment.media_type};base64,{in_base64(attachment)}" for attachment in seen]
+        return [{"type": "text", "text": words}, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
 
 
 class _Said:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm import selection
+from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.base import Answerer, Wishes
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores import performance
@@ -203,6 +204,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings, model_name
         return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
     model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
     system_prompt = prompt or _system_prompt(settings)
+    vision = seems_to_see(model.name) if model.vision is None else model.vision
     if kind == "anthropic":
         from mindbot_tasks.llm import anthropic_chat
 
@@ -215,6 +217,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings, model_name
             temperature=model.temperature,
             system_prompt=system_prompt,
             patience=patience,
+            vision=vision,
         )
     if kind in _GOOGLE and not _speaks_openai(provider):
         from mindbot_tasks.llm import gemini_chat
@@ -228,6 +231,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings, model_name
             temperature=model.temperature,
             system_prompt=system_prompt,
             patience=patience,
+            vision=vision,
         )
     from mindbot_tasks.llm.openai_chat import ChatModel
 
@@ -240,6 +244,7 @@ def _model(settings: Settings, name: str, provider: ProviderSettings, model_name
         temperature=model.temperature,
         system_prompt=system_prompt,
         patience=patience,
+        vision=vision,
     )
 
 

@@ -69,7 +69,16 @@ OVER_LIMIT = "/limited"  #: gets the one polite notice
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a message: `text` for words (or a caption, or recognised speech), `data` for the rest."""
+    """One piece of a message: `text` for words (or a caption, or recognised speech), `data` for the rest.
+
+    The same names in `data` everywhere; each may be missing, and a platform may add its own (ids to fetch a file by):
+
+    image, voice, video, file   file (id in the file store), url, name, media_type, size, duration_ms, unavailable (why)
+    link                        url, title, description
+    location                    latitude, longitude, name, address
+    card                        title, url, buttons: [{title, url}]
+    quote, mention              message_id, user_id, name
+    """
 
     kind: PartKind
     text: str = ""

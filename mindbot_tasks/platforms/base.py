@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.download import Media as Media
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.model.news import Bell as Bell
@@ -148,15 +149,6 @@ class HoldsMedia(Protocol):
 
     def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> AbstractContextManager[Media]:
         """The bytes behind a part. Raises Rejected (gone, refused), Throttled or Unavailable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """Bytes on their way; read them inside the `with`."""
-
-    chunks: Iterator[bytes]
-    name: str = ""
-    media_type: str = ""  #: as the far side claims
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,7 +21,7 @@ from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
 from mindbot_tasks.platforms.dingtalk.client import Client
 from mindbot_tasks.platforms.dingtalk.media import Files
-from mindbot_tasks.stores import equal_sends, limiter, tokens, uploads
+from mindbot_tasks.stores import equal_sends, files, limiter, tokens, uploads
 
 if TYPE_CHECKING:
     from mindbot_tasks.platforms import weixin
@@ -41,8 +41,8 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
         return None
     its_settings = settings.dingtalk[bot]
     client = Client(its_settings, get_http(), tokens, limiter.take)
-    files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
-    return DingTalk(bot, its_settings, client, files=files)
+    its_files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=its_files, read_file=files.find)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
@@ -68,7 +68,13 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
 
     its_settings = settings.wecom[bot]
     client = _weixin_client("wecom", its_settings)
-    return WeCom(bot, its_settings, client, Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads))
+    sender = Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads, read_file=_read_file)
+    return WeCom(bot, its_settings, client, sender)
+
+
+def _read_file(file_id: int) -> tuple[Iterator[bytes], str, str]:
+    stored = files.find(file_id)
+    return stored.chunks(), stored.name, stored.media_type
 
 
 def _aim(bot: str, settings: Settings) -> Platform | None:
@@ -83,7 +89,12 @@ def _chat(bot: str, settings: Settings) -> Platform | None:
     else:
         return None
     anywhere = Destinations(public_only=False, schemes=frozenset({"http", "https"}))
-    return Chat(bot, its_settings, get_http(anywhere if its_settings.allow_private_callback else PUBLIC))
+    return Chat(
+        bot,
+        its_settings,
+        get_http(anywhere if its_settings.allow_private_callback else PUBLIC),
+        get_http(anywhere if its_settings.allow_private_attachments else PUBLIC),
+    )
 
 
 def _wecomcs(bot: str, settings: Settings) -> Platform | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select
 
+from mindbot_tasks.stores import files
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, EventRow, MessageRow, SendRow
 
@@ -20,6 +21,7 @@ def delete_finished(connection: Connection, *, older_than_ms: int, limit: int) -
     )
     ids = [message_id for message_id, expired in oldest if expired]
     if ids:
+        files.let_go(connection, ids)
         connection.execute(delete(EventRow).where(EventRow.message_id.in_(ids)))
         connection.execute(delete(SendRow).where(SendRow.message_id.in_(ids)))
         connection.execute(delete(AnswerRow).where(AnswerRow.message_id.in_(ids)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, case, func, update
@@ -47,7 +47,7 @@ def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
     }
     orderly = {"strikes": 0, "retries": 0, "last_error": None, "wake_at": wake_by(now + HANDOVER_GRACE_MS)}
     values: dict[str, Any]
-    if kind == "classified":
+    if kind in ("classified", "classified_with_parts"):
         values = {
             **free,
             **orderly,
@@ -57,6 +57,9 @@ def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
             "confidence": bindparam("confidence"),
             "classification": bindparam("classification", type_=MessageRow.__table__.c.classification.type),
         }
+        if kind == "classified_with_parts":
+            values |= {"parts": bindparam("new_parts", type_=MessageRow.__table__.c.parts.type)}
+            values |= {"text": bindparam("new_text")}
     elif kind == "answered":
         values = {**free, **orderly, "state": State.ANSWERED.value, "answered_at": now}
     elif kind == "finished":
@@ -140,13 +143,22 @@ def _change(connection: Connection, held: Claim, kind: str, step: str, now: int 
 
 
 def save_classification(
-    connection: Connection, held: Claim, classification: Classification, *, now: int | None = None
+    connection: Connection,
+    held: Claim,
+    classification: Classification,
+    *,
+    parts: Sequence[Mapping[str, Any]] | None = None,
+    text: str = "",
+    now: int | None = None,
 ) -> None:
-    """received -> classified. Raises LostLease."""
+    """received -> classified; with the parts and the text of the message, if they have changed. Raises LostLease."""
+    changed = (
+        {} if parts is None else {"new_parts": [clean_json(dict(part)) for part in parts], "new_text": clean(text)}
+    )
     _change(
         connection,
         held,
-        "classified",
+        "classified_with_parts" if changed else "classified",
         "classified",
         now,
         note=f"{classification.label} ({classification.confidence:.2f})",
@@ -158,6 +170,7 @@ def save_classification(
             "reason": clean(classification.reason),
             "scores": dict(classification.scores),
         },
+        **changed,
     )
 
 

@@ -273,7 +273,11 @@ class FileRow(Base):
     """A file that came with a message or goes out with an answer; the bytes are in the file store under `place`."""
 
     __tablename__ = "files"
-    __table_args__ = (Index("ix_files_expires_at", "expires_at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_files_expires_at", "expires_at"),
+        Index("ix_files_place", "place"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     message_id: Mapped[int | None] = mapped_column(Id, index=True)

@@ -7,11 +7,13 @@ from typing import Any, Literal
 import pytest
 
 from mindbot_tasks.chat.apologies import apology_for
+from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import say
-from mindbot_tasks.model.answer import Turn
+from mindbot_tasks.core.words_attachments import WORDS
+from mindbot_tasks.model.answer import Answer, Turn
 from mindbot_tasks.model.message import Stage, Verdict
 from mindbot_tasks.stores.claims import Claim
 
@@ -38,24 +40,43 @@ def test_no_apology_is_empty_or_the_same_as_another() -> None:
     assert len(told) == 2 * len(Verdict)
 
 
+def part(kind: str, text: str = "", **data: object) -> dict[str, object]:
+    return {"kind": kind, "text": text, "data": data}
+
+
 @pytest.mark.parametrize(
-    ("kinds", "named"),
+    ("parts", "english", "chinese"),
     [
-        (["image"], "image"),
-        (["voice", "image", "image"], "image, voice"),
-        (["text", "mention", "file"], "file"),
+        ([part("image")], "I cannot see pictures here. Please write your question.",
+         "我在这里看不了图片。请用文字告诉我您的问题。"),
+        ([part("voice", file=3), part("image"), part("image")],
+         "I cannot see pictures here. I cannot listen to voice messages here. Please write your question.",
+         "我在这里看不了图片。 我在这里听不了语音。请用文字告诉我您的问题。"),
+        ([part("file", unavailable="too_big", name="a.pdf")],
+         "I could not read a.pdf: it is bigger than 20 MB. Please write your question.",
+         "我无法读取a.pdf:文件超过 20 MB。请用文字告诉我您的问题。"),
+        ([part("voice", unavailable="no_codec"), part("text"), part("mention")],
+         "I could not read your voice message: the recording is in a format I cannot convert. "
+         "Please write your question.", "我无法读取您的语音:录音格式无法转换。请用文字告诉我您的问题。"),
+        ([part("location"), part("card")], say("chat.cannot_read", "en", kinds="card, location"),
+         say("chat.cannot_read", "zh", kinds="card, location")),
     ],
-)
-def test_what_could_not_be_read_is_named(kinds: list[str], named: str) -> None:
-    for language in ("en", "zh"):
-        answer = answer_to([{"kind": kind} for kind in kinds], language)
-        assert answer.text == say("chat.cannot_read", language, kinds=named)
-        assert answer.provider == "mindbot"
+)  # fmt: skip
+def test_what_could_not_be_read_is_named(parts: list[dict[str, object]], english: str, chinese: str) -> None:
+    assert answer_to(parts, "en") == Answer(english, "mindbot")
+    assert answer_to(parts, "zh").text == chinese
+
+
+def test_every_reason_has_its_words() -> None:
+    for reason in {key.removeprefix("why_") for key in WORDS if key.startswith("why_")} | {"unheard of"}:
+        for language in ("en", "zh"):
+            assert losses([part("video", unavailable=reason)], language, max_mb=5)
+    assert losses([part("image", file=3), part("text", "hi")], "en", max_mb=5) == ""
 
 
 @pytest.mark.parametrize("kinds", [[], ["text"], ["mention", "text"], ["quote"]])
 def test_who_said_nothing_is_asked(kinds: list[str]) -> None:
-    assert answer_to([{"kind": kind} for kind in kinds], "en").text == say("chat.nothing_said", "en")
+    assert answer_to([part(kind) for kind in kinds], "en").text == say("chat.nothing_said", "en")
 
 
 def _claim(**fields: Any) -> Claim:

@@ -211,7 +211,7 @@ def test_the_env_file_beside_a_configuration_elsewhere_comes_first(files: Files)
     (elsewhere / "bot.yaml").write_text("production: true\n")
     settings = load(environ={"MINDBOT_CONFIG": "etc/bot.yaml"})
     assert (settings.log_level, settings.log_file, settings.production) == ("DEBUG", "here", True)
-    assert settings.files == (elsewhere / "bot.yaml",)
+    assert settings.read_from == (elsewhere / "bot.yaml",)
 
 
 def test_the_embedded_redis_and_the_secret_key_are_found_in_home(files: Files) -> None:

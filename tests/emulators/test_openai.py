@@ -10,6 +10,7 @@ import requests
 from emulators.running import Emulator, running
 from emulators.words import answer_to, tokens
 from tests.emulators.wire import chat, events, text_of
+from tests.stores.files import wav
 
 
 def test_a_plain_answer_echoes_the_last_user_message(openai: Emulator, http: requests.Session) -> None:
@@ -36,7 +37,21 @@ def test_a_message_of_parts(openai: Emulator, http: requests.Session) -> None:
         {"type": "text", "text": "here"},
     ]
     answer = chat(http, openai, messages=[{"role": "user", "content": parts}]).json()
-    assert answer["choices"][0]["message"]["content"] == "You said: look here"
+    assert answer["choices"][0]["message"]["content"] == "I see 1 picture(s). You said: look here"
+    assert openai.control.calls()[-1]["pictures"] == [-1]
+    refused = chat(http, openai, model="blind-1", messages=[{"role": "user", "content": parts}])
+    assert refused.status_code == 400
+
+
+def test_a_recording_is_heard(openai: Emulator, http: requests.Session) -> None:
+    def post(name: str, content: bytes, **fields: str) -> requests.Response:
+        url = f"{openai.url}/v1/audio/transcriptions"
+        return http.post(url, data=fields, files={"file": (name, content)}, timeout=10)
+
+    assert post("voice.wav", wav(0.5), model="whisper").json() == {"text": "a recording of 0.5 seconds"}
+    assert post("voice.amr", b"#!AMR", model="whisper").status_code == 400
+    assert post("voice.wav", b"RIFF", model="whisper").status_code == 400
+    assert post("voice.wav", wav(0.5)).status_code == 400
 
 
 def test_a_stream(openai: Emulator, http: requests.Session) -> None:

@@ -78,10 +78,11 @@ class Scene:
             # a database that is busy for a moment says 503, and platforms post again
             return until(lambda: _if_taken(sender.repeat(post, callback)), "200 of the web side")
 
-    def chats(self, text: str) -> int:
+    def chats(self, text: str, *parts: dict[str, str]) -> int:
         """Post to the generic platform; returns our id of the message."""
         data = {
             "text": f"{text} {self.mark} {CANARY_TEXT}", "user_id": self.user, "conversation_id": self.conversation,
+            "parts": parts,
         }  # fmt: skip
         body = json.dumps({"type": "message.created", "data": data}).encode()
         headers = standard_webhooks.sign([CHAT_SECRET], self.mark, body, now_s=int(time.time()))

@@ -219,7 +219,12 @@ class Stack:
             },
             **({"aim": self._aim()} if self._bots_with_a_bridge() else {}),
             "providers": {
-                name: {"type": "openai", "api_key": self.secret, "base_url": f"{openai}/v1", "models": [model]}
+                name: {
+                    "type": "openai",
+                    "api_key": self.secret,
+                    "base_url": f"{openai}/v1",
+                    "models": [{"name": model, "vision": True}],
+                }
                 for name, model in (("first", "model-1"), ("second", "model-2"))
             },
             "workflows": {

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from itertools import pairwise
 
 import pytest
 import redis
+from sqlalchemy import select
 
 from mindbot_tasks.core.words import say
+from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores.tables import FileRow
 from tests.flows.conftest import Told
 from tests.flows.scene import DIFY, MODEL, SESSION, TO_GROUP, TO_PERSON, Scene, steps, until
 from tests.flows.stack import CANARY_TEXT
 from tests.flows.stories import SQLITE, Case, cases, story
 from tests.flows.words import INDIGESTIBLE
+from tests.stores.files import PROGRAM, png
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -30,6 +35,27 @@ def a_question_of_one_person_is_answered(scene: Scene) -> None:
     assert steps(told) == [
         "received", "classify:started", "classified", "generate:started", "answered", "reply:started", "replied",
     ]  # fmt: skip
+
+
+@story()
+def a_picture_is_kept_and_seen_by_the_model(scene: Scene) -> None:
+    picture, program = png(), PROGRAM
+    message_id = scene.chats(
+        "what is this?",
+        {"kind": "image", "name": "cat.png", "content": base64.b64encode(picture).decode()},
+        {"kind": "file", "name": "tool.pdf", "content": base64.b64encode(program).decode()},
+    )
+    (told,) = scene.ended()
+    (asked,) = scene.asked()
+    assert asked["pictures"] == [len(picture)]
+    assert told.answer is not None
+    assert told.answer["text"].startswith("I see 1 picture(s). You said: what is this?")
+    assert "tool.pdf: files of this type are not accepted" in told.answer["text"]
+    with reading(scene.stack.engine) as connection:
+        (file,) = connection.execute(select(FileRow).where(FileRow.message_id == message_id)).all()
+    assert (file.media_type, file.name) == ("image/png", "cat.png")
+    (kept,) = scene.stack.folder.rglob(file.sha256)
+    assert kept.read_bytes() == picture
 
 
 @story()
@@ -226,9 +252,9 @@ def an_answer_waits_while_the_platform_is_down(scene: Scene) -> None:
 
 @story()
 def a_message_without_words_is_answered_with_words(scene: Scene) -> None:
-    scene.says(kind="picture")
+    scene.says(kind="file")
     scene.ended()
-    assert scene.texts() == [say("chat.cannot_read", "en", kinds="image")]
+    assert scene.texts() == [say("chat.cannot_read", "en", kinds="file")]
     assert scene.asked() == []
 
 

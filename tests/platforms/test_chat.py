@@ -132,6 +132,80 @@ def test_files_come_as_parts() -> None:
     )
 
 
+def test_a_file_may_come_along_or_leave_its_kind_to_its_type() -> None:
+    parts = [
+        {"mime": "image/png", "content": "aGk=", "name": "a.png"},
+        {"url": "https://example.com/x"},
+    ]
+    assert parsed({"parts": parts}).parts == (
+        Part("image", "", {"name": "a.png", "mime": "image/png", "content": "aGk="}),
+        Part("file", "", {"url": "https://example.com/x"}),
+    )
+
+
+def batch(*messages: object) -> list[Message]:
+    return system().parse(call({"messages": list(messages)}, type="message.batch"))
+
+
+def test_a_batch_holds_messages_in_their_order() -> None:
+    messages = batch({"id": "a", "text": "one", "user_id": "u1"}, {"text": "two", "timestamp": "2023-11-14T22:13:20Z"})
+    assert [(message.external_id, message.text) for message in messages] == [("a", "one"), ("msg_1#1", "two")]
+    assert [message.sent_at_ms for message in messages] == [None, NOW_S * 1000]
+    assert json.loads(system().acknowledge(call(), [5, 6]).body) == {"id": 5, "ids": [5, 6], "status": "accepted"}
+
+
+@pytest.mark.parametrize("messages", [[], [{"text": "hi"}] * 101, [{"text": "hi"}, {}], ["nonsense"]])
+def test_a_batch_is_taken_as_a_whole_or_not_at_all(messages: list[Any]) -> None:
+    with pytest.raises(PayloadInvalid):
+        batch(*messages)
+
+
+def fetched(part: Part, chat: Chat | None = None) -> bytes:
+    with (chat or system()).open_media(part, {}, Deadline(5)) as media:
+        return b"".join(media.chunks)
+
+
+def with_attachments(*, public_only: bool) -> Chat:
+    return Chat("default", ChatSettings(), Http(), Http(PUBLIC if public_only else ANYWHERE))
+
+
+def test_an_attachment_that_came_along_is_decoded() -> None:
+    assert fetched(Part("file", data={"content": "aGk="})) == b"hi"
+    for broken in ({"content": "hi!"}, {"content": "你好"}, {}):
+        with pytest.raises(Rejected):
+            fetched(Part("file", data=broken))
+
+
+def test_an_attachment_is_fetched_from_its_url(server: FarSide) -> None:
+    server.otherwise = Say(
+        body=b"picture", content_type="image/png", headers={"Content-Disposition": 'x; filename="p.png"'}
+    )
+    part = Part("image", data={"url": f"{server.url}/dir/a%20b.png"})
+    with with_attachments(public_only=False).open_media(part, {}, Deadline(5)) as media:
+        assert (b"".join(media.chunks), media.name, media.media_type) == (b"picture", "p.png", "image/png")
+    assert "authorization" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize("url", ["{url}/a.png", "https://127.0.0.1/a", "file:///etc/passwd", "http://example.com/a"])
+def test_an_attachment_never_leads_inside(server: FarSide, url: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        fetched(Part("image", data={"url": url.format(url=server.url)}), with_attachments(public_only=True))
+    assert raised.value.code == "destination"
+    assert server.asked == []
+
+
+def test_an_attachment_that_is_gone_or_sent_in_circles_is_refused(server: FarSide) -> None:
+    part = Part("image", data={"url": f"{server.url}/a.png"})
+    for say, kind in ((Say(404), "not_found"), (Say(302, headers={"Location": "/again"}), "protocol")):
+        server.otherwise = say
+        with pytest.raises(Rejected) as raised:
+            fetched(part, with_attachments(public_only=False))
+        assert raised.value.kind == kind
+    server.script.append(Say(302, headers={"Location": "/again"}))
+    server.otherwise = Say(body=b"here")
+    assert fetched(part, with_attachments(public_only=False)) == b"here"
+
+
 def test_a_group_message_can_say_that_it_is_for_somebody_else() -> None:
     message = parsed({**DATA, "conversation_kind": "group", "conversation_title": "Team", "addressed": False})
     assert (message.conversation_kind, message.conversation_title, message.addressed) == ("group", "Team", False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -48,7 +50,7 @@ def advance(message_id: int, state: str, **values: Any) -> None:
         )
 
 
-def answer(message_id: int, text: str) -> None:
+def answer(message_id: int, text: str, *, parts: Sequence[Part] = ()) -> None:
     """The message has its answer, and is finished."""
     advance(
         message_id,
@@ -63,7 +65,7 @@ def answer(message_id: int, text: str) -> None:
             insert(AnswerRow).values(
                 message_id=message_id,
                 text=text,
-                parts=[],
+                parts=[asdict(part) for part in parts],
                 provider="offline",
                 model="",
                 workflow="",

@@ -10,6 +10,9 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from mindbot_tasks.model.message import Part
+from mindbot_tasks.stores import file_places, files
+from tests.stores.files import png
 from tests.webhooks.conftest import API_KEY, Configure
 from tests.webhooks.ledger import a_message, a_playground_message, answer
 from webhooks.app import create_app
@@ -29,6 +32,24 @@ def test_a_message_is_shown_with_its_answer_classification_and_timeline(client: 
     assert "<strong>Well</strong>" in after["answer"]["html"]
     assert "<script>" not in after["answer"]["html"]
     assert [event["state"] for event in after["timeline"]] == ["received", "classified", "answered", "replied"]
+
+
+def test_the_files_of_an_answer_can_be_fetched(client: flask.testing.FlaskClient) -> None:
+    message_id, other = a_message(), a_message(2)
+    stored = files.save([png()], name="图.png", message_id=message_id)
+    data = {"file": stored.file_id, "name": "图.png", "size": stored.size}
+    answer(message_id, "here", parts=[Part("image", data=data)])
+    shown = client.get(f"/api/v1/messages/{message_id}", headers=KEY).get_json()["answer"]["files"]
+    assert shown == [
+        {"id": stored.file_id, "kind": "image", "name": "图.png", "media_type": "", "size": stored.size},
+    ]
+    got = client.get(f"/api/v1/messages/{message_id}/files/{stored.file_id}", headers=KEY)
+    assert (got.status_code, got.content_type, got.data) == (200, "image/png", png())
+    assert got.headers["Content-Disposition"].startswith("attachment")
+    assert client.get(f"/api/v1/messages/{other}/files/{stored.file_id}", headers=KEY).status_code == 404
+    assert client.get(f"/api/v1/messages/{message_id}/files/{stored.file_id}").status_code == 401
+    file_places.open_place("local").delete(stored.place.partition(":")[2])
+    assert client.get(f"/api/v1/messages/{message_id}/files/{stored.file_id}", headers=KEY).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/messages/1", "/api/v1/messages/1/events"])
@@ -143,6 +164,7 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages",
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
+        "/api/v1/messages/{message_id}/files/{file_id}",
         "/api/v1/platforms",
     }
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)

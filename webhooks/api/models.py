@@ -27,6 +27,16 @@ class ClassificationView(View):
     reason: str = ""
 
 
+class FileView(View):
+    """A file of the answer; its bytes are at /messages/{id}/files/{file id}."""
+
+    id: int
+    kind: str = Field(description="image, voice, video or file")
+    name: str
+    media_type: str = Field(description="as found in the bytes")
+    size: int
+
+
 class AnswerView(View):
     """What the bot said, and where that came from."""
 
@@ -40,6 +50,7 @@ class AnswerView(View):
     latency_ms: int
     first_token_ms: int | None
     details: dict[str, Any] = {}
+    files: list[FileView] = []
 
 
 class EventView(View):
@@ -194,6 +205,20 @@ def summary(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _files(parts: list[dict[str, Any]]) -> list[FileView]:
+    return [
+        FileView(
+            id=data["file"],
+            kind=part["kind"],
+            name=str(data.get("name") or ""),
+            media_type=str(data.get("media_type") or ""),
+            size=int(data.get("size") or 0),
+        )
+        for part in parts
+        if isinstance((data := part["data"]).get("file"), int)
+    ]
+
+
 _TIMES = ("received_at", "classified_at", "answered_at", "replying_at", "finished_at", "deadline_at")
 
 
@@ -212,7 +237,8 @@ def message_view(trace: Trace, *, html: bool) -> MessageView:
         answer=None
         if answer is None
         else AnswerView(
-            **{name: answer[name] for name in AnswerView.model_fields if name != "html"},
+            **{name: answer[name] for name in AnswerView.model_fields if name not in ("html", "files")},
+            files=_files(answer["parts"]),
             html=to_html(answer["text"]) if html else None,
         ),
         timeline=[

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import flask
 from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
 
+from mindbot_tasks.core.errors import Rejected, Unavailable
 from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.platforms.registry import PLAYGROUND
-from mindbot_tasks.stores import trace
+from mindbot_tasks.stores import files, trace
 from mindbot_tasks.stores.database import reading
 from webhooks import access, errors
 from webhooks.api import events
@@ -115,6 +117,39 @@ def list_platforms() -> Any:
     if flask.g.caller.conversation is not None:
         return errors.error(404, "not_found", "That is for holders of an API key.")
     return PlatformList(platforms=[PlatformView(**one.as_record()) for one in conditions(access.settings())])
+
+
+@api.get("/messages/<int:message_id>/files/<int:file_id>")
+@api.doc(
+    summary="A file of a message",
+    description="The bytes of a file that came with a message or belongs to its answer.",
+    security="key",
+    responses={
+        200: "The bytes",
+        401: "No valid API key",
+        404: "No such file",
+        429: "Too many requests",
+        503: "Database or file store away",
+    },
+)
+def get_file(message_id: int, file_id: int) -> ResponseReturnValue:
+    """Always as a download: nothing that people sent is to be opened by a browser under our name."""
+    if file_id > MAX_ID or _show(message_id, flask.g.caller, html=False) is None:
+        return _not_found()
+    try:
+        file = files.find(file_id, message_id=message_id)
+        chunks = file.chunks()
+        first = next(chunks, b"")
+    except Rejected:
+        return errors.error(404, "not_found", "There is no such file, or it is no longer kept.")
+    except Unavailable:
+        return errors.error(503, "files_unavailable", "The file store does not answer.")
+    response = flask.Response(itertools.chain((first,), chunks), content_type=file.media_type)
+    response.headers.set("Content-Disposition", "attachment", filename=file.name or f"file-{file_id}")
+    response.headers["Content-Length"] = str(file.size)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 @api.get("/messages/<int:message_id>/events")

@@ -43,7 +43,7 @@ def look_at_process() -> Iterator[Finding]:
 
 def look_at_settings(settings: Settings) -> Iterator[Finding]:
     """What loading them has found; loading has also checked that the times nest."""
-    files = ", ".join(map(str, settings.files))
+    files = ", ".join(map(str, settings.read_from))
     yield ok("settings", "settings", files=files) if files else ok("settings", "settings_default")
     for problem in settings.warnings:
         fields = {"where": problem.place, "path": problem.path or "-", "problem": problem.what}

@@ -26,6 +26,7 @@ from mindbot_tasks.core.settings.answers import (
     WorkflowSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -49,6 +50,7 @@ __all__ = [
     "ChromaSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "FilesSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
@@ -63,6 +65,7 @@ __all__ = [
     "Settings",
     "SmsProviderSettings",
     "SmsSettings",
+    "SpeechToTextSettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",

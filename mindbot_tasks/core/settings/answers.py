@@ -46,6 +46,7 @@ class ModelSettings(_Named):
     max_tokens: AtLeastOne = 4096
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     context_tokens: Count = 0  #: 0: a careful default of the provider
+    vision: bool | None = None  #: None: by the name
     input_price: Annotated[float, Field(ge=0)] | None = None  #: of a million tokens, in a currency of one's own choice
     output_price: Annotated[float, Field(ge=0)] | None = None
 

@@ -94,3 +94,4 @@ class ChatSettings(BotSettings):
     secrets: list[SecretStr] = Field(default=[])  #: whsec_...; two while one replaces the other
     callback_url: Url = ""  #: "": the asker fetches the answer
     allow_private_callback: bool = False
+    allow_private_attachments: bool = False

@@ -17,6 +17,7 @@ from mindbot_tasks.core.settings.answers import (
     WorkflowSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -72,6 +73,8 @@ class Settings(BaseSettings):
     workflows: dict[str, WorkflowSettings] = {}
     agent: AgentSettings | None = None
     chromadb: ChromaSettings | None = None
+    files: FilesSettings = FilesSettings()
+    speech_to_text: SpeechToTextSettings | None = None
     alert_manager: AlertManagerSettings | None = None
 
     _off: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -95,7 +98,7 @@ class Settings(BaseSettings):
         return self._warnings
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def read_from(self) -> tuple[Path, ...]:
         """The files that were read."""
         return self._files
 

@@ -18,6 +18,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
     ("chromadb",),
+    ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -11,20 +13,24 @@ import orjson
 
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.download import Media, open_url
 from mindbot_tasks.core.errors import Rejected
-from mindbot_tasks.core.http import Http, refuse
+from mindbot_tasks.core.http import PUBLIC, Http, get_http, refuse
 from mindbot_tasks.core.settings import ChatSettings
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Message, Outgoing, Part
+from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, LiveAnswer, LiveTarget
 from mindbot_tasks.platforms.chat import payload
 from mindbot_tasks.platforms.payload import clean, read_object
 from mindbot_tasks.platforms.text import Limit, split_markdown
+from mindbot_tasks.stores import files
 from mindbot_tasks.stores.live import LiveText
 
 PROVIDER = "chat"
 ANSWER_CREATED = "answer.created"
+#: of a file that goes along in a callback
+MOST_INLINE_BYTES = 5_000_000
 LIMIT = Limit(chars=100_000, size=400_000)
 
 
@@ -33,11 +39,14 @@ class Chat:
 
     name: ClassVar[str] = "chat"
 
-    def __init__(self, bot: str, settings: ChatSettings, http: Http) -> None:
+    def __init__(self, bot: str, settings: ChatSettings, http: Http, media_http: Http | None = None) -> None:
         self.bot = bot
-        self.capabilities = Capabilities(markdown=True, live=True, idempotent_send=True, pull=not settings.callback_url)
+        self.capabilities = Capabilities(
+            markdown=True, live=True, idempotent_send=True, pull=not settings.callback_url, images=True, files=True
+        )
         self._settings = settings
         self._http = http
+        self._media_http = media_http or get_http(PUBLIC)
         self._secrets = [secret.get_secret_value() for secret in settings.secrets]
         for secret in self._secrets:
             standard_webhooks.key_of(secret)  # raises SettingsError now rather than at the first call
@@ -47,16 +56,30 @@ class Chat:
         standard_webhooks.verify(self._secrets, inbound.headers, inbound.body, now_s=inbound.received_at_ms / 1000)
 
     def parse(self, inbound: Inbound) -> list[Message]:
-        """The message in a verified call, none for events of other types. Raises PayloadInvalid."""
+        """The messages in a verified call, none for events of other types. Raises PayloadInvalid."""
         webhook_id = inbound.headers.get("webhook-id", "")
-        message = payload.to_message(read_object(inbound.body), self.bot, webhook_id)
-        return [message] if message else []
+        return payload.to_messages(read_object(inbound.body), self.bot, webhook_id)
 
     def acknowledge(self, inbound: Inbound, message_ids: Sequence[int]) -> Acknowledgement:
         """Our ids, with which the answer can be fetched."""
         ids = list(message_ids)
         body = {"id": ids[0] if ids else None, "ids": ids, "status": "accepted" if ids else "ignored"}
         return Acknowledgement(orjson.dumps(body), "application/json")
+
+    @contextmanager
+    def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> Iterator[Media]:
+        """The bytes of an attachment: those that came along, else those behind its URL.
+
+        Raises Rejected, Throttled or Unavailable. The URL gets no credentials of ours.
+        """
+        if content := part.data.get("content"):
+            yield Media(iter([_decoded(str(content))]), str(part.data.get("name") or ""))
+            return
+        url = str(part.data.get("url") or "")
+        if not url:
+            raise Rejected("the attachment has neither content nor url", kind="not_found", provider=PROVIDER)
+        with open_url(self._media_http, url, deadline, provider=PROVIDER) as media:
+            yield media
 
     def render(self, answer: Answer) -> list[Part]:
         """Nearly always one piece. Pure."""
@@ -106,11 +129,29 @@ def _event(outgoing: Outgoing, sent_at_ms: int) -> dict[str, Any]:
             "user_id": outgoing.sender_id,
             "kind": outgoing.part.kind,
             "text": outgoing.part.text,
-            "details": dict(outgoing.part.data),
+            "details": {**outgoing.part.data, **_content_of(outgoing.part)},
             "number": outgoing.number,
             "total": outgoing.total,
         },
     }
+
+
+def _decoded(content: str) -> bytes:
+    try:
+        return base64.b64decode(content, validate=True)
+    except ValueError:
+        raise Rejected("the attachment is not base64", kind="invalid_request", provider=PROVIDER) from None
+
+
+def _content_of(part: Part) -> dict[str, Any]:
+    """The bytes of a file that is in our store; a big one, or one that is gone, is only named. Raises Unavailable."""
+    file_id, size = part.data.get("file"), part.data.get("size")
+    if not isinstance(file_id, int) or not isinstance(size, int) or size > MOST_INLINE_BYTES:
+        return {}
+    try:
+        return {"content": base64.b64encode(files.find(file_id).read()).decode()}
+    except Rejected:
+        return {}
 
 
 def _webhook_id(key: str) -> str:

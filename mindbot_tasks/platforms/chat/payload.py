@@ -21,7 +21,10 @@ from mindbot_tasks.platforms.payload import (
 )
 
 MESSAGE_CREATED = "message.created"
+MESSAGE_BATCH = "message.batch"
+MOST_MESSAGES = 100  #: of one call
 _KINDS = frozenset(typing.get_args(PartKind))
+_KIND_BY_TYPE: dict[str, PartKind] = {"image": "image", "audio": "voice", "video": "video"}
 _MAX_PARTS = 100
 _MAX_URL_CHARS = 2000
 
@@ -34,6 +37,7 @@ class SentPart(Payload):
     url: Text = ""
     name: Text = ""
     mime: Text = ""
+    content: Text = ""
 
 
 class Data(Payload):
@@ -51,6 +55,12 @@ class Data(Payload):
     parts: Annotated[list[Any], BeforeValidator(list_or_empty)] = []
 
 
+class BatchData(Data):
+    """One message of a batch."""
+
+    timestamp: Text = ""
+
+
 class Event(Payload):
     """The body of a call."""
 
@@ -59,18 +69,42 @@ class Event(Payload):
     data: Annotated[Data, BeforeValidator(object_or_empty)] = Data()
 
 
-def to_message(payload: dict[str, Any], bot: str, webhook_id: str) -> Message | None:
-    """The message in a call; None for events of other types. Raises PayloadInvalid."""
+class Batch(Payload):
+    """The `data` of a `message.batch`."""
+
+    messages: Annotated[list[Any], BeforeValidator(list_or_empty)] = []
+
+
+def to_messages(payload: dict[str, Any], bot: str, webhook_id: str) -> list[Message]:
+    """The messages in a call, in their order; none for events of other types. Raises PayloadInvalid.
+
+    A batch is good as a whole or not at all: who sent it would not know what to send again.
+    """
     event = Event.model_validate(payload)
     if not event.type:
         raise PayloadInvalid("type is missing")
-    if event.type != MESSAGE_CREATED:
-        return None
-    data = event.data
+    if event.type == MESSAGE_CREATED:
+        return [_message(event.data, event.timestamp, bot, webhook_id or event.data.id)]
+    if event.type != MESSAGE_BATCH:
+        return []
+    entries = Batch.model_validate(object_or_empty(payload.get("data"))).messages
+    if not 0 < len(entries) <= MOST_MESSAGES:
+        raise PayloadInvalid(f"data.messages must have 1 to {MOST_MESSAGES} entries")
+    messages = []
+    for number, entry in enumerate(entries):
+        data = BatchData.model_validate(object_or_empty(entry))
+        try:
+            messages.append(_message(data, data.timestamp or event.timestamp, bot, data.id or f"{webhook_id}#{number}"))
+        except PayloadInvalid as exc:
+            raise PayloadInvalid(f"message {number} of the batch: {exc}") from exc
+    return messages
+
+
+def _message(data: Data, timestamp: str, bot: str, external_id: str) -> Message:
     parts = _parts(data)
     if not parts:
         raise PayloadInvalid("data.text is missing")
-    external_id = an_id(webhook_id or data.id, "webhook-id")
+    external_id = an_id(external_id, "webhook-id")
     # a system that names nobody is one person with one conversation
     sender_id = an_id(data.user_id.strip() or "anonymous", "data.user_id")
     return Message(
@@ -84,7 +118,7 @@ def to_message(payload: dict[str, Any], bot: str, webhook_id: str) -> Message | 
         parts=parts,
         address={"in_reply_to": external_id},
         conversation_title=data.conversation_title[:MAX_NAME_CHARS],
-        sent_at_ms=_to_ms(event.timestamp),
+        sent_at_ms=_to_ms(timestamp),
         addressed=data.addressed is not False,
         from_bot=data.user_is_bot is True,
     )
@@ -94,14 +128,24 @@ def _parts(data: Data) -> tuple[Part, ...]:
     parts = [Part("text", text)] if (text := data.text.strip()) else []
     for raw in data.parts[:_MAX_PARTS]:
         sent = SentPart.model_validate(object_or_empty(raw))
-        kind = typing.cast(PartKind, sent.kind) if sent.kind in _KINDS else "unknown"
+        kind = _kind_of(sent)
         about: dict[str, JSON] = {
             "url": sent.url[:_MAX_URL_CHARS],
             "name": sent.name[:MAX_NAME_CHARS],
             "mime": sent.mime[:100],
+            "content": sent.content,  # until the file is in the store
         }
         parts.append(Part(kind, sent.text.strip(), {name: value for name, value in about.items() if value}))
     return tuple(parts)
+
+
+def _kind_of(sent: SentPart) -> PartKind:
+    """As it says; a file that does not say so goes by the type that is claimed for it."""
+    if sent.kind in _KINDS:
+        return typing.cast(PartKind, sent.kind)
+    if sent.kind or not (sent.url or sent.content):
+        return "unknown"
+    return _KIND_BY_TYPE.get(sent.mime.partition("/")[0], "file")
 
 
 def _to_ms(timestamp: str) -> int | None:

@@ -127,6 +127,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_files_message_id", "files", ["message_id"])
     op.create_index("ix_files_expires_at", "files", ["expires_at"])
+    op.create_index("ix_files_place", "files", ["place"])
     if op.get_bind().dialect.name == "sqlite":
         op.execute(SQLITE_BURST)
         return

@@ -1,0 +1,157 @@
+"""Markdown for places that do not know it, or not all of it: as plain text, or without its tables; pure."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+# nothing of markdown does without at least one of these
+_MARKED = re.compile(r"[*_`#\[\]|<>~&\\=]|^\s*(?:[-+]|\d+[.)])\s|^ {4}|^\s*-{3}", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^[ \t>*+\d.)-]*\|?[ \t]*:?-+:?[ \t]*(?:\||$)", re.MULTILINE)
+_TABLE_PLACE = re.compile(r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*")
+_BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*\n?", re.IGNORECASE)
+_HEADED_FROM = 3  #: columns; with fewer a row is one line
+_BULLET = "- "
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def to_plain(markdown: str) -> str:
+    """The same words without marks: links become `text (url)`, tables lines, lists keep their numbers, code its form.
+
+    >>> to_plain("**See** [the docs](https://example.com):\\n\\n1. `pip`")
+    'See the docs (https://example.com):\\n\\n1. pip'
+    """
+    if not _MARKED.search(markdown):
+        return markdown.strip()
+    return _blocks(SyntaxTreeNode(_parser().parse(markdown)).children).strip("\n")
+
+
+def without_tables(markdown: str) -> str:
+    """The same markdown with each table as a list; everything else stays as it was written.
+
+    >>> without_tables("| what | when |\\n|---|---|\\n| tea | 5 pm |")
+    '- what: when\\n- tea: 5 pm'
+    """
+    if "|" not in markdown or not _TABLE_RULE.search(markdown):
+        return markdown
+    # as the parser counts lines
+    lines = re.split(r"\r\n|\r|\n", markdown.replace("\x00", "\ufffd"))
+    tables = [node for node in SyntaxTreeNode(_parser().parse(markdown)).walk() if node.type == "table" and node.map]
+    for table in reversed(tables):
+        first, last = table.map or (0, 0)
+        while last - 1 > first and not lines[last - 1].strip(" \t>"):
+            last -= 1
+        place = _TABLE_PLACE.match(lines[first])
+        before = place.group() if place else ""
+        later = re.sub(r"[^\s>]", " ", before)
+        made = _table_lines([[_source(cell) for cell in row] for row in _rows(table)], bold="**")
+        lines[first:last] = [(later if number else before) + line for number, line in enumerate(made)]
+    return "\n".join(lines) if tables else markdown
+
+
+def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool = False) -> str:
+    texts = [text for node in nodes if (text := _block(node)).strip("\n")]
+    return ("\n" if tight else "\n\n").join(texts)
+
+
+def _block(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "paragraph" | "heading":
+            return _inline(node.children[0].children) if node.children else ""
+        case "bullet_list" | "ordered_list":
+            return _list(node)
+        case "blockquote":
+            return _indented(_blocks(node.children), "> ", "> ")
+        case "fence" | "code_block":
+            return node.content.rstrip("\n")
+        case "table":
+            return "\n".join(_table_lines([[_inline(cell.children) for cell in row] for row in _rows(node)]))
+        case "hr":
+            return "----------"
+        case _:
+            return _blocks(node.children) if node.children else node.content
+
+
+def _list(node: SyntaxTreeNode) -> str:
+    number = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
+    # in a tight list the paragraphs are hidden
+    tight = all(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
+    items = []
+    for item in node.children:
+        mark = _BULLET if number is None else f"{number}. "
+        items.append(_indented(_blocks(item.children, tight=tight), mark, " " * len(mark)) or mark.rstrip())
+        number = None if number is None else number + 1
+    return ("\n" if tight else "\n\n").join(items)
+
+
+def _indented(text: str, first: str, later: str) -> str:
+    lines = text.split("\n")
+    return "\n".join(((later if number else first) + line).rstrip() for number, line in enumerate(lines))
+
+
+def _inline(nodes: Iterable[SyntaxTreeNode]) -> str:
+    return "".join(map(_span, nodes))
+
+
+def _span(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "text":
+            return _BREAK.sub("\n", node.content)
+        case "code_inline":
+            return node.content
+        case "softbreak" | "hardbreak":
+            return "\n"
+        case "link":
+            return _linked(_inline(node.children), str(node.attrs.get("href", "")))
+        case "image":
+            return _linked(node.content, str(node.attrs.get("src", "")))
+        case _:
+            return _inline(node.children) if node.children else node.content
+
+
+def _linked(words: str, url: str) -> str:
+    words = words.strip()
+    bare = url.removeprefix("mailto:")
+    if not url or words in (url, bare):
+        return words or bare
+    return f"{words} ({bare})" if words else bare
+
+
+def _rows(table: SyntaxTreeNode) -> list[list[SyntaxTreeNode]]:
+    """The cells, the heads first."""
+    return [[cell.children[0] if cell.children else cell for cell in row.children] for part in table.children
+            for row in part.children]  # fmt: skip
+
+
+def _source(cell: SyntaxTreeNode) -> str:
+    """A cell as markdown, on one line and without the escape that only a table needs."""
+    return _BREAK.sub(" ", cell.content).replace("\n", " ") if cell.type == "inline" else ""
+
+
+def _table_lines(rows: list[list[str]], bold: str = "") -> list[str]:
+    """A narrow table gives a line for each row; a wide one a line for each cell, named by its head.
+
+    Columns are not aligned: chats show text in letters of different widths, and phones break the lines.
+    """
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    heads, *body = rows
+    if len(heads) < _HEADED_FROM or not body:
+        return [_BULLET + ": ".join(cell for cell in row if cell) for row in rows if any(row)]
+    lines = []
+    for row in body:
+        if not any(row):
+            continue
+        title, *rest = row
+        lines.append(f"{_BULLET}{bold}{title}{bold}" if title else f"{_BULLET}{heads[0]}".rstrip())
+        for head, cell in zip(heads[1:], rest, strict=False):
+            if cell:
+                lines.append(f"  {_BULLET}{head}: {cell}" if head else f"  {_BULLET}{cell}")
+    return lines or [_BULLET + ": ".join(cell for cell in heads if cell)]
