@@ -43,6 +43,19 @@ def a_running_answer_is_stopped_within_two_seconds(scene: Scene) -> None:
     assert [text.split()[0] for text in scene.texts()] == [say("commands.stopped", "en"), "You"]
 
 
+@story(databases=(SQLITE,))
+def a_growing_card_that_is_stopped_says_so(scene: Scene) -> None:
+    scene.fault("drip", MODEL, bytes_per_s=2500)
+    scene.says("tell me" + " more and more" * 60, bot="cards")
+    until(lambda: len(next(iter(scene.cards().values()), [])) >= 2, "growing card")
+    card = next(iter(scene.cards()))
+    scene.says("/stop", bot="cards")
+    scene.ended(2)
+    last = scene.cards()[card][-1]
+    assert last["text"] == say("apology.cancelled", "en")
+    assert last["finalize"] or last["error"]
+
+
 @story()
 def new_forgets_what_was_said(scene: Scene) -> None:
     for number, text in enumerate(("my name is Ada", "/new", "who am I?"), 1):
