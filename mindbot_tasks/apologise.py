@@ -13,7 +13,7 @@ from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.model.message import UNASKED, Stage, State, Verdict
 from mindbot_tasks.platforms import registry, showing
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
@@ -54,7 +54,7 @@ def apologise(self: MindBotTask, message_id: int) -> None:
         answer = Answer(text=apology_for(verdict, held.text, language_of(held, get_settings())), provider="apology")
         # the confirmation waits for this, so it must not take long
         showing.abandon(registry.get(held.platform, held.bot), held, answer.text, self.deadline(held, ABANDON_S))
-    elif held.replying:
+    elif held.replying or held.label == UNASKED:
         state = State.QUARANTINED if verdict is Verdict.POISON else State.EXPIRED
         sorry = apology_for(verdict, held.text, language_of(held, get_settings()))
         showing.abandon(registry.get(held.platform, held.bot), held, sorry, self.deadline(held, REPLY_S))

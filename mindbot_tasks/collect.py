@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,11 +25,12 @@ from mindbot_tasks.core.errors import (
     Unavailable,
 )
 from mindbot_tasks.core.metrics import FEED_PAGES, RETRIES
+from mindbot_tasks.model.message import Message
 from mindbot_tasks.model.news import Occurrence
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.platforms.base import Platform, Pulls, Reacts
-from mindbot_tasks.stores import feeds
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.platforms.base import HandsOver, Platform, Pulls, Reacts
+from mindbot_tasks.stores import feeds, occurrences
+from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.feeds import Feed, LostFeed
 from mindbot_tasks.task import MindBotTask
 
@@ -40,8 +42,10 @@ PAGE_S = 15.0
 REACT_S = 10.0
 #: empty pages in a row, each promising more, after which the far side is taken to turn in circles
 MOST_EMPTY = 100
-#: after a no, or for a bot that nobody here knows: somebody has to change something first
+#: after a no: somebody has to change something first
 REFUSED_S = 300.0
+#: for a bot that nobody here knows
+GONE_S = 3600.0
 
 _held: ContextVar[Feed | None] = ContextVar("held_feed", default=None)
 
@@ -111,7 +115,7 @@ def collect(self: FeedTask, feed_id: int) -> int:
             raise
         except MindBotError as exc:  # refused, or a bot that is not configured here
             log.error("feed_refused", reason=str(exc), code=getattr(exc, "code", None))
-            _give_back(_now_held(), REFUSED_S, exc, failed=True)
+            _give_back(_now_held(), REFUSED_S if isinstance(exc, FarSideError) else GONE_S, exc, failed=True)
         raise Ignore
 
 
@@ -125,6 +129,7 @@ def _read_to_the_end(held: Feed) -> int:
         empty = 0 if pulled.items else empty + 1
         if pulled.more and empty > MOST_EMPTY:
             raise Unavailable("the feed promises more and more, and brings nothing", kind="protocol")
+        _look_for_persons(platform, held, pulled.items)
         held, fresh = intake.page(held, pulled.items, pulled.cursor or held.cursor, max_age_s=platform.max_age_s)
         _held.set(held)
         pages += 1
@@ -139,6 +144,27 @@ def _read_to_the_end(held: Feed) -> int:
             return pages
         held = again
         _held.set(held)
+
+
+def _look_for_persons(platform: Platform, held: Feed, items: Sequence[Message | Occurrence]) -> None:
+    """Give conversations back to the bot whose person has gone without a word, before their messages are recorded."""
+    if not isinstance(platform, HandsOver):
+        return
+    talking = {item.conversation_id for item in items if isinstance(item, Message)}
+    # where the page itself tells, the order in it decides
+    talking -= {item.conversation_id for item in items if isinstance(item, Occurrence) and item.with_human is not None}
+    with reading() as connection:
+        with_person = occurrences.with_humans(connection, held.platform, held.bot, talking)
+    deadline = Deadline(REACT_S, stop_check=shutdown.check)
+    for conversation in sorted(with_person):
+        try:
+            if platform.has_person(conversation, deadline.within(REACT_S / 2)):
+                continue
+        except FarSideError as exc:
+            log.warning("person_unknown", reason=str(exc), code=exc.code)
+            continue
+        with one_statement() as connection:
+            occurrences.set_with_human(connection, held.platform, held.bot, conversation, False)
 
 
 def _react(platform: Platform, fresh: list[Occurrence]) -> None:

@@ -15,10 +15,12 @@ from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.core.metrics import MESSAGES, OCCURRENCES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.model.message import Message, Stage
+from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.message import UNASKED, Message, Part, Stage
 from mindbot_tasks.model.news import News, Occurrence
+from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import cancelling, feedback, feeds, inbox, occurrences, traffic
+from mindbot_tasks.stores import cancelling, feedback, feeds, inbox, occurrences, traffic, unasked
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
@@ -66,6 +68,41 @@ def news(platform: str, bot: str, told: News) -> None:
     for feed_id in rung:
         log.info("bell", platform=platform, bot=bot, feed=feed_id)
         chains.collect(feed_id)
+
+
+def send(
+    platform: WritesFirst, parts: Sequence[Part], *, user_id: str = "", conversation_id: str = "", key: str
+) -> inbox.Recorded:
+    """A message that nobody asked for, to a person or a group; once for each key. It is recorded, then delivered.
+
+    Raises DatabaseUnavailable.
+    """
+    message = Message(
+        platform=platform.name,
+        bot=platform.bot,
+        external_id=f"unasked-{key}",
+        conversation_id=conversation_id or user_id,
+        conversation_kind="group" if conversation_id else "one_to_one",
+        sender_id=user_id or platform.bot,
+        sender_name="",
+        parts=(),
+        address=platform.address_of(user_id, conversation_id),
+    )
+    words = "\n\n".join(part.text for part in parts if part.kind in ("text", "markdown"))
+    others = tuple(part for part in parts if part.kind not in ("text", "markdown"))
+    said = Answer(text=words, provider=UNASKED, parts=others)
+    deadline_ms = int(get_settings().times.message_deadline_s * 1000)
+    with transaction() as connection:
+        row = unasked.record_once(connection, message, said, deadline_ms=deadline_ms)
+    start = row.fresh
+    if start and not row.first_in_line:
+        with one_statement() as connection:
+            start = inbox.is_first_in_line(connection, row.message_id)
+    MESSAGES.labels(platform.name, "unasked" if row.fresh else "duplicate", "").inc()
+    log.info("message_unasked", fresh=row.fresh, message_id=row.message_id, platform=platform.name, bot=platform.bot)
+    if start:
+        chains.start(row.message_id, Stage.REPLY, reply_queue(platform.name, platform.bot))
+    return row
 
 
 def page(

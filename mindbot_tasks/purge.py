@@ -9,7 +9,7 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import files, retention, workers
+from mindbot_tasks.stores import files, occurrences, retention, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -41,6 +41,10 @@ def purge() -> int:
             gone += batch
             if batch == 0:
                 break
+        while time.monotonic() < ends_at:
+            with transaction() as connection:
+                if occurrences.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
+                    break
         _purge_files(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))

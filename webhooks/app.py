@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from typing import Any
 
 import structlog
 from apiflask import APIFlask
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     if settings.web.trusted_proxies:
         hops = settings.web.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.spec_processor(_with_required_bodies)
     web_port = int(os.environ.get("PORT") or settings.web.port)
     if own := listeners(settings, web_port=web_port):
         app.wsgi_app = OwnPorts(app.wsgi_app, own)  # type: ignore[method-assign]
@@ -67,6 +69,15 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     protect_from_forgery(app, exempt=[receive.receive, api])
     limit_calls(app, api, settings)
     return app
+
+
+def _with_required_bodies(description: Any) -> Any:
+    """APIFlask leaves out that a body which is described must be there."""
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+    return description
 
 
 def _session_key(settings: Settings) -> bytes:

@@ -184,9 +184,10 @@ class Gateway:
         self._front.log.noted("frame", {**self._facts(frame), "connection": link.name})
         self._waiting[frame.message_id] = frame
         link.push(frame.text(link))
-        task = asyncio.get_running_loop().create_task(self._once_more(frame, link.name, app))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if frame.sent == 1:
+            task = asyncio.get_running_loop().create_task(self._again(frame, link.name, app))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return link.name
 
     @staticmethod
@@ -194,10 +195,15 @@ class Gateway:
         return {"type": frame.type, "topic": frame.topic, "message_id": frame.message_id, "delivery": frame.sent,
                 **frame.facts}  # fmt: skip
 
-    async def _once_more(self, frame: Frame, connection: str, app: str) -> None:
-        await asyncio.sleep(self.times.redeliver_s)
-        if frame.message_id in self._waiting and frame.sent <= self.times.redeliveries:
-            self._deliver(frame, app, avoid=connection)
+    async def _again(self, frame: Frame, connection: str, app: str) -> None:
+        """Deliver it anew, elsewhere if possible, as often as `redeliveries` says, until it is acknowledged."""
+        tries = 0
+        while tries < self.times.redeliveries:
+            await asyncio.sleep(self.times.redeliver_s)
+            if frame.message_id not in self._waiting:
+                return
+            connection = self._deliver(frame, app, avoid=connection) or connection
+            tries += 1
 
     def _acknowledged(self, link: Link, answer: dict[str, Any], problems: list[str]) -> None:
         """What a client has sent; every line of the log says what is wrong with it."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import ssl
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -59,8 +60,8 @@ class OscarServer:
         self._clients: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._listener = await asyncio.start_server(self._serve, host, port)
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
+        self._listener = await asyncio.start_server(self._serve, host, port, ssl=tls)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import orjson
+from aiohttp import web
 
 from emulators.answers import Answer, Call
 from emulators.front import Front
 from emulators.wecom.api import PREFIX, Api
+from emulators.wecom.callbacks import App
+from emulators.wecom.kf_bell import KfCustomers
 from emulators.wecom.kf_state import Kf, Refused
 
 
@@ -135,6 +141,23 @@ def serve(front: Front, api: Api) -> None:
     endpoint("service_state/get", service.state)
     endpoint("service_state/trans", service.change)
     endpoint("account/list", service.accounts)
+
+    async def send(request: web.Request) -> web.Response:
+        """As `say`, and the bell is rung at {"url"} for the app {"token", "encoding_aes_key", "corpid"}."""
+        try:
+            values = orjson.loads(await request.read())
+            app = App(*(str(values[name]) for name in ("token", "encoding_aes_key", "corpid")))
+            people = KfCustomers(str(values["url"]), "", app)
+            said = service.say(values)
+            # in a thread: the webhook may call us before it answers
+            token = service.kf.bell(values["open_kfid"])
+            status = await asyncio.to_thread(people.ring_with, values["open_kfid"], token)
+            people.close()
+        except (Refused, KeyError, TypeError, ValueError, AssertionError) as exc:
+            return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
+        return web.json_response({**said, "status": status})
+
+    front.app.router.add_post("/_control/kf/send", send)
     for name, act in (
         ("say", service.say), ("enter", service.enter), ("agent", service.agent), ("event", service.happen),
         ("bell", service.bell), ("set", service.set), ("shown", service.shown), ("session", service.session),

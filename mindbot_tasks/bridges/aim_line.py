@@ -134,16 +134,23 @@ class AimLine:
             running = asyncio.create_task(supervisor.run(), name="aim supervisor")
             self._supervisor = supervisor
             try:
-                # also after the supervisor has given in: another process would only be refused in the same way
-                while await asyncio.to_thread(self._holding.keep) is not False:
-                    await asyncio.sleep(self._keep_every_s)
-                    if running.done() and (exc := running.exception()) is not None:
-                        raise exc
+                await self._hold_while(running)
             finally:
                 self._supervisor = None
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
-            log.warning("aim_account_taken_over", bot=self.bot)
+
+    async def _hold_while(self, running: asyncio.Task[None]) -> None:
+        """Returns when somebody else has the account, or after a bug.
+
+        Not when the supervisor has given in: another process would only be refused in the same way.
+        """
+        while await asyncio.to_thread(self._holding.keep) is not False:
+            await asyncio.sleep(self._keep_every_s)
+            if running.done() and (exc := running.exception()) is not None:
+                log.error("aim_supervisor_crashed", bot=self.bot, error=type(exc).__name__)
+                return
+        log.warning("aim_account_taken_over", bot=self.bot)
 
     async def _become_holder(self) -> None:
         while not (held := await asyncio.to_thread(self._holding.keep)):
@@ -156,7 +163,11 @@ class AimLine:
 
     def _take(self, incoming: Incoming) -> None:
         self._reporter.heard()
-        message = to_message(incoming, bot=self.bot, own_name=self._name)
+        try:
+            message = to_message(incoming, bot=self.bot, own_name=self._name)
+        except Exception as exc:  # noqa: BLE001 - one message must not cost the connection
+            log.error("aim_message_unreadable", bot=self.bot, error=type(exc).__name__)
+            return
         if message is not None:
             self._bag.put(message)
 

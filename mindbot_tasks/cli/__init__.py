@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("mindbot_tasks.cli.explain:explain", "Say how a message would be routed, and why."),
     "demo": ("mindbot_tasks.cli.demo:demo", "Send one message through each door, against emulators."),
     "register": ("mindbot_tasks.cli.register:register", "Tell platforms where to post what is not told in consoles."),
+    "send": ("mindbot_tasks.cli.send:send", "Send a message that nobody asked for."),
     "messages": ("mindbot_tasks.cli.messages:messages", "List messages; show one with its timeline."),
     "replay": ("mindbot_tasks.cli.messages:replay", "Start a message again."),
     "usage": ("mindbot_tasks.cli.usage:usage", "Add up tokens and cost."),

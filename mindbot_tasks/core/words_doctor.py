@@ -129,9 +129,13 @@ WORDS: Words = {
         "compare client_id and client_secret with the app's page (Credentials) in DingTalk's console",
         "请与钉钉开放平台应用的「凭证与基础信息」核对 client_id 和 client_secret",
     ),
-    "platform_credentials": (
-        "check the ids and secrets of this section, and whether the vendor lets the address of this server in",
-        "请核对该配置段的 ID 与密钥,以及服务商是否允许本服务器的 IP",
+    "aim_credentials": (
+        "sign on with username and password from any AIM client; a suspended account is refused in the same way",
+        "请用任意 AIM 客户端以该用户名和密码登录验证;账号被停用时同样会被拒绝",
+    ),
+    "wecom_credentials": (
+        "compare corpid and secret with the app's page in WeCom's console; this server must be on its trusted IPs",
+        "请与企业微信管理后台的应用页面核对 corpid 和 secret,并将本服务器的 IP 加入企业可信 IP",
     ),
     "chat_fine": ("its secret can be used", "密钥可用"),
     "chat_no_secret": ("it has no secret", "没有密钥"),

@@ -65,6 +65,8 @@ class Verdict(StrEnum):
 #: labels that the door gives to a message, where all others get theirs from `classify`
 ASKS_STATUS = "/status"  #: answered at once, before those that it asks about
 OVER_LIMIT = "/limited"  #: gets the one polite notice
+#: label of a message that nobody asked for: it begins as an answer, and nobody waits for an apology
+UNASKED = "unasked"
 
 
 @dataclass(frozen=True, slots=True)

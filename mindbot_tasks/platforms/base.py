@@ -105,6 +105,14 @@ class Registers(Protocol):
 
 
 @runtime_checkable
+class WritesFirst(Platform, Protocol):
+    """A platform on which the bot can write to somebody who has not asked."""
+
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """What `send` needs to reach this person, or, with a conversation, this group."""
+
+
+@runtime_checkable
 class Pulls(Protocol):
     """A platform that only rings a bell; `collect` fetches."""
 
@@ -135,6 +143,9 @@ class HandsOver(Protocol):
 
     def asks_for_person(self, text: str) -> bool:
         """Whether these words ask for one. Pure."""
+
+    def has_person(self, conversation_id: str, deadline: Deadline) -> bool:
+        """Whether a person has this conversation now; sessions also end without anybody telling. Raises as `send`."""
 
     def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         """Pass the conversation on; `outgoing.part` is the last piece of the answer, of the kind "transfer".

@@ -31,7 +31,8 @@ def outgoing_piece(held: Claim, part: Part, number: int, total: int) -> Outgoing
         part=part,
         number=number,
         total=total,
-        key=f"mindbot-{held.message_id}-{number}",
+        # of this run, or a replay would be taken for what is there already
+        key=f"mindbot-{held.answer_key}-{number}",
         resend=held.uncertain and number == held.sent_parts,
         answer_key=held.answer_key,
         earlier_tries=held.strikes - 1 + held.retries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,8 +41,8 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
         return None
     its_settings = settings.dingtalk[bot]
     client = Client(its_settings, get_http(), tokens, limiter.take)
-    its_files = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
-    return DingTalk(bot, its_settings, client, files=its_files, read_file=files.find)
+    media = Files(its_settings, client, get_http(), get_http(PUBLIC), tokens)
+    return DingTalk(bot, its_settings, client, files=media, read_file=files.find)
 
 
 def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
@@ -65,16 +65,12 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
         return None
     from mindbot_tasks.platforms.wecom import WeCom
     from mindbot_tasks.platforms.wecom.sending import Sender
+    from mindbot_tasks.stores import files
 
     its_settings = settings.wecom[bot]
     client = _weixin_client("wecom", its_settings)
-    sender = Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads, read_file=_read_file)
-    return WeCom(bot, its_settings, client, sender)
-
-
-def _read_file(file_id: int) -> tuple[Iterator[bytes], str, str]:
-    stored = files.find(file_id)
-    return stored.chunks(), stored.name, stored.media_type
+    sender = Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads, read_file=files.find)
+    return WeCom(bot, its_settings, client, sender, language="en" if settings.language == "en" else "zh")
 
 
 def _aim(bot: str, settings: Settings) -> Platform | None:

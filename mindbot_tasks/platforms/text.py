@@ -61,6 +61,7 @@ _SENTENCE = re.compile(
 )
 _WORD = re.compile(r"\s++|(?<=[，、：])")
 _FENCE = re.compile(r"^ {0,3}(?P<marks>`{3,16}(?!`)|~{3,16}(?!~))(?P<info>[^\n`]*)$", re.MULTILINE)
+_FENCE_MARKS = re.compile(r" {0,3}(?:```|~~~)")
 _MAX_INFO_CHARS = 40
 _CLOSING_ROOM = 17
 
@@ -113,8 +114,12 @@ def _cut(text: str, start: int, end: int) -> int:
         for place in reversed(places):
             if earliest < place <= end and _is_boundary(text, place):
                 return place
-    inside = int(grapheme.safe_split_index(text[start : end + 1], end - start))
-    return start + inside if inside > 0 else end  # one "character" of thousands of code points is cut, after all
+    place = end
+    while (inside := int(grapheme.safe_split_index(text[start : place + 1], place - start))) > 0:
+        if not _makes_a_fence(text, start + inside):
+            return start + inside
+        place = start + inside - 1
+    return end  # one "character" of thousands of code points is cut, after all
 
 
 def _trim(text: str, begin: int, place: int, end: int) -> int:
@@ -128,9 +133,14 @@ def _is_boundary(text: str, place: int) -> bool:
     """Whether a cut here parts two characters, and makes no code block out of backticks inside a line."""
     if place >= len(text):
         return True
-    if text[place - 1] != "\n" and text.startswith(("```", "~~~"), place):
+    if _makes_a_fence(text, place):
         return False
     return int(grapheme.length(text[place - 1 : place + 1])) == 2
+
+
+def _makes_a_fence(text: str, place: int) -> bool:
+    """Whether backticks inside a line would stand at the beginning of one after a cut here."""
+    return text[place - 1] != "\n" and _FENCE_MARKS.match(text, place) is not None
 
 
 def _beside_fences(text: str, start: int, end: int, before: str) -> int:

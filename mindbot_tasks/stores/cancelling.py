@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, case, null, select, update
 
 from mindbot_tasks.core.errors import Cancelled
-from mindbot_tasks.model.message import State, Verdict
+from mindbot_tasks.model.message import UNASKED, State, Verdict
 from mindbot_tasks.stores.claims import is_follower
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.clock import this_moment
@@ -72,6 +72,7 @@ def cancel_before(
             MessageRow.cancelled_at.is_(None),
             MessageRow.verdict.is_(None),
             ~is_follower(),
+            MessageRow.label.is_distinct_from(UNASKED),  # nobody waits for it, so nobody stops it
             select(this.c.finished_at).scalar_subquery().is_(None),
         )
         .values(

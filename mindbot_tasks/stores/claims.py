@@ -294,7 +294,8 @@ def claim(
 def _turns(newest_first: str | None) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for question, answer in reversed(orjson.loads(newest_first or "[]")):
-        turns += [Turn("user", question), Turn("assistant", answer)]
+        turns += [Turn("user", question)] if question else []  # nobody asked for what the bot said first
+        turns.append(Turn("assistant", answer))
     return tuple(turns)
 
 

@@ -17,8 +17,8 @@ from mindbot_tasks.stores.redis import get_redis
 
 log = structlog.get_logger(__name__)
 
-LIVES_S = 30.0
-KEEP_EVERY_S = 8.0
+LIVES_S = 15.0
+KEEP_EVERY_S = 4.0
 
 # free, or lost with Redis' memory: ours; else only if it is ours already
 _KEEP = """

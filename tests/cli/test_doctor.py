@@ -24,6 +24,7 @@ from mindbot_tasks.core.settings import (
     ModelSettings,
     ProviderSettings,
     Settings,
+    WeComCsSettings,
     WeComSettings,
     WorkflowSettings,
     reset_settings,
@@ -117,6 +118,23 @@ def test_wrong_credentials_of_dingtalk_are_named(dingtalk: Emulator) -> None:
     found = ask_vendors(dingtalk={"sales": robot(dingtalk.url, "wrong-secret")})["dingtalk.sales"]
     assert (found.level, found.text) == ("fail", "the credentials are refused (400, invalidClientIdOrSecret)")
     assert "client_secret" in str(found.advice)
+
+
+def test_every_platform_is_asked_by_its_own_adapter() -> None:
+    keys = {"corpid": "corp1", "token": SecretStr("t"), "encoding_aes_key": SecretStr("a" * 43)}
+    with running("wecom", "--corpid", "corp1", "--secret", "right") as wecom:
+        told = ask_vendors(
+            wecom={
+                "right": WeComSettings(**keys, secret="right", api_base=wecom.url),
+                "wrong": WeComSettings(**keys, secret="wrong", api_base=wecom.url),
+            },
+            wecomcs={"right": WeComCsSettings(**keys, secret="right", api_base=wecom.url)},
+        )
+    levels = {what: finding.level for what, finding in told.items() if what.startswith("wecom")}
+    assert levels == {"wecom.right": "ok", "wecom.wrong": "fail", "wecomcs.right": "ok"}
+    assert "getcallbackip" in told["wecom.right"].text
+    assert "credentials" in str(told["wecom.wrong"].advice)
+    assert "platforms" not in told, "there is a door"
 
 
 def test_a_wrong_key_is_told_from_a_missing_model(openai: Emulator) -> None:

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import FeedRow, MessageRow, WorkerRow
 from tests.flows.conftest import Told
-from tests.flows.scene import Scene, until
+from tests.flows.scene import Scene, steps, until
 from tests.flows.stack import CANARY_TEXT
 from tests.flows.stories import POSTGRESQL, Case, cases, story
 
 pytestmark = pytest.mark.timeout(200)
 
+SEND = "/cgi-bin/kf/send_msg"
 SYNC = "/cgi-bin/kf/sync_msg"
 
 
@@ -78,6 +79,22 @@ def a_worker_killed_in_mid_fetch_loses_and_doubles_nothing(scene: Scene) -> None
         until(lambda customer=customer: people.shown(customer), f"answer to {customer}")  # type: ignore[misc]
     time.sleep(1)
     assert [len(people.shown(customer)) for customer in customers] == [1] * len(customers)
+
+
+@story(phase=5, databases=(POSTGRESQL,))
+def a_customer_is_answered_once_although_the_worker_died_after_the_send(scene: Scene) -> None:
+    people, customer = scene.customers, f"wm{scene.mark}"
+    scene.wecom.fault("delay", SEND, contains=customer, delay_ms=20_000)
+    people.says(scene.account, customer, f"hello {scene.mark}")
+    until(lambda: people.shown(customer), "message at WeChat")
+    scene.conversation = f"{scene.account}:{customer}"
+    (told,) = scene.messages()
+    scene.stack.send_signal(scene.stack.role_of(told.events[-1].worker), signal.SIGKILL)
+    (told,) = scene.ended()
+    assert told.message["state"] == "replied"
+    assert "worker lost" in steps(told)
+    assert len(people.shown(customer)) == 1
+    assert [call for call in scene.wecom.calls(path=SEND, errcode=95033) if call["user"] == customer]
 
 
 @pytest.mark.parametrize("case", cases(__name__))

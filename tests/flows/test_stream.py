@@ -50,11 +50,20 @@ def a_message_through_the_gateway_is_answered(scene: Scene) -> None:
     assert (told.message["state"], told.message["bot"]) == ("replied", "stream")
     assert msg_id in _acknowledged(scene)
     assert _answers(scene) == {msg_id: 1}
+    content = {"cardPrivateData": {"actionIds": ["a button"], "params": {"feedback": "up"}}}
+    pressed = {"outTrackId": f"mindbot.{told.message['id']}.{'0' * 32}", "userId": scene.user, "content": content}
+    scene.dingtalk.call("POST", "/stream/card", {"app": STREAM_APP, "data": pressed})
+
+    def votes() -> list[tuple[str, str]]:
+        (now,) = scene.messages()
+        return [(vote.user_ref, vote.vote) for vote in now.votes]
+
+    assert until(votes, "vote") == [(scene.user, "up")]
 
 
 @story(phase=2, databases=(SQLITE,))
 def what_the_bridge_acknowledged_survives_its_death_and_what_it_did_not_comes_again(scene: Scene) -> None:
-    scene.dingtalk.call("POST", "/stream/times", {"redeliver_s": 5, "redeliveries": 3})
+    scene.dingtalk.call("POST", "/stream/times", {"redeliver_s": 3, "redeliveries": 20})
     with redis.Redis.from_url(scene.stack.redis_url, decode_responses=True) as client:
 
         def holder() -> int | None:

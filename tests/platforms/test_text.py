@@ -59,6 +59,15 @@ def test_markdown_pieces_joined_are_the_text_and_each_fits_and_closes_its_code(t
         assert not open_at_end(piece.text)
 
 
+@pytest.mark.parametrize("before", range(385, 403))
+@pytest.mark.parametrize("marks", ["```python", "````", "   ```", "~~~"])
+def test_a_cut_makes_no_code_block_of_marks_inside_a_line(before: int, marks: str) -> None:
+    text = "x" * before + marks + "\n" + "y " * 300
+    pieces = split_markdown(text, Limit(chars=400, size=900))
+    assert "".join(piece.body for piece in pieces) == text
+    assert not any(piece.after or open_at_end(piece.text) for piece in pieces)
+
+
 @settings(deadline=None)
 @given(TEXTS)
 def test_no_character_is_cut(text: str) -> None:

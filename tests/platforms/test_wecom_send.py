@@ -257,6 +257,21 @@ def test_a_file_is_uploaded_once_for_all_tries_of_a_piece(server: FarSide) -> No
     assert PNG in server.asked[0].body
 
 
+def test_a_file_that_wecom_refuses_is_named_and_wrong_settings_are_not_hidden(server: FarSide) -> None:
+    bot = wecom(server.url, files={1: (PNG, "x.png", "image/png")})
+    server.script.append(Say(200, {"errcode": 40005}))
+    send(bot, file_part())
+    assert server.asked[1].json["text"] == {"content": "[计划.png]"}
+    server.script.append(Say(200, {"errcode": 48002}))
+    with pytest.raises(Rejected):
+        send(bot, file_part(), message_id=2)
+
+
+def test_a_place_in_an_answer_is_said_in_words() -> None:
+    (piece,) = render("there", parts=(Part("location", "West Lake", {"latitude": 30.25, "longitude": 120.15}),))
+    assert piece.text == "there\n\nLocation: West Lake (30.25, 120.15)"
+
+
 def test_a_file_that_is_not_taken_is_named(server: FarSide) -> None:
     send(wecom(server.url, files={1: (b"tiny", "x.png", "image/png")}), file_part())
     assert server.asked[0].json["text"] == {"content": "[计划.png]"}

@@ -27,6 +27,7 @@ from mindbot_tasks.stores import equal_sends, uploads
 from mindbot_tasks.stores.limiter import Rate
 from mindbot_tasks.stores.tokens import Tokens
 from tests.platforms import weixin_vectors as vectors
+from tests.platforms.wecom_calls import stored
 
 APP = App(vectors.TOKEN, vectors.AES_KEY, vectors.CORPID)
 SEND = "/cgi-bin/message/send"
@@ -67,7 +68,7 @@ def bot(emulator: Emulator, client: redis.Redis) -> WeCom:
     api = Client("wecom", corpid=vectors.CORPID, secret="s", api_base=emulator.url, http=Http(), tokens=Tokens(client))
     sender = Sender(
         settings, api, admit=partial(equal_sends.admit, client=client), uploads=InRedis(client),
-        read_file=lambda _: (iter([b"\x89PNG", bytes(100)]), "a.png", "image/png"),
+        read_file=lambda file_id: stored(file_id, b"\x89PNG" + bytes(100), "a.png", "image/png"),
     )  # fmt: skip
     return WeCom("default", settings, api, sender)
 

@@ -149,6 +149,23 @@ def test_a_conversation_is_handed_over_once(
     assert session["state"] == state
 
 
+def test_who_has_the_conversation_is_known_also_when_nobody_tells(platform: WeComCs, people: KfCustomers) -> None:
+    people.says("wk1", "wm1", "hello", bell="lost")
+    assert not platform.has_person("wk1:wm1", Deadline(10))
+    people.agent("wk1", "wm1", "take", bell="lost")
+    assert platform.has_person("wk1:wm1", Deadline(10))
+    people.agent("wk1", "wm1", "end", bell="lost")
+    assert platform.has_person("wk1:wm1", Deadline(10)), "what he wrote was to the person"
+    people.says("wk1", "wm1", "hello again", bell="lost")
+    assert not platform.has_person("wk1:wm1", Deadline(10))
+
+
+def test_one_call_of_the_emulator_writes_and_rings(people: KfCustomers) -> None:
+    values = {"url": "http://127.0.0.1:9", "token": "t", "encoding_aes_key": vectors.AES_KEY, "corpid": "ww",
+              "open_kfid": "wk1", "external_userid": "wm1", "content": "hello"}  # fmt: skip
+    assert people.control.call("POST", "/kf/send", values)["status"] == 0, "nobody listens there"
+
+
 def test_a_welcome_is_said_once(platform: WeComCs, people: KfCustomers) -> None:
     people.enters("wk1", "wm1", bell="lost")
     (entered,) = read_all(platform)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -32,6 +33,11 @@ MESSAGE: dict[str, Any] = {
     "AgentID": 1_000_002,
 }
 VENDOR = WeChatCrypto(vectors.TOKEN, vectors.AES_KEY, vectors.CORPID)
+
+
+def stored(file_id: int, content: bytes, name: str, media_type: str) -> Any:
+    """A file of a store that keeps it in memory."""
+    return SimpleNamespace(file_id=file_id, name=name, media_type=media_type, size=len(content), read=lambda: content)
 
 
 class GivenToken:
@@ -78,10 +84,8 @@ def wecom(
     )
     memory = memory or Memory()
 
-    def read_file(file_id: int) -> tuple[Iterator[bytes], str, str]:
-        assert files is not None
-        content, name, media_type = files[file_id]
-        return iter([content[:3], content[3:]]), name, media_type
+    def read_file(file_id: int) -> Any:
+        return stored(file_id, *(files or {})[file_id])
 
     sender = Sender(settings, client, admit=memory.admit, uploads=memory, read_file=read_file if files else None)
     return WeCom("default", settings, client, sender)

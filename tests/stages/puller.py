@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Unavailable
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.model.news import Occurrence
@@ -28,6 +29,8 @@ class Puller(Stooge):
         self.empty_pages = False
         self.reacted: list[str] = []
         self.people: list[str] = []
+        self.gone: list[str] = []  #: conversations whose person left without a word
+        self.unknown = False
 
     def feeds(self) -> Sequence[str]:
         return ["configured"]
@@ -55,6 +58,11 @@ class Puller(Stooge):
 
     def asks_for_person(self, text: str) -> bool:
         return text == "human please"
+
+    def has_person(self, conversation_id: str, deadline: Deadline) -> bool:
+        if self.unknown:
+            raise Unavailable("away")
+        return conversation_id not in self.gone
 
     def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         self.people.append(outgoing.conversation_id)

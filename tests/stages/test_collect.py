@@ -18,6 +18,7 @@ from mindbot_tasks.stores import feeds, occurrences, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.feeds import LostFeed
 from mindbot_tasks.stores.tables import ConversationRow, FeedRow, MessageRow, OccurrenceRow, WorkerRow
+from tests.conftest import free_port
 from tests.stages.conftest import Configure, Ledger
 from tests.stages.puller import Puller
 from tests.stores.words import message
@@ -310,6 +311,22 @@ def test_a_person_of_whom_nothing_was_heard_for_two_days_has_gone(puller: Puller
         assert occurrences.with_humans(connection, "puller", "default", ["c1"]) == set()
 
 
+def test_the_bot_is_back_when_the_person_has_gone_without_a_word(puller: Puller, feed: int) -> None:
+    with one_statement() as connection:
+        occurrences.set_with_human(connection, "puller", "default", "c1", True)
+    puller.items = [say("to the person"), say("in the same page")]
+    collect(feed)
+    puller.unknown, puller.gone = True, ["c1"]
+    puller.items.append(say("while nobody can tell"))
+    ring()
+    collect(feed)
+    puller.unknown = False
+    puller.items.append(say("to the bot again"))
+    ring()
+    collect(feed)
+    assert [one.state for one in recorded()] == ["ignored", "ignored", "ignored", "received"]
+
+
 def test_an_occurrence_is_recorded_and_reacted_to_once(puller: Puller, feed: int) -> None:
     puller.items = [Occurrence("e1", "entered", "c1", {"code": "x"}, 1_700_000_000_000)]
     collect(feed)
@@ -335,7 +352,7 @@ def test_a_reaction_that_does_not_work_keeps_no_message_waiting(
 
 
 def test_a_bell_is_committed_although_the_broker_is_down(puller: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "_published", lambda *_, **__: False)
+    monkeypatch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
     feed = ring()
     assert row(feed).rung == 1
     assert ring() == feed
@@ -364,3 +381,13 @@ def test_who_asks_for_a_person_gets_one_and_the_bot_is_silent_then(
     ring()
     collect(feed)
     assert recorded()[-1].note == intake.WITH_PERSON
+
+
+def test_old_occurrences_are_purged(puller: Puller, feed: int) -> None:
+    puller.items = [Occurrence("e1", "entered"), Occurrence("e2", "entered")]
+    collect(feed)
+    with one_statement() as connection:
+        connection.execute(update(OccurrenceRow).where(OccurrenceRow.external_id == "e1").values(recorded_at=0))
+    app.tasks["mindbot.purge"].apply()
+    with reading() as connection:
+        assert list(connection.execute(select(OccurrenceRow.external_id)).scalars()) == ["e2"]

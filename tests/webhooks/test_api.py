@@ -166,6 +166,7 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages/{message_id}/events",
         "/api/v1/messages/{message_id}/files/{file_id}",
         "/api/v1/platforms",
+        "/api/v1/send",
     }
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
 
@@ -182,3 +183,20 @@ def _drive(operation: schemathesis.schemas.APIOperation) -> None:  # type: ignor
         case.validate_response(response, excluded_checks=[ignored_auth])  # our key replaces the generated one
 
     check()
+
+
+def test_a_message_that_nobody_asked_for_is_recorded_once_and_started(configure: Configure, started: list[int]) -> None:
+    robot = {"client_id": "dingapp0001", "client_secret": SecretStr("s")}
+    client = create_app(configure(dingtalk={"default": robot})).test_client()
+    body = {"platform": "dingtalk", "to": "user01", "text": "**Good morning**", "key": "monday"}
+    first, again = (client.post("/api/v1/send", headers=KEY, json=body) for _ in range(2))
+    assert (first.status_code, first.get_json()["fresh"]) == (202, True)
+    assert again.get_json() == {"id": first.get_json()["id"], "fresh": False}
+    assert started == [first.get_json()["id"]]
+    shown = client.get(f"/api/v1/messages/{started[0]}", headers=KEY).get_json()
+    assert (shown["state"], shown["text"], shown["label"]) == ("answered", "", "unasked")
+    assert shown["answer"]["text"] == "**Good morning**"
+    assert client.post("/api/v1/send", json=body).status_code == 401
+    for wrong, status in (({"to": ""}, 422), ({"text": " "}, 422), ({"platform": "chat", "bot": "playground"}, 409)):
+        assert client.post("/api/v1/send", headers=KEY, json={**body, **wrong}).status_code == status
+    assert client.post("/api/v1/send", headers=KEY, json={**body, "bot": "other"}).status_code == 404

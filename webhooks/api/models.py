@@ -177,6 +177,26 @@ class ListQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
+class SendBody(BaseModel):
+    """A message that nobody asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: Annotated[str, Field(min_length=1, max_length=40)]
+    bot: Annotated[str, Field(min_length=1, max_length=80)] = "default"
+    to: Annotated[str, Field(pattern=r"\S", max_length=255)] = Field(description="the platform's own id of a person")
+    group: bool = Field(default=False, description="`to` is the platform's own id of a group")
+    text: Annotated[str, Field(pattern=r"\S", max_length=100_000)] = Field(description="markdown")
+    key: Annotated[str, Field(max_length=200)] = Field(default="", description="the same key again sends nothing")
+
+
+class SentBody(View):
+    """It is recorded; what becomes of it is told by `/messages/<id>`."""
+
+    id: int
+    fresh: bool = Field(description="false: it was handed in before with this key")
+
+
 class ShowQuery(BaseModel):
     """How to show it."""
 

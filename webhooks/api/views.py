@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from typing import Any
 
 import flask
 from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
 
+from mindbot_tasks import intake
 from mindbot_tasks.core.errors import Rejected, Unavailable
+from mindbot_tasks.model.message import Part
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.platforms.registry import PLAYGROUND
 from mindbot_tasks.stores import files, trace
@@ -24,6 +29,8 @@ from webhooks.api.models import (
     MessageView,
     PlatformList,
     PlatformView,
+    SendBody,
+    SentBody,
     ShowQuery,
     message_view,
     summary,
@@ -117,6 +124,41 @@ def list_platforms() -> Any:
     if flask.g.caller.conversation is not None:
         return errors.error(404, "not_found", "That is for holders of an API key.")
     return PlatformList(platforms=[PlatformView(**one.as_record()) for one in conditions(access.settings())])
+
+
+@api.post("/send")
+@api.input(SendBody, arg_name="body")
+@api.output(SentBody, status_code=202)
+@api.doc(
+    summary="Send a message",
+    description="To a person or a group that has not asked. It is delivered like an answer, in order and with retries.",
+    security="key",
+    responses={
+        400: "The body is no JSON",
+        401: "No valid API key",
+        403: "A key is needed",
+        404: "No such bot",
+        409: "The bot can only answer on this platform",
+        429: "Too many requests",
+        503: "Database away",
+    },
+)
+def send(body: SendBody) -> Any:
+    """A message that nobody asked for."""
+    caller: access.Caller = flask.g.caller
+    if caller.conversation is not None:
+        return errors.error(403, "forbidden", "This needs an API key.")
+    platform = registry.get(body.platform, body.bot)
+    if not isinstance(platform, WritesFirst):
+        return errors.error(409, "cannot_write_first", "On this platform the bot can only answer.")
+    sent = intake.send(
+        platform,
+        [Part("markdown", body.text)],
+        user_id="" if body.group else body.to.strip(),
+        conversation_id=body.to.strip() if body.group else "",
+        key=body.key or uuid.uuid4().hex,
+    )
+    return SentBody(id=sent.message_id, fresh=sent.fresh)
 
 
 @api.get("/messages/<int:message_id>/files/<int:file_id>")

@@ -81,7 +81,7 @@ class Aim:
         import asyncio
 
         from mindbot_tasks.platforms.aim.account import Account
-        from mindbot_tasks.platforms.aim.session import log_in
+        from mindbot_tasks.platforms.aim.signing_on import log_in
 
         async def ask() -> None:
             async with asyncio.timeout(deadline.remaining_s()):
@@ -91,4 +91,4 @@ class Aim:
             asyncio.run(ask())
         except TimeoutError:
             raise Unavailable("the server did not answer in time", kind="timeout", provider=PROVIDER) from None
-        return f"login of {self._settings.username} at {self._settings.server}:{self._settings.port}"
+        return f"the login of {self._settings.username} at {self._settings.server}:{self._settings.port}"

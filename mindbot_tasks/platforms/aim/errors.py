@@ -56,8 +56,19 @@ class Unconfirmed(Unavailable):
         super().__init__("the server did not acknowledge the message", kind="ambiguous", provider=PROVIDER)
 
 
+#: how long a message stays away from a connection that is down
+AWAY_S = 5.0
+
+
 def not_connected() -> Unavailable:
-    return Unavailable("there is no connection to the server now", kind="connection", provider=PROVIDER)
+    """The server was not asked, so this is no try: the message waits until its deadline."""
+    return Unavailable(
+        "there is no connection to the server now",
+        kind="connection",
+        provider=PROVIDER,
+        code="our_pause",
+        retry_after_s=AWAY_S,
+    )
 
 
 def protocol(why: str) -> Unavailable:

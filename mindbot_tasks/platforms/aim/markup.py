@@ -84,7 +84,7 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
 _MARKDOWN_LINK = re.compile(
     r"!?\[([^\]\n]{0,300})\]\((?:<([^>\n]{1,2000})>|([^)\s]{1,2000}))(?:[ \t]+\"[^\"\n]{0,300}\")?\)"
 )
-_STRONG = re.compile(r"(\*\*|__)(?=\S)([^\n]{1,500}?)(?<=\S)\1")
+_STRONG = re.compile(r"\*\*(?=\S)([^\n]{1,500}?)(?<=\S)\*\*")
 _EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500}?)(?<=[^\s*])\*(?![\w*])")
 _CODE = re.compile(r"`([^`\n]{1,500})`")
 
@@ -96,11 +96,13 @@ def plain(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    text = _HEADING.sub("", text)
+    pieces = _CODE.split(_HEADING.sub("", text))
+    return "".join(piece if number % 2 else _unmarked(piece) for number, piece in enumerate(pieces))
+
+
+def _unmarked(text: str) -> str:
     text = _MARKDOWN_LINK.sub(lambda match: _link(match[2] or match[3], match[1]), text)
-    text = _STRONG.sub(r"\2", text)
-    text = _EMPHASIS.sub(r"\1", text)
-    return _CODE.sub(r"\1", text)
+    return _EMPHASIS.sub(r"\1", _STRONG.sub(r"\1", text))
 
 
 def _with_links(answer: Answer) -> str:

@@ -17,7 +17,6 @@ from mindbot_tasks.platforms.aim.account import Account, Timing
 from mindbot_tasks.platforms.aim.connection import Connection
 from mindbot_tasks.platforms.aim.errors import (
     PROVIDER,
-    LoginRefused,
     SignedOff,
     Unconfirmed,
     not_connected,
@@ -25,6 +24,7 @@ from mindbot_tasks.platforms.aim.errors import (
     protocol,
 )
 from mindbot_tasks.platforms.aim.messages import Incoming
+from mindbot_tasks.platforms.aim.signing_on import log_in
 from mindbot_tasks.platforms.aim.wire import (
     DATA,
     KEEP_ALIVE,
@@ -85,49 +85,6 @@ async def connect(account: Account, timing: Timing, *, clock: Callable[[], float
             return session
     except TimeoutError:
         raise Unavailable("signing on took too long", kind="timeout", provider=PROVIDER) from None
-
-
-async def log_in(account: Account) -> login.Ticket:
-    """By the strong digest; by the weak one where a server knows only that. Raises LoginRefused or Unavailable.
-
-    Nobody is thrown out by that: only whoever uses the ticket comes online.
-    """
-    try:
-        return await _prove(account, strong=True)
-    except LoginRefused as exc:
-        if not exc.wrong_password:
-            raise
-    return await _prove(account, strong=False)
-
-
-async def _prove(account: Account, *, strong: bool) -> login.Ticket:
-    connection = await Connection.open(account.host, account.port, tls=account.tls)
-    try:
-        await connection.hello()
-        await connection.send(SIGN_ON, login.HELLO)
-        await connection.send_snac(login.ask_key(account.name))
-        answer = await _next_login_snac(connection)
-        if answer.subtype == login.KEY:
-            proof = login.digest(login.read_key(answer.body), account.password, strong=strong)
-            await connection.send_snac(login.login(account.name, proof, strong=strong))
-            answer = await _next_login_snac(connection)
-        return login.read_answer(answer.body)
-    except PayloadInvalid as exc:
-        raise protocol(f"the login went wrong: {exc}") from exc
-    finally:
-        connection.close()
-        await connection.wait_closed()
-
-
-async def _next_login_snac(connection: Connection) -> Snac:
-    while True:
-        frame = await connection.read()
-        if frame.channel == SIGN_OFF:
-            raise SignedOff("the server ended the login")
-        if frame.channel == DATA:
-            snac = decode_snac(frame.payload)
-            if snac.kind in ((login.FAMILY, login.KEY), (login.FAMILY, login.ANSWER)):
-                return snac
 
 
 class Session:

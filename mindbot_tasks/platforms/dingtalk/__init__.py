@@ -216,6 +216,18 @@ class DingTalk:
             return None
         return messages.for_file(part, kind, ending, name, media_id, cover)
 
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """By the server API: to a person by user id, to a group by openConversationId."""
+        address = Address(
+            session_webhook="",
+            session_expires_at_ms=0,
+            robot_code=self._settings.robot_code or self._settings.client_id,
+            staff_id=user_id,
+            conversation_id=conversation_id or user_id,
+            is_group=bool(conversation_id),
+        )
+        return address.to_dict()
+
     def _send_message(self, outgoing: Outgoing, address: Address, deadline: Deadline) -> str:
         webhook = self._usable_webhook(address)
         if webhook:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, SignatureInvalid
 from mindbot_tasks.core.settings import WeComSettings
+from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, Media, News
@@ -32,8 +33,11 @@ class WeCom:
 
     name: ClassVar[str] = payload.PLATFORM
 
-    def __init__(self, bot: str, settings: WeComSettings, client: Client, sender: Sender) -> None:
+    def __init__(
+        self, bot: str, settings: WeComSettings, client: Client, sender: Sender, *, language: Lang = "en"
+    ) -> None:
         self.bot = bot
+        self._language = language
         self.capabilities = Capabilities(
             markdown=settings.markdown, idempotent_send=True, images=sender.has_files, files=sender.has_files
         )
@@ -77,7 +81,9 @@ class WeCom:
 
     def render(self, answer: Answer) -> list[Part]:
         """The pieces to send, each within 2048 bytes; at most five of words. Pure."""
-        return pieces.render(answer, as_markdown=self._settings.markdown, with_files=self._sender.has_files)
+        return pieces.render(
+            answer, as_markdown=self._settings.markdown, with_files=self._sender.has_files, lang=self._language
+        )
 
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
         """Deliver one piece; return WeCom's id of it. A second try of the same piece shows nothing twice.

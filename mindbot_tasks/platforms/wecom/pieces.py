@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
+from mindbot_tasks.platforms.parts import MEDIA, in_words
 from mindbot_tasks.platforms.payload import clean
 from mindbot_tasks.platforms.text import Limit, split_text
 from mindbot_tasks.platforms.weixin import words
@@ -19,7 +21,6 @@ from mindbot_tasks.platforms.weixin import words
 MAX_BYTES = 2048
 MAX_PIECES = 5  #: of words; what does not fit is left out, and that is said
 LEFT_OUT = "\n[…]"
-MEDIA = frozenset({"image", "voice", "video", "file"})
 
 # Characters that nobody sees; twelve of them tell equal texts apart (decision record 0006).
 _UNSEEN = "\u200b\u200c\u200d\u2060"
@@ -28,8 +29,8 @@ _ROOM = _MARK_CHARS * 3 + len(LEFT_OUT.encode())
 LIMIT = Limit(chars=MAX_BYTES, size=MAX_BYTES - _ROOM)
 
 
-def render(answer: Answer, *, as_markdown: bool, with_files: bool) -> list[Part]:
-    """The pieces to send: the words first, then files, links and cards."""
+def render(answer: Answer, *, as_markdown: bool, with_files: bool, lang: Lang = "en") -> list[Part]:
+    """The pieces to send: the words first, then files, links and cards. What else there is, is said in words."""
     lines, further = [answer.text], []
     for part in answer.parts:
         if part.kind in ("text", "markdown"):
@@ -38,8 +39,8 @@ def render(answer: Answer, *, as_markdown: bool, with_files: bool) -> list[Part]
             further.append(part)
             if part.kind in MEDIA and part.text:
                 lines.append(part.text)  # files have no captions here
-        elif url := _url_of(part):
-            lines.append(f"[{_label(part)}]({url})")
+        else:
+            lines.append(in_words(part, markdown=True, lang=lang))
     markdown = clean("\n\n".join(filter(None, lines))).strip()
     text = (words.subset if as_markdown else words.plain)(markdown)
     pieces = [piece.strip("\n") for piece in split_text(text, LIMIT) if piece.strip()]

@@ -7,7 +7,7 @@ sent before, for another piece, gets a mark that nobody sees. Decision record 00
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -17,10 +17,12 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled
 from mindbot_tasks.core.settings import WeComSettings
 from mindbot_tasks.model.message import Outgoing, Part
+from mindbot_tasks.platforms.parts import MEDIA
 from mindbot_tasks.platforms.wecom.payload import PLATFORM
-from mindbot_tasks.platforms.wecom.pieces import MEDIA, body_of, marked, with_task_id
+from mindbot_tasks.platforms.wecom.pieces import body_of, marked, with_task_id
 from mindbot_tasks.platforms.weixin import Client
 from mindbot_tasks.platforms.weixin.uploading import upload_kind
+from mindbot_tasks.stores.files import Stored
 from mindbot_tasks.stores.limiter import Rate
 
 log = structlog.get_logger(__name__)
@@ -38,8 +40,8 @@ _NOT_REACHED = {
     "unlicenseduser": "this member has no licence for the app",
 }
 
-ReadFile = Callable[[int], tuple[Iterator[bytes], str, str]]
-"""A file of the file store: its bytes, name and media type. Raises Rejected or Unavailable."""
+ReadFile = Callable[[int], Stored]
+"""A file of the file store by its id. Raises Rejected when it is gone."""
 
 
 class Admit(Protocol):
@@ -146,13 +148,19 @@ class Sender:
         file_id = part.data.get("file")
         if self._read_file is None or not isinstance(file_id, int):
             return "", ""
-        chunks, name, media_type = self._read_file(file_id)
-        data = b"".join(chunks)
-        kind = upload_kind(part.kind, len(data), media_type)
-        if kind is None:
-            log.warning("wecom_file_left_out", kind=part.kind, bytes=len(data))
+        try:
+            stored = self._read_file(file_id)
+            kind = upload_kind(part.kind, stored.size, stored.media_type)
+            if kind is None:
+                log.warning("wecom_file_left_out", kind=part.kind, media_type=stored.media_type, size=stored.size)
+                return "", ""
+            name = str(part.data.get("name") or stored.name)
+            return kind, self._client.upload(kind, stored.read(), name, stored.media_type, deadline)
+        except Rejected as exc:
+            if exc.kind == "auth":
+                raise
+            log.warning("wecom_file_refused", kind=exc.kind, code=exc.code)
             return "", ""
-        return kind, self._client.upload(kind, data, str(part.data.get("name") or name), media_type, deadline)
 
 
 def _check_reached(answer: Mapping[str, Any], user_id: str) -> None:

@@ -163,6 +163,11 @@ class WeComCs:
         said = _bare(text)
         return bool(said) and any(fnmatch.fnmatchcase(said, _bare(words)) for words in self._settings.human_words)
 
+    def has_person(self, conversation_id: str, deadline: Deadline) -> bool:
+        """Whether an agent has the session, or had it last. Raises Rejected, Throttled or Unavailable."""
+        open_kfid, _, external_userid = conversation_id.partition(":")
+        return self._client.state(open_kfid, external_userid, deadline) not in (ServiceState.NEW, ServiceState.BOT)
+
     def hand_over(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         """To one of the configured agents who is on duty, else into the pool. False: nobody is there."""
         whom = _whom(outgoing)

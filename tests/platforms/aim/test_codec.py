@@ -223,6 +223,7 @@ class TestAnswers:
         [
             ("# Title\n\n**bold** and *slanted* and `code`", "Title\n\nbold and slanted and code"),
             ("see [the page](https://example.org)", "see the page (https://example.org)"),
+            ("call `f(*a, **k) * **x**` in __init__", "call f(*a, **k) * **x** in __init__"),
             ("2 * 3 * 4 and a_b_c and **", "2 * 3 * 4 and a_b_c and **"),
             ("```python\nx = **y**\n```\nend", "x = **y**\n\nend"),
         ],

@@ -28,6 +28,7 @@ from mindbot_tasks.platforms.base import Examined, Inbound, Platform
 from mindbot_tasks.platforms.queues import queue_of
 from mindbot_tasks.stores.connections import Reporter
 from mindbot_tasks.stores.holding import Holding
+from mindbot_tasks.task import OUR_OWN_REFUSALS
 
 SECRET = "open sesame"
 TIMING = Timing(ack_s=1, patience_s=0.05, backoff_s=0.05, backoff_max_s=0.2, elsewhere_s=0.1)
@@ -225,6 +226,7 @@ class TestThePlatform:
         with pytest.raises(Unavailable) as raised:
             platform.send(outgoing, Deadline(5))
         assert raised.value.kind == "connection"
+        assert raised.value.code in OUR_OWN_REFUSALS  # waiting for the connection uses up no retries
 
     def test_examining_logs_in_and_comes_not_online(self, platform: Platform, oscar: Emulator) -> None:
         assert isinstance(platform, Examined)

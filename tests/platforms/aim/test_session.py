@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ from mindbot_tasks.platforms.aim.errors import LoginRefused, SignedOff, Unconfir
 from mindbot_tasks.platforms.aim.messages import Incoming
 from mindbot_tasks.platforms.aim.session import Session, connect
 from mindbot_tasks.platforms.aim.supervisor import Supervisor
+from tests.core.test_http_tls import certificate
+
+__all__ = ["certificate"]
 
 SECRET = "open sesame"
 QUICK = Timing(
@@ -32,10 +37,12 @@ Events = list[tuple[str, dict[str, Any]]]
 
 
 @asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[tuple[OscarServer, Account, Events]]:
+async def serving(
+    tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[tuple[OscarServer, Account, Events]]:
     events: Events = []
     server = OscarServer({"Mind Bot": SECRET}, note=lambda event, fields: events.append((event, fields)), **options)
-    await server.start()
+    await server.start(tls=tls)
     try:
         yield server, Account("mindbot", SECRET, "127.0.0.1", server.port), events
     finally:
@@ -238,6 +245,25 @@ def test_bytes_that_are_no_frames_end_the_connection_and_nothing_else() -> None:
                 client.writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             assert (await ending_of(session)).kind == "protocol"
             await session.close()
+
+    run(story)
+
+
+def test_tls_wants_a_certificate_that_somebody_vouches_for(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        async with serving(tls=context) as (server, account, _):
+            with pytest.raises(Unavailable) as raised:
+                await connect(replace(account, tls=True), QUICK)
+            assert raised.value.code == "tls"
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+            session = await connect(replace(account, tls=True), QUICK)
+            await session.send("alice", "psst", b"12345678")
+            await session.close()
+            assert server.complaints == []
 
     run(story)
 
