@@ -60,7 +60,7 @@ def fetch(feed_id: int) -> Signature:
     return app.signature("mindbot.collect", args=(feed_id,), options=_texts(feed_id), immutable=True)
 
 
-def _send(message_id: int, start: Stage, reply_queue: str) -> None:
+def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float) -> None:
     """`answer(...).apply_async()` without the objects in between, which cost more than the sending."""
     reply_to = app.thread_oid
     first, *later = _left(start)
@@ -85,16 +85,18 @@ def _send(message_id: int, start: Stage, reply_queue: str) -> None:
         task_id=str(uuid4()),
         reply_to=reply_to,
         chain=links or None,
+        countdown=delay_s or None,
         **_options(first, message_id, reply_queue),
     )
 
 
-def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED) -> bool:
+def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED, *, delay_s: float = 0.0) -> bool:
     """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py).
 
-    False when the broker does not take it: the sweeper will, from the ledger.
+    False when the broker does not take it: the sweeper will, from the ledger. delay_s: nobody can claim it earlier, by
+    its `not_before`. The delay lives in a worker's memory; should it get lost, the sweeper finds the message.
     """
-    return _published(partial(_send, message_id, stage, reply_queue), message_id=message_id)
+    return _published(partial(_send, message_id, stage, reply_queue, delay_s), message_id=message_id)
 
 
 def collect(feed_id: int) -> bool:

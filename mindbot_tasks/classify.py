@@ -1,4 +1,7 @@
-"""The first stage of a conversation: bring in what came along with the message, then say what kind of request it is."""
+"""The first stage of a conversation: bring in what came along with the message, then say what kind of request it is.
+
+A chat command is answered right here.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,23 @@ from typing import Any
 
 import structlog
 
+from mindbot_tasks import chains
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import hearing
+from mindbot_tasks.chat import commands, hearing, rules
 from mindbot_tasks.chat.classification import Classifier
+from mindbot_tasks.chat.context import language_of
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError
-from mindbot_tasks.core.settings import SpeechToTextSettings, get_settings
-from mindbot_tasks.model.message import Stage, State
+from mindbot_tasks.core.settings import Settings, SpeechToTextSettings, get_settings
+from mindbot_tasks.core.words import say
+from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.message import OVER_LIMIT, Stage, State
+from mindbot_tasks.obey import in_own_words, obey
 from mindbot_tasks.platforms import fetching, registry
-from mindbot_tasks.stores import files, live, steps
+from mindbot_tasks.platforms.queues import reply_queue
+from mindbot_tasks.stores import files, live, quota, steps
 from mindbot_tasks.stores.claims import Claim
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -36,15 +45,48 @@ log = structlog.get_logger(__name__)
 def classify(self: MindBotTask, message_id: int) -> None:
     """Label one message with the workflow it is for; a message that fits none is general chat."""
     held = self.claim(message_id)
+    settings = get_settings()
+    bot = settings.bot(held.platform, held.bot)
+    command = commands.parse(rules.without_prefix(commands.said(_words(held)), bot))
+    if held.label == OVER_LIMIT or command is not None:
+        _answer_here(held, command, settings)
+        self.request.chain = None  # what is left of the chain would find nothing to do
+        chains.start(message_id, Stage.REPLY, reply_queue(held.platform, held.bot))
+        return
     parts, text = None, held.text
     if fetching.brings_files(held.parts):
         parts = _brought_in(self, held)
         text = hearing.words_of(parts)
-    classification = Classifier.of(get_settings().workflows).classify(text)
+    meant = rules.without_prefix(text, bot)
+    classification = Classifier.of(settings.workflows, bot.workflows).classify(meant, bot.default_workflow)
     with one_statement() as connection:
         steps.save_classification(connection, held, classification, parts=parts, text=text)
     live.tell_state(held.platform, message_id, State.CLASSIFIED)
     log.info("classified", label=classification.label, confidence=round(classification.confidence, 3))
+
+
+def _words(held: Claim) -> list[tuple[str, str]]:
+    return [(str(part["kind"]), str(part["text"] or "")) for part in held.parts]
+
+
+def _answer_here(held: Claim, command: commands.Command | None, settings: Settings) -> None:
+    """received -> answered, without a model."""
+    lang = language_of(held, settings)
+    with transaction() as connection:
+        answer: Answer
+        if held.label == OVER_LIMIT:
+            answer = in_own_words(say("commands.limited", lang, wait_s=_window_s(held, settings)))
+        else:
+            assert command is not None  # noqa: S101 - who calls has looked
+            answer = obey(connection, command, held, settings, lang)
+        steps.save_answer(connection, held, answer)
+    live.tell_state(held.platform, held.message_id, State.ANSWERED)
+    log.info("answered_here", command=str(command.name) if command is not None else "over_limit")
+
+
+def _window_s(held: Claim, settings: Settings) -> int:
+    bot = settings.bot(held.platform, held.bot)
+    return max(quota.window_s(rate) for rate in (bot.user_rate, bot.group_rate, "1/s") if rate)
 
 
 def _brought_in(task: MindBotTask, held: Claim) -> list[dict[str, Any]]:

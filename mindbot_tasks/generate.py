@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
+from mindbot_tasks import chains
 from mindbot_tasks.app import app
+from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import losses
-from mindbot_tasks.chat.context import question_for
+from mindbot_tasks.chat.context import question_for, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry, seeing
 from mindbot_tasks.llm.fallback import Way
@@ -21,7 +25,9 @@ from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver
+from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -45,9 +51,12 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
+    if rules.is_echo(question.text, held.history):
+        _leave_alone(self, held)
+        return
     ways: Sequence[Way] = ()
     if question.attachments:
-        ways = registry.answerers(settings, question.classification.label)
+        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
         question = seeing.with_contents(question, [way.answerer for way in ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
@@ -63,7 +72,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
     started = time.monotonic()
     with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
         spoken = fallback.answer(
-            ways or registry.answerers(settings, question.classification.label),
+            ways or registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
             question,
             held.sessions,
             deadline,
@@ -83,3 +92,15 @@ def generate(self: MindBotTask, message_id: int) -> None:
         took_ms=int((time.monotonic() - started) * 1000),
         tokens=spoken.answer.usage.output_tokens,
     )
+
+
+def _leave_alone(task: MindBotTask, held: Claim) -> None:
+    """End a message that is only the echo of our answers: two programs would go on for ever."""
+    ended = partial(steps.finish, held=held, state=State.IGNORED, note="the asker only repeats our answers: a loop")
+    following = task.settle(held, ended)
+    live.tell_state(held.platform, held.message_id, State.IGNORED)
+    MESSAGES.labels(held.platform, str(State.IGNORED), held.label).inc()
+    log.warning("loop_broken")
+    task.request.chain = None
+    if following is not None:
+        chains.start(*following, reply_queue(held.platform, held.bot))

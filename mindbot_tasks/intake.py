@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
-from mindbot_tasks import chains
+from mindbot_tasks import admission, chains
+from mindbot_tasks.admission import Admission, Admitted
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
@@ -20,7 +20,7 @@ from mindbot_tasks.model.message import UNASKED, Message, Part, Stage
 from mindbot_tasks.model.news import News, Occurrence
 from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import feedback, feeds, inbox, occurrences, traffic, unasked
+from mindbot_tasks.stores import cancelling, feedback, feeds, inbox, occurrences, traffic, unasked
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 #: while the database is away callers hear so at once, instead of each waiting for its own time-out
 _database = Holdoff(pause_s=1.0)
 
+#: the worker's clock may be a little behind the database's
+_LATER_S = 0.05
 TOO_OLD = "older than max_age_s when its feed was read for the first time"
 WITH_PERSON = "a person has this conversation"
 
@@ -43,7 +45,14 @@ def receive(messages: Sequence[Message]) -> list[int]:
     When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains.
     Raises DatabaseUnavailable; then the caller must not acknowledge, and may hand in the same messages again.
     """
-    return _start(messages, _safely(_writing, messages))
+    admissions = [admission.admit(message) for message in messages]
+    if all(one.plain for one in admissions):
+        return _start(_safely(_writing, admissions))
+    if _database.allows():
+        with one_statement() as connection:
+            for message in messages:
+                inbox.introduce(connection, message)
+    return _start(_safely(_writing_together, admissions))
 
 
 def news(platform: str, bot: str, told: News) -> None:
@@ -108,7 +117,8 @@ def page(
     with one_statement() as connection:
         for message in messages:
             inbox.introduce(connection, message)
-    rows: list[tuple[Message, inbox.Recorded]] = []
+    admitted: list[Admitted] = []
+    admissions = {message.external_id: admission.admit(message) for message in messages}
     fresh: list[Occurrence] = []
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     oldest_ms = now_ms() - int(max_age_s * 1000) if held.first else 0
@@ -122,39 +132,50 @@ def page(
                     if item.with_human is not None:
                         (with_person.add if item.with_human else with_person.discard)(item.conversation_id)
                 continue
-            message = item
+            one = admissions[item.external_id]
             if item.conversation_id in with_person:
-                message = replace(item, addressed=False, ignored_because=WITH_PERSON)
+                one = admission.ignoring(item, WITH_PERSON)
             elif item.sent_at_ms is not None and item.sent_at_ms < oldest_ms:
-                message = replace(item, addressed=False, ignored_because=TOO_OLD)
-            rows.append((message, inbox.record_once(connection, message, deadline_ms=deadline_ms)))
+                one = admission.ignoring(item, TOO_OLD)
+            admitted.append(admission.record(connection, one, deadline_ms=deadline_ms))
         # last, for a bell at the door waits for whoever changes this row
         advanced = feeds.advance(connection, held, cursor)
     for occurrence in fresh:
         OCCURRENCES.labels(held.platform, occurrence.kind).inc()
         log.info("occurrence", platform=held.platform, bot=held.bot, kind=occurrence.kind)
     # only now, for whoever ends the one before looks for a follower among what is committed
-    recorded = []
-    for _, row in rows:
-        start = row.fresh and not row.ignored
-        if start and not row.first_in_line:
+    for done in admitted:
+        if admission.waits_for_its_turn(done):
             with one_statement() as connection:
-                start = inbox.is_first_in_line(connection, row.message_id)
-        recorded.append((row, start))
-    _start([message for message, _ in rows], recorded)
+                done.start = inbox.is_first_in_line(connection, done.row.message_id)
+    _start(admitted)
     return advanced, fresh
 
 
-def _start(messages: Sequence[Message], recorded: Sequence[tuple[inbox.Recorded, bool]]) -> list[int]:
+def _start(admitted: Sequence[Admitted]) -> list[int]:
     """Count what was recorded, and start the chains of those whose turn it is."""
-    for message, (row, start) in zip(messages, recorded, strict=True):
+    for done in admitted:
+        message, row = done.admission.message, done.row
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
         traffic.note(message.platform, message.bot, "in")
         log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
-        if start and not row.ignored:
-            chains.start(row.message_id, Stage.CLASSIFY, reply_queue(message.platform, message.bot))
-    return [row.message_id for row, _ in recorded]
+        _start_one(done, reply_queue(message.platform, message.bot))
+    return [done.row.message_id for done in admitted]
+
+
+def _start_one(done: Admitted, queue: str) -> None:
+    if done.stopped:
+        cancelling.tell(done.stopped)
+        given_up = [one.message_id for one in done.stopped if not one.late]
+        if given_up:
+            # the others follow, one after the other, and then whoever asked for it hears that it is done
+            chains.start(given_up[0], Stage.APOLOGISE, queue)
+    if done.admission.window_ms and done.row.fresh:
+        first = done.joined or done.row.message_id
+        chains.start(first, Stage.CLASSIFY, queue, delay_s=done.admission.window_ms / 1000 + _LATER_S)
+    elif done.start:
+        chains.start(done.row.message_id, Stage.CLASSIFY, queue)
 
 
 def _safely(work: Together[Item, Result], item: Item) -> Result:
@@ -171,18 +192,17 @@ def _safely(work: Together[Item, Result], item: Item) -> Result:
     return result
 
 
-def _write(connection: Connection, messages: Sequence[Message]) -> Sequence[tuple[inbox.Recorded, bool]]:
+def _write(connection: Connection, admissions: Sequence[Admission]) -> Sequence[Admitted]:
     """The row of each message, and whether it is to be started now."""
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
-    recorded = []
-    for message in messages:
-        row = inbox.record_once(connection, message, deadline_ms=deadline_ms)
-        start = row.fresh
-        if row.fresh and not row.first_in_line and not row.ignored:
+    admitted = []
+    for one in admissions:
+        done = admission.record(connection, one, deadline_ms=deadline_ms)
+        if admission.waits_for_its_turn(done):
             # the one before it may have ended while this row was on its way, and have seen nobody to start
-            start = inbox.is_first_in_line(connection, row.message_id)
-        recorded.append((row, start))
-    return recorded
+            done.start = inbox.is_first_in_line(connection, done.row.message_id)
+        admitted.append(done)
+    return admitted
 
 
 def _tell(connection: Connection, item: tuple[str, str, News]) -> list[int]:
@@ -196,4 +216,6 @@ def _tell(connection: Connection, item: tuple[str, str, News]) -> list[int]:
 
 
 _writing = Together(_write)
+#: for what takes several statements that belong together
+_writing_together = Together(_write, atomic=True)
 _telling = Together(_tell)

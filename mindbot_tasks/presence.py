@@ -19,8 +19,8 @@ import structlog
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import workers
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores import cancelling, workers
+from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import SILENT_MS
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,8 @@ class Presence:
         self._heard_at = float("-inf")
         self._steady_since = float("inf")
         self._sweeping: threading.Thread | None = None
+        self._ear = cancelling.Ear()
+        self._ear.start()
         self._thread = threading.Thread(target=self._live, name="presence", daemon=True)
         self._thread.start()
 
@@ -83,6 +85,7 @@ class Presence:
     def leave(self) -> list[int]:
         """Stop the thread and free what this process held; returns those messages. Never raises."""
         self._stop.set()
+        self._ear.close()
         if self._id is None:
             return []
         try:
@@ -125,6 +128,9 @@ class Presence:
                 with self._lock:
                     self._left_over = changes[number:] + self._left_over
                 raise
+        if not self._ear.hears:
+            with reading() as connection:
+                cancelling.here.compare(connection)
         overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
         if overdue and not shutdown.stopping() and (self._sweeping is None or not self._sweeping.is_alive()):
             # beside this thread: a sweep may wait for the broker, and a worker that waits must not look dead

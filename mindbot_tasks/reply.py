@@ -17,7 +17,7 @@ from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import live, occurrences, steps
+from mindbot_tasks.stores import cancelling, live, occurrences, steps
 from mindbot_tasks.stores.claims import Claim, Following
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -49,6 +49,11 @@ def reply(self: MindBotTask, message_id: int) -> None:
             noted = partial(steps.note_part_sent, held=held, sent_parts=number, sent_id=sent_id, note=note)
             self.settle(held, noted, release=True)
         presence.get_presence().check()
+        if number and cancelling.here.over(message_id, held.attempt):
+            # somebody has stopped it in the middle; what is out stays out
+            pieces = pieces[:number]
+            note = "stopped: the rest was not sent"
+            break
         outgoing = outgoing_piece(held, pieces[number], number, len(pieces))
         if outgoing.part.kind == "transfer" and isinstance(platform, HandsOver):
             handed_over = platform.hand_over(outgoing, deadline)

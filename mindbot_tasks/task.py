@@ -7,6 +7,7 @@ a worker.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 import traceback
@@ -37,7 +38,7 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import claims, steps
+from mindbot_tasks.stores import cancelling, claims, steps
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
 from mindbot_tasks.stores.database import one_statement
 from mindbot_tasks.stores.limiter import take
@@ -111,6 +112,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 # Celery, and so Flower, would show its words, and they may be those of a message
                 raise StageCrashed(type(exc).__name__) from None
             finally:
+                cancelling.here.ended(message_id)
                 STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
 
     def claim(self, message_id: int) -> Claim:
@@ -127,6 +129,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             log.debug("not_my_turn")
             raise Ignore
         _held.set(held)
+        cancelling.here.began(message_id, held.attempt)
         self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
         self._take_limit(held)
         return held
@@ -135,11 +138,14 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         """How long this stage may take: `total_s`, the message's own deadline, and until this process has to stop."""
         if self.stage is Stage.APOLOGISE:  # it has all the time it needs, for there is nothing after it
             return Deadline(total_s, stop_check=shutdown.check)
-        return Deadline(min(total_s, max(0.0, held.time_left_ms / 1000)), stop_check=shutdown.check)
+        total_s = min(total_s, max(0.0, held.time_left_ms / 1000))
+        if self.stage is Stage.REPLY:  # a send that is broken off may have arrived; `reply` looks between two pieces
+            return Deadline(total_s, stop_check=shutdown.check)
+        return Deadline(total_s, stop_check=functools.partial(_go_on, held))
 
     def shown_until(self, deadline: Deadline) -> Deadline:
         """The same time, and over as soon as the message may be in other hands: for what people watch meanwhile."""
-        return Deadline(deadline.remaining_s(), stop_check=presence.get_presence().check)
+        return Deadline(deadline.remaining_s(), stop_check=functools.partial(_may_show, _held.get()))
 
     def retry(
         self, *args: Any, exc: BaseException | None = None, countdown: float | None = None, **options: Any
@@ -307,6 +313,19 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                     )
         except (DatabaseUnavailable, LostLease) as away:
             log.warning("strike_not_recorded", reason=str(away))
+
+
+def _go_on(held: Claim) -> None:
+    """Raises Draining when this process has to stop, Cancelled when somebody has stopped this answer."""
+    shutdown.check()
+    cancelling.here.check(held.message_id, held.attempt)
+
+
+def _may_show(held: Claim | None) -> None:
+    """Raises Draining or Cancelled when what people watch is no longer this task's business."""
+    presence.get_presence().check()
+    if held is not None:
+        cancelling.here.check(held.message_id, held.attempt)
 
 
 def _frames(exc: BaseException) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +42,24 @@ class Classifier:
         )
 
     @classmethod
-    def of(cls, workflows: Mapping[str, WorkflowSettings]) -> Classifier:
-        """The classifier of these settings, compiled once for as long as the settings stay the same."""
+    def of(cls, workflows: Mapping[str, WorkflowSettings], only: Sequence[str] = ()) -> Classifier:
+        """The classifier of these settings, compiled once for as long as the settings stay the same.
+
+        only: names of the workflows that may be found; empty: all.
+        """
         global _latest
         if _latest is None or _latest[0] is not workflows:
-            _latest = (workflows, cls(workflows))
-        return _latest[1]
+            _latest = (workflows, {})
+        known, wanted = _latest[1], tuple(only)
+        if wanted not in known:
+            known[wanted] = cls({name: one for name, one in workflows.items() if not wanted or name in wanted})
+        return known[wanted]
 
-    def classify(self, text: str) -> Classification:
+    def classify(self, text: str, otherwise: str = "") -> Classification:
         """The workflow with the highest score; between equals the one with the lower priority number.
 
         Each pattern of a workflow that is found scores 1, and 0.5 more for each further of its words, up to 2.
+        otherwise: the workflow for what fits none.
         """
         start = text[:_MAX_CHARS]
         found: dict[str, list[str]] = {}
@@ -68,7 +75,7 @@ class Classifier:
             if score:
                 found[workflow.name], scores[workflow.name] = words, score
         if not scores:
-            return Classification(NO_MATCH, _NO_MATCH_CONFIDENCE, "no pattern matches")
+            return Classification(otherwise or NO_MATCH, _NO_MATCH_CONFIDENCE, "no pattern matches")
         priorities = {workflow.name: workflow.priority for workflow in self._workflows}
         label = min(scores, key=lambda name: (-scores[name], priorities[name], name))
         score, total = scores[label], sum(scores.values())
@@ -80,7 +87,7 @@ class Classifier:
         )
 
 
-_latest: tuple[Mapping[str, WorkflowSettings], Classifier] | None = None
+_latest: tuple[Mapping[str, WorkflowSettings], dict[tuple[str, ...], Classifier]] | None = None
 
 
 def _compile(workflow: str, patterns: Iterable[str]) -> Iterable[Any]:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import attachments_of
 from mindbot_tasks.chat.language import detect
 from mindbot_tasks.chat.tokens import trim
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.core.words import say
-from mindbot_tasks.llm.base import Question
+from mindbot_tasks.core.words import Lang, say
+from mindbot_tasks.llm.base import Question, Wishes
 from mindbot_tasks.model.answer import Classification
 from mindbot_tasks.stores.claims import Claim
 
 
 def question_for(held: Claim, settings: Settings) -> Question:
     """The question of a claimed message, with as much history as the token budget allows."""
-    language = detect(held.text) if settings.language == "auto" else settings.language
+    language = language_of(held, settings)
     return Question(
         message_id=held.message_id,
-        text=held.text,
+        text=rules.without_prefix(held.text, settings.bot(held.platform, held.bot)),
         # a picture without words; many servers refuse a line that says nothing
         history=tuple(
             turn if turn.text else replace(turn, text=say("attachments.no_words", language))
@@ -36,3 +37,15 @@ def question_for(held: Claim, settings: Settings) -> Question:
         language=language,
         attachments=attachments_of(held.parts),
     )
+
+
+def wishes_of(held: Claim, settings: Settings) -> Wishes:
+    """Who shall answer: what was chosen in the conversation goes before what the bot's settings say."""
+    bot = settings.bot(held.platform, held.bot)
+    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows))
+
+
+def language_of(held: Claim, settings: Settings) -> Lang:
+    """In which language to speak to whoever wrote this."""
+    setting = settings.bot(held.platform, held.bot).language or settings.language
+    return detect(held.text) if setting == "auto" else setting

@@ -39,6 +39,15 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a bot, or somebody in a conversation, wants of whoever answers."""
+
+    model: str = ""  #: "provider/model" or "model": goes first
+    system_prompt: str = ""  #: in place of the installation's
+    workflows: tuple[str, ...] = ()  #: the only ones to use; empty: all
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """An answer and the remote conversation id to keep for the next turn ("" if there is none)."""
 

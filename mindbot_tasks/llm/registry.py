@@ -14,7 +14,7 @@ from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm import selection
 from mindbot_tasks.llm.attachments import seems_to_see
-from mindbot_tasks.llm.base import Answerer
+from mindbot_tasks.llm.base import Answerer, Wishes
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.stores import performance
 from mindbot_tasks.stores.limiter import Rate
@@ -34,6 +34,7 @@ _OPENAI_BASES = MappingProxyType(
 )
 #: they have a protocol of their own
 _OTHER_PROTOCOLS = frozenset({"anthropic", "google", "gemini", "coze"})
+_NO_WISHES = Wishes()
 _GOOGLE = frozenset({"google", "gemini"})
 
 
@@ -46,26 +47,27 @@ class _Ways:
     after: tuple[Way, ...]
 
 
-def answerers(settings: Settings, label: str) -> Sequence[Way]:
+def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Sequence[Way]:
     """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
 
-    Only when none of them exists: the offline answerer. Built once for each label, as long as the settings stay; the
+    A model that was asked for by name goes before them all. Only when none of them exists: the offline answerer. Built
+    once for each label and wish, as long as the settings stay; the
     order of the chat models follows `provider_selection`.
     """
     global _built
     if _built is None or _built[0] is not settings:
         _built = (settings, {})
     known = _built[1]
-    ways = known.get(label)
+    ways = known.get((label, wishes))
     if ways is None:
-        ways = _ways(settings, label)
+        ways = _ways(settings, label, wishes)
         if len(known) > 200:
             known.clear()
-        known[label] = ways
+        known[label, wishes] = ways
     return (*ways.before, *(ways.providers[name] for name in _arranged(settings, ways.providers)), *ways.after)
 
 
-_built: tuple[Settings, dict[str, _Ways]] | None = None
+_built: tuple[Settings, dict[tuple[str, Wishes], _Ways]] | None = None
 _turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
 
 
@@ -110,17 +112,53 @@ def not_built(settings: Settings) -> dict[str, str]:
     return reasons
 
 
-def _ways(settings: Settings, label: str) -> _Ways:
-    workflow = _workflow(settings, label)
-    providers = {name: way for name in provider_order(settings) if (way := _provider(settings, name)) is not None}
-    general = _workflow(settings, GENERAL) if label != GENERAL else None
-    before = (workflow,) if workflow is not None else ()
+def _ways(settings: Settings, label: str, wishes: Wishes) -> _Ways:
+    prompt = wishes.system_prompt
+    wanted = models_called(settings, wishes.model)[:1] if wishes.model else []
+    chosen = [_provider(settings, *name.split("/", 1), prompt=prompt) for name in wanted]
+    workflow = _workflow(settings, label) if _may_use(label, wishes) else None
+    providers = {
+        name: way
+        for name in provider_order(settings)
+        if f"{name}/{_first_model(settings, name)}" not in wanted
+        and (way := _provider(settings, name, prompt=prompt)) is not None
+    }
+    general = _workflow(settings, GENERAL) if label != GENERAL and _may_use(GENERAL, wishes) else None
+    before = tuple(way for way in (*chosen, workflow) if way is not None)
     after = (general,) if general is not None else ()
     if not (before or providers or after):
         from mindbot_tasks.llm.offline import Offline
 
         after = (Way(Offline(), timeout_s=5, guarded=False),)
     return _Ways(before, providers, after)
+
+
+def _may_use(workflow: str, wishes: Wishes) -> bool:
+    return not wishes.workflows or workflow in wishes.workflows
+
+
+def models(settings: Settings) -> list[str]:
+    """Every model that can be asked for by name, as "provider/model", in the order of the providers."""
+    return [
+        f"{name}/{model.name}"
+        for name in provider_order(settings)
+        if settings.providers[name].enabled and not _why_not(name, settings.providers[name])
+        for model in settings.providers[name].models
+        if kind_of(name, settings.providers[name]) != "dify"
+    ]
+
+
+def models_called(settings: Settings, name: str) -> list[str]:
+    """Those of `models` that somebody can mean: the one with its provider, or each of that name alone."""
+    wanted = name.strip().casefold()
+    known = models(settings)
+    exact = [one for one in known if one.casefold() == wanted]
+    return exact or [one for one in known if one.partition("/")[2].casefold() == wanted]
+
+
+def _first_model(settings: Settings, provider: str) -> str:
+    offered = settings.providers[provider].models
+    return offered[0].name if offered else ""
 
 
 def provider_order(settings: Settings) -> list[str]:
@@ -141,7 +179,7 @@ def _workflow(settings: Settings, name: str) -> Way | None:
     return Way(app, workflow.timeout)
 
 
-def _provider(settings: Settings, name: str) -> Way | None:
+def _provider(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
     provider = settings.providers[name]
     if not provider.enabled or _why_not(name, provider):
         return None
@@ -153,19 +191,19 @@ def _provider(settings: Settings, name: str) -> Way | None:
             f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
         )
         return Way(app, provider.timeout, rate)
-    return Way(_model(settings, name, provider), provider.timeout, rate)
+    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
 
 
-def _model(settings: Settings, name: str, provider: ProviderSettings) -> Answerer:
-    """The first model of a provider, or its bot, by the protocol it speaks."""
+def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:
+    """The model of this name, else the first of the provider, or its bot, by the protocol it speaks."""
     kind, called, patience = kind_of(name, provider), f"provider:{name}", _patience(settings)
     if kind == "coze":
         from mindbot_tasks.llm import coze
 
         base = provider.base_url or coze.DEFAULT_BASE
         return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
-    model: ModelSettings = provider.models[0]
-    system_prompt = _system_prompt(settings)
+    model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
+    system_prompt = prompt or _system_prompt(settings)
     vision = seems_to_see(model.name) if model.vision is None else model.vision
     if kind == "anthropic":
         from mindbot_tasks.llm import anthropic_chat

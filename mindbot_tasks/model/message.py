@@ -62,6 +62,9 @@ class Verdict(StrEnum):
     CANCELLED = "cancelled"  # a person stopped it
 
 
+#: labels that the door gives to a message, where all others get theirs from `classify`
+ASKS_STATUS = "/status"  #: answered at once, before those that it asks about
+OVER_LIMIT = "/limited"  #: gets the one polite notice
 #: label of a message that nobody asked for: it begins as an answer, and nobody waits for an apology
 UNASKED = "unasked"
 
@@ -101,6 +104,7 @@ class Message:
     sent_at_ms: int | None = None  #: the platform's clock, milliseconds since 1970
     addressed: bool = True  #: False: not for the bot, such as a group message without a mention; kept and left alone
     ignored_because: str = ""  #: words for the timeline of one that is not addressed
+    from_bot: bool = False  #: the platform says that a program wrote it, perhaps this bot itself
 
     @property
     def text(self) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Connection, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, func, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.answer import Answer, Turn
-from mindbot_tasks.model.message import JSON, Part, Stage, State, Verdict
+from mindbot_tasks.model.message import ASKS_STATUS, JSON, Part, Stage, State, Verdict
 from mindbot_tasks.stores.clock import DB_NOW, earlier
 from mindbot_tasks.stores.tables import MessageRow
 
@@ -52,6 +52,7 @@ class Claim:
     replying: bool = False  #: the answer, or a part of it, may already be with the asker
     history: tuple[Turn, ...] = ()
     sessions: Mapping[str, str] = field(default_factory=dict)  #: answerer -> remote conversation id
+    model: str = ""  #: that somebody chose for this conversation
     answer: Answer | None = None
 
 
@@ -62,12 +63,19 @@ CLAIMABLE: dict[Stage, tuple[State, ...]] = {
     Stage.APOLOGISE: (State.RECEIVED, State.CLASSIFIED, State.ANSWERED, State.REPLYING),
 }
 
+#: the provider of answers that no model gave: commands, notices
+OUR_OWN_WORDS = "mindbot"
+
 _HISTORY = {
-    # newest first; turned round when read
+    # newest first; turned round when read. The limit stands inside, so that no plan joins more rows than that
     dialect: f"""(SELECT {collect} FROM (
-        SELECT m.text AS text, a.text AS answer FROM messages m JOIN answers a ON a.message_id = m.id
-        WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
-        ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) h)"""  # noqa: S608 - only our own words
+        SELECT recent.text AS text, a.text AS answer FROM (
+            SELECT m.id, m.text FROM messages m
+            WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
+            AND m.id > coalesce((SELECT c.reset_by FROM conversations c WHERE c.id = messages.conversation_id), 0)
+            ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) recent
+        JOIN answers a ON a.message_id = recent.id WHERE a.provider <> '{OUR_OWN_WORDS}'
+        ORDER BY recent.id DESC) h)"""  # noqa: S608 - only our own words
     for dialect, collect in {
         "sqlite": "json_group_array(json_array(h.text, h.answer))",
         "postgresql": "json_agg(json_build_array(h.text, h.answer))::text",
@@ -86,10 +94,13 @@ _ANSWER = {
         WHERE a.message_id = messages.id)""",
 }
 
+_MODEL = "(SELECT c.model FROM conversations c WHERE c.id = messages.conversation_id)"
+
 _FOLLOWING = {
-    "sqlite": """(SELECT n.id || ':' || n.state || ':' || coalesce(n.verdict, '') FROM messages n
+    "sqlite": f"""(SELECT n.id || ':' || n.state || ':' || coalesce(n.verdict, '') FROM messages n
         WHERE n.conversation_id = messages.conversation_id AND n.id > messages.id AND n.finished_at IS NULL
-        ORDER BY n.id LIMIT 1)""",
+        AND (n.merged_into IS NULL OR n.merged_into = n.id) AND n.label IS NOT '{ASKS_STATUS}'
+        ORDER BY n.id LIMIT 1)""",  # noqa: S608 - only our own words
     # a volatile function looks with eyes of its own: it sees rows that were committed after our statement had begun
     "postgresql": "messages_following(messages.conversation_id, messages.id)",
 }
@@ -138,16 +149,23 @@ def now_or_given(timed: bool) -> Any:
 
 
 def first_in_line() -> Any:
+    """Nothing before it in its conversation is unfinished; who asks what is going on need not wait for that."""
     before = aliased(MessageRow)
-    return (
+    return or_(
+        func.coalesce(MessageRow.label, "") == ASKS_STATUS,
         ~select(before.id)
         .where(
             before.conversation_id == MessageRow.conversation_id,
             before.id < MessageRow.id,
             before.finished_at.is_(None),
         )
-        .exists()
+        .exists(),
     )
+
+
+def is_follower() -> Any:
+    """It belongs to another message of the same burst, and ends with it."""
+    return MessageRow.merged_into.is_not(None) & (MessageRow.merged_into != MessageRow.id)
 
 
 def one_of(states: Sequence[State]) -> Any:
@@ -198,11 +216,14 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
     if stage is Stage.GENERATE:
         columns.append(literal_column(_HISTORY[dialect]).label("history"))
         columns.append(literal_column(_SESSIONS[dialect]).label("sessions"))
+        columns.append(literal_column(_MODEL).label("model"))
     if stage is Stage.REPLY:
         values["state"] = State.REPLYING.value
         values["replying_at"] = case((MessageRow.replying_at.is_(None), now), else_=MessageRow.replying_at)
         columns.append(literal_column(_ANSWER[dialect]).label("answer"))
-    verdict = MessageRow.verdict.is_not(None) if stage is Stage.APOLOGISE else MessageRow.verdict.is_(None)
+    wanted = [MessageRow.verdict.is_(None), MessageRow.cancelled_at.is_(None)]
+    if stage is Stage.APOLOGISE:
+        wanted = [MessageRow.verdict.is_not(None)]
     in_time = {
         Stage.APOLOGISE: [],
         Stage.REPLY: [MessageRow.deadline_at > now],
@@ -216,7 +237,8 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
             MessageRow.lease_owner.is_(None) | (MessageRow.lease_until < now),
             MessageRow.not_before.is_(None) | (MessageRow.not_before <= now),
             MessageRow.strikes < MAX_STRIKES,
-            verdict,
+            ~is_follower(),
+            *wanted,
             *in_time,
             first_in_line(),
         )
@@ -264,6 +286,7 @@ def claim(
         uncertain=stage is Stage.REPLY and row.strikes > 1,
         history=_turns(row.history) if stage is Stage.GENERATE else (),
         sessions=orjson.loads(row.sessions or "{}") if stage is Stage.GENERATE else {},
+        model=(row.model or "") if stage is Stage.GENERATE else "",
         answer=_saved_answer(row.answer) if stage is Stage.REPLY else None,
     )
 

@@ -94,6 +94,7 @@ def _record_statement(dialect: str, timed: bool) -> Any:
         "state",
         "step",
         "note",
+        "label",
         "sent_at",
     )
     values: dict[str, Any] = {name: bindparam(name, type_=columns[name].type) for name in named}
@@ -109,6 +110,7 @@ def _record_statement(dialect: str, timed: bool) -> Any:
         "deadline_at": now + bindparam("deadline_ms", type_=BigInteger),
         # NULL times a number is NULL: a message that is not for us is finished at once and never woken
         "wake_at": now + open_ * PICKUP_GRACE_MS,
+        "not_before": now + bindparam("hold_ms", type_=BigInteger),  # likewise: only for one that waits for more
         "finished_at": now + bindparam("finished", type_=BigInteger),
     }
     earlier = aliased(MessageRow)
@@ -133,10 +135,19 @@ def _record_statement(dialect: str, timed: bool) -> Any:
     )
 
 
-def record_once(connection: Connection, message: Message, *, deadline_ms: int, now: int | None = None) -> Recorded:
+def record_once(
+    connection: Connection,
+    message: Message,
+    *,
+    deadline_ms: int,
+    label: str | None = None,
+    hold_ms: int | None = None,
+    now: int | None = None,
+) -> Recorded:
     """Remember this message; `fresh` is False when it is here already. The connection commits each statement by itself.
 
-    One statement for a conversation and a person this process knows, three for new ones.
+    One statement for a conversation and a person this process knows, three for new ones. label: one that the door
+    gives. hold_ms: how long it waits for others that belong to it (`bursts`).
     """
     conversation_key, user_key, name = _keys(message)
     if not _conversations.has(conversation_key):
@@ -156,10 +167,12 @@ def record_once(connection: Connection, message: Message, *, deadline_ms: int, n
         "state": State.RECEIVED if message.addressed else State.IGNORED,
         "step": "received" if message.addressed else "ignored",
         "note": None if message.addressed else cut(message.ignored_because or "not addressed to the bot", 500),
+        "label": label,
         "sent_at": _plausible(message.sent_at_ms),
         "deadline_ms": deadline_ms,
         "open": 1 if message.addressed else None,
         "finished": None if message.addressed else 0,
+        "hold_ms": hold_ms,
     }
     if now is not None:
         values["now"] = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, null, select, update
 
 from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.model.message import Stage, State
@@ -85,6 +85,9 @@ def rewind(
         "sent_parts": 0,
         "sent_id": None,
         "replying_at": None,
+        "cancelled_at": None,
+        # one that went along with another gets an answer of its own now; one that leads still ends the others
+        "merged_into": case((MessageRow.merged_into == MessageRow.id, MessageRow.merged_into), else_=None),
         "finished_at": None,
         "deadline_at": at + deadline_ms,
         "wake_at": earlier(at + PICKUP_GRACE_MS, at + deadline_ms - APOLOGY_MARGIN_MS),
@@ -97,6 +100,7 @@ def rewind(
         values["answered_at"] = None
     if stage is Stage.CLASSIFY:
         values["classified_at"] = None
+        values["label"], values["classification"] = None, null()
     changed = connection.execute(
         update(MessageRow)
         .where(MessageRow.id == message_id, MessageRow.attempt == row.attempt)

@@ -43,6 +43,7 @@ class Due:
     step: str  #: the last one
     idle_ms: int  #: since that step
     wake_at: int
+    cancelled: bool = False  #: somebody asked for it to be stopped
     platform: str = field(default="", compare=False)
     bot: str = field(default="", compare=False)
 
@@ -110,6 +111,8 @@ def decide(due: Due, *, through_ms: Mapping[str, int] | None, reply_queue: str =
         if due.left_ms <= APOLOGY_MARGIN_MS and due.state is not State.REPLYING:
             return GiveUp(Verdict.LATE)
         return Wait(WAITING_MS)
+    if due.cancelled:
+        return GiveUp(Verdict.CANCELLED)
     if due.strikes >= MAX_STRIKES:
         return GiveUp(Verdict.POISON)
     # an answer that is there already may use the time kept for an apology: it is the better message
@@ -200,6 +203,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             MessageRow.step,
             (at - MessageRow.stepped_at).label("idle"),
             MessageRow.wake_at,
+            MessageRow.cancelled_at.is_not(None).label("cancelled"),
             MessageRow.platform,
             MessageRow.bot,
         )
@@ -221,6 +225,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             step=row.step,
             idle_ms=row.idle,
             wake_at=row.wake_at,
+            cancelled=bool(row.cancelled),
             platform=row.platform,
             bot=row.bot,
         )

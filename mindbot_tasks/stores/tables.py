@@ -38,6 +38,7 @@ class ConversationRow(Base):
     title: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[int] = mapped_column(BigInteger)
     reset_at: Mapped[int | None] = mapped_column(BigInteger)  #: what was said before is forgotten (`/new`)
+    reset_by: Mapped[int | None] = mapped_column(Id)  #: the message that said so
     model: Mapped[str | None] = mapped_column(String(120))  #: chosen by an administrator (`/model`)
     with_human_since: Mapped[int | None] = mapped_column(BigInteger)  #: a person has taken over; the bot is silent
 

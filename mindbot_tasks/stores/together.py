@@ -15,7 +15,15 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.stores.database import get_engine, in_turn, is_busy, one_statement, patience_s, sqlite_turn
+from mindbot_tasks.stores.database import (
+    get_engine,
+    in_turn,
+    is_busy,
+    one_statement,
+    patience_s,
+    sqlite_turn,
+    transaction,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,17 +41,21 @@ class _Job(Generic[Item, Result]):
 
 
 class Together(Generic[Item, Result]):
-    """`work` writes one item and returns what its thread wants to know; it must not mind being done again."""
+    """`work` writes one item and returns what its thread wants to know; it must not mind being done again.
 
-    def __init__(self, work: Callable[[Connection, Item], Result]) -> None:
+    atomic: all that it writes for one item is committed together, or nothing of it.
+    """
+
+    def __init__(self, work: Callable[[Connection, Item], Result], *, atomic: bool = False) -> None:
         self._work = work
+        self._atomic = atomic
         self._lock = threading.Lock()
         self._waiting: list[_Job[Item, Result]] = []
 
     def run(self, item: Item) -> Result:
         """Returns when the item is committed. Raises DatabaseUnavailable, and whatever `work` raises for this item."""
         if get_engine().dialect.name != "sqlite":
-            with one_statement() as connection:
+            with transaction() if self._atomic else one_statement() as connection:
                 return self._work(connection, item)
         job: _Job[Item, Result] = _Job(item)
         with self._lock:
@@ -82,7 +94,7 @@ class Together(Generic[Item, Result]):
         ends_at = time.monotonic() + patience_s()
         while True:
             try:
-                with in_turn(transaction=len(jobs) > 1) as connection:
+                with in_turn(transaction=self._atomic or len(jobs) > 1) as connection:
                     for job in jobs:
                         job.result = self._work(connection, job.item)
                 break

@@ -93,6 +93,7 @@ def test_no_pattern_takes_long(pattern: str) -> None:
 
 def test_the_patterns_are_compiled_once() -> None:
     assert Classifier.of(WORKFLOWS) is Classifier.of(WORKFLOWS)
+    assert Classifier.of(WORKFLOWS, ["x"]) is Classifier.of(WORKFLOWS, ["x"]) is not Classifier.of(WORKFLOWS)
     assert Classifier.of(dict(WORKFLOWS)) is not Classifier.of(WORKFLOWS)
 
 
@@ -101,3 +102,10 @@ def test_any_text_has_a_class(text: str) -> None:
     found = Classifier.of(WORKFLOWS).classify(text)
     assert 0 <= found.confidence <= 1
     assert found.label == "general_chat" or found.label in found.scores
+
+
+def test_a_bot_may_use_only_some_workflows_and_has_one_for_the_rest() -> None:
+    workflows = {"hellos": workflow(1, "hello"), "code": workflow(2, "python")}
+    assert Classifier.of(workflows, ["code"]).classify("hello, my python is broken").label == "code"
+    assert Classifier.of(workflows, ["code"]).classify("hello", "code").label == "code"
+    assert Classifier.of(workflows, ["code"]).classify("hello").label == "general_chat"

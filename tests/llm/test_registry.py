@@ -10,6 +10,7 @@ import pytest
 
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import registry
+from mindbot_tasks.llm.base import Wishes
 
 
 def settings(**values: Any) -> Settings:
@@ -43,6 +44,42 @@ def test_workflow_then_providers_in_order_then_the_general_workflow() -> None:
     assert names(given, "code_analysis") == ["workflow:code_analysis", *providers, "workflow:general_chat"]
     assert names(given, "general_chat") == ["workflow:general_chat", *providers]
     assert names(given, "unheard of") == [*providers, "workflow:general_chat"]
+
+
+MANY = {
+    "openai": {"api_key": "k", "models": ["small", "big"]},
+    "mine": {"base_url": "http://10.0.0.5:8000/v1", "models": ["llama", "big"]},
+    "dify": {"api_key": "k"},
+}
+
+
+def models(settings: Settings, **wishes: Any) -> list[str]:
+    ways = registry.answerers(settings, "general_chat", Wishes(**wishes))
+    return [getattr(way.answerer, "model", way.answerer.name) for way in ways]
+
+
+def test_a_model_that_was_asked_for_goes_before_everything_else() -> None:
+    given = settings(providers=MANY, workflows={"general_chat": WORKFLOW})
+    assert models(given) == ["workflow:general_chat", "small", "llama", "provider:dify"]
+    assert models(given, model="openai/big") == ["big", "workflow:general_chat", "small", "llama", "provider:dify"]
+    assert models(given, model="LLAMA") == ["llama", "workflow:general_chat", "small", "provider:dify"]
+    assert models(given, model="gone since") == models(given)
+
+
+def test_a_bot_uses_its_own_workflows_and_prompt() -> None:
+    given = settings(
+        providers=MANY, workflows={"general_chat": WORKFLOW, "tickets": WORKFLOW}, system_prompt="Be kind."
+    )
+    assert "workflow:general_chat" not in models(given, workflows=("tickets",))
+    ways = registry.answerers(given, "x", Wishes(system_prompt="Be brief."))
+    assert [getattr(way.answerer, "system_prompt", None) for way in ways][:2] == ["Be brief.", "Be brief."]
+
+
+def test_which_models_can_be_asked_for() -> None:
+    given = settings(providers={**MANY, "off": {"enabled": False, "api_key": "k", "models": ["x"]}})
+    assert registry.models(given) == ["openai/small", "openai/big", "mine/llama", "mine/big"]
+    assert registry.models_called(given, "big") == ["openai/big", "mine/big"]
+    assert registry.models_called(given, "mine/big") == ["mine/big"]
 
 
 def test_what_is_switched_off_is_not_used() -> None:

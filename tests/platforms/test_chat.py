@@ -209,6 +209,8 @@ def test_an_attachment_that_is_gone_or_sent_in_circles_is_refused(server: FarSid
 def test_a_group_message_can_say_that_it_is_for_somebody_else() -> None:
     message = parsed({**DATA, "conversation_kind": "group", "conversation_title": "Team", "addressed": False})
     assert (message.conversation_kind, message.conversation_title, message.addressed) == ("group", "Team", False)
+    assert parsed({**DATA, "user_is_bot": True}).from_bot
+    assert not message.from_bot
 
 
 def test_events_of_other_types_hold_no_message() -> None:

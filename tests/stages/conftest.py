@@ -10,13 +10,13 @@ from kombu import pools
 from pydantic import SecretStr
 from sqlalchemy import Engine, update
 
-from mindbot_tasks import chains, intake, presence
+from mindbot_tasks import admission, chains, intake, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.settings import Settings, reset_settings
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.stores import database, inbox, limiter, trace
+from mindbot_tasks.stores import cancelling, database, inbox, limiter, quota, trace
 from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -39,6 +39,9 @@ def _forget() -> None:
     forget_engine()
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
+    quota.forget()
+    admission.loops.forget()
+    cancelling.here.forget()
     for holdoff in (chains._broker, intake._database):
         holdoff.worked()
 
@@ -88,7 +91,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     """The chains that were started, in place of the broker's queues."""
     chains_started: list[tuple[int, Stage]] = []
 
-    def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply") -> bool:
+    def start(
+        message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply", *, delay_s: float = 0.0
+    ) -> bool:
         chains_started.append((message_id, stage))
         return True
 

@@ -51,6 +51,8 @@ class Row:
     replying_at: int | None = None
     sent_parts: int = 0
     has_answer: bool = False
+    cancelled_at: int | None = None
+    merged_into: int | None = None
     events: list[tuple[str, str, int]] = field(default_factory=list)
     sends: list[int] = field(default_factory=list)
 
@@ -87,7 +89,13 @@ class Row:
             self.sent_parts,
             self.step,
             self.stepped_at,
+            self.cancelled_at,
+            self.merged_into,
         )
+
+    @property
+    def follows(self) -> bool:
+        return self.merged_into not in (None, self.id)
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,62 @@ class Oracle:
         row.stepped(row.state.value, now)
         return row
 
+    def join(self, row: Row, window_ms: int, now: int) -> int | None:
+        """A message that waits for more of its kind comes in; returns the one it joins."""
+        row.not_before = now + window_ms
+        waiting = [
+            other
+            for other in self.line(row)
+            if other.id < row.id
+            and other.finished_at is None
+            and other.state is State.RECEIVED
+            and other.owner is None
+            and other.verdict is None
+            and other.attempt == 0
+            and other.not_before is not None
+            and other.not_before > now
+            and not other.follows
+        ]
+        if not waiting:
+            return None
+        first = max(waiting, key=lambda other: other.id)
+        until = min(now + window_ms, first.received_at + 4 * window_ms)
+        first.merged_into, first.not_before, first.wake_at = first.id, until, first.wake_by(until)
+        first.stepped("received", now)
+        row.merged_into, row.not_before, row.wake_at = first.id, None, row.deadline_at
+        row.stepped("merged", now)
+        return first.id
+
+    def cancel_before(self, row: Row, now: int) -> set[int]:
+        """Everything before this message is stopped; what is being sent is only marked."""
+        stopped = set()
+        for other in self.line(row):
+            if (
+                other.id < row.id
+                and other.finished_at is None
+                and other.cancelled_at is None
+                and other.verdict is None
+                and not other.follows
+            ):
+                other.cancelled_at = now
+                stopped.add(other.id)
+                if other.state is State.REPLYING and other.owner is not None:
+                    other.stepped("stop asked for", now)
+                    continue
+                other.free()
+                other.verdict, other.not_before, other.wake_at = Verdict.CANCELLED, None, now + GRACE
+                other.strikes, other.retries, other.attempt = 0, 0, other.attempt + 1
+                other.stepped("given up: cancelled", now)
+        return stopped
+
+    def _burst_ends(self, row: Row, now: int) -> None:
+        if row.merged_into != row.id:
+            return
+        for other in self.line(row):
+            if other.merged_into == row.id and other is not row and other.finished_at is None:
+                other.state, other.verdict, other.finished_at, other.wake_at = row.state, row.verdict, now, None
+                other.stepped(row.step, now)
+
     def may_claim(self, row: Row, stage: Stage, now: int) -> bool:
         usable = row.deadline_at - (0 if stage is Stage.REPLY else MARGIN) > now
         return (
@@ -135,6 +199,8 @@ class Oracle:
             and (row.verdict is not None) == (stage is Stage.APOLOGISE)
             and (usable or stage is Stage.APOLOGISE)
             and self.first(row)
+            and not row.follows
+            and (row.cancelled_at is None or stage is Stage.APOLOGISE)
         )
 
     def claim(self, row: Row, stage: Stage, worker: int, lease_ms: int, now: int) -> Hold:
@@ -179,10 +245,12 @@ class Oracle:
             row.sends.append(sent_parts - 1)
         row.sent_parts = row.sent_parts if sent_parts is None else sent_parts
         row.stepped(state.value, now)
+        self._burst_ends(row, now)
         return self.following(row)
 
     def following(self, row: Row) -> Following | None:
         waiting = [other for other in self.line(row) if other.id > row.id and other.finished_at is None]
+        waiting = [other for other in waiting if not other.follows]
         return Following(waiting[0].id, next_stage(waiting[0].state, waiting[0].verdict)) if waiting else None
 
     def defer(self, hold: Hold, strikes: int, delay_ms: int, retried: bool, now: int) -> None:
@@ -233,6 +301,7 @@ class Oracle:
                 step=row.step,
                 idle_ms=now - row.stepped_at,
                 wake_at=row.wake_at,
+                cancelled=row.cancelled_at is not None,
             )
             for row in self.rows.values()
             if row.finished_at is None and row.wake_at is not None and row.wake_at <= now
@@ -254,6 +323,7 @@ class Oracle:
                 row.free()
                 row.state, row.finished_at, row.wake_at = state, now, None
                 row.stepped(state.value, now)
+                self._burst_ends(row, now)
 
     def may_replay(self, row: Row, stage: Stage, now: int, force: bool) -> bool:
         overtaken = any(
@@ -269,7 +339,8 @@ class Oracle:
         row.state = {Stage.CLASSIFY: State.RECEIVED, Stage.GENERATE: State.CLASSIFIED, Stage.REPLY: State.ANSWERED}[
             stage
         ]
-        row.verdict = row.replying_at = row.finished_at = row.not_before = None
+        row.verdict = row.replying_at = row.finished_at = row.not_before = row.cancelled_at = None
+        row.merged_into = row.id if row.merged_into == row.id else None
         row.free()
         row.attempt += 1
         row.strikes = row.retries = row.sent_parts = 0

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from sqlalchemy import Engine, select
 
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import claims, inbox, replaying, steps, sweeping, workers
+from mindbot_tasks.stores import bursts, cancelling, claims, inbox, replaying, steps, sweeping, workers
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.replaying import CannotReplay
@@ -50,6 +50,8 @@ _COLUMNS = (
     MessageRow.sent_parts,
     MessageRow.step,
     MessageRow.stepped_at,
+    MessageRow.cancelled_at,
+    MessageRow.merged_into,
 )
 
 
@@ -126,6 +128,27 @@ class Ledger(RuleBasedStateMachine):
         assert recorded.fresh
         assert recorded.ignored is not ours
         assert recorded.first_in_line == self.oracle.first(row)
+        return row
+
+    @rule(target=messages, conversation=CONVERSATIONS, window_ms=st.sampled_from([2_000, 9_000]))
+    def record_one_of_a_burst(self, conversation: str, window_ms: int) -> Row:
+        incoming = message(conversation=conversation)
+        with transaction(self.engine) as connection:
+            recorded = inbox.record_once(connection, incoming, deadline_ms=600_000, hold_ms=window_ms, now=self.now)
+            joined = bursts.join(connection, recorded.message_id, window_ms=window_ms, now=self.now)
+        row = self.oracle.record(recorded.message_id, conversation, incoming.external_id, 600_000, self.now, True)
+        assert recorded.first_in_line == self.oracle.first(row)
+        assert joined == self.oracle.join(row, window_ms, self.now)
+        return row
+
+    @rule(target=messages, conversation=CONVERSATIONS)
+    def stop_what_goes_on(self, conversation: str) -> Row:
+        incoming = message(conversation=conversation, text="/stop")
+        with transaction(self.engine) as connection:
+            recorded = inbox.record_once(connection, incoming, deadline_ms=600_000, now=self.now)
+            stopped = cancelling.cancel_before(connection, recorded.message_id, sender_ref="u1", now=self.now)
+        row = self.oracle.record(recorded.message_id, conversation, incoming.external_id, 600_000, self.now, True)
+        assert {one.message_id for one in stopped} == self.oracle.cancel_before(row, self.now)
         return row
 
     @rule(row=messages, conversation=CONVERSATIONS)
@@ -272,9 +295,13 @@ class Ledger(RuleBasedStateMachine):
         started = []
         for due in found:
             decision = sweeping.decide(due, through_ms=self.through_ms)
-            with one_statement(self.engine) as connection:
-                assert sweeping.apply(connection, due, decision, now=self.now)
             row = self.oracle.rows[due.message_id]
+            with one_statement(self.engine) as connection:
+                changed = sweeping.apply(connection, due, decision, now=self.now)
+            if row.finished_at is not None:
+                assert not changed, "the end of its burst has ended it"
+                continue
+            assert changed
             before_verdict = row.verdict
             self.oracle.apply(row, decision, self.now)
             assert row.wake_at is None or row.wake_at > self.now, "the sweeper looks again and again"

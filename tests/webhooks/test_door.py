@@ -24,7 +24,7 @@ from sqlalchemy import func, select
 
 from mindbot_tasks import intake
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.core.settings import AimSettings
+from mindbot_tasks.core.settings import AimSettings, ChatSettings
 from mindbot_tasks.platforms import standard_webhooks
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -212,3 +212,23 @@ def test_loading_the_web_side_loads_nothing_heavy_and_costs_little_more_than_its
         "apiflask, sqlalchemy.orm, celery.app.base, redis, structlog, requests, pydantic_settings"
     )
     assert seconds_to_import("webhooks.app") < 2 * frameworks
+
+
+def test_every_bot_of_a_platform_has_its_own_door_and_secret(configure: Configure, started: list[int]) -> None:
+    other = standard_webhooks.secret_of(bytes(32))
+    settings = configure(
+        chat={
+            "shop": ChatSettings(secrets=[SecretStr(CHAT_SECRET)]),
+            "crm": ChatSettings(secrets=[SecretStr(other)], deny=["u1"]),
+        }
+    )
+    client = create_app(settings).test_client()
+    assert client.post("/webhooks/chat/shop", data=HELLO, headers=signed(HELLO)).status_code == 200
+    assert client.post("/webhooks/chat/crm", data=HELLO, headers=signed(HELLO)).status_code == 401
+    theirs = standard_webhooks.sign([other], "msg_2", HELLO, now_s=int(time.time()))
+    assert client.post("/webhooks/chat/crm", data=HELLO, headers=theirs).status_code == 200
+    assert client.post("/webhooks/chat", data=HELLO, headers=signed(HELLO)).status_code == 404
+    with reading() as connection:
+        rows = connection.execute(select(MessageRow.bot, MessageRow.state).order_by(MessageRow.id)).all()
+    assert [tuple(row) for row in rows] == [("shop", "received"), ("crm", "ignored")], "each has its own rules"
+    assert len(started) == 1

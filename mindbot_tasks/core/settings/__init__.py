@@ -25,6 +25,7 @@ from mindbot_tasks.core.settings.answers import (
     WorkflowRef,
     WorkflowSettings,
 )
+from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
@@ -44,6 +45,7 @@ __all__ = [
     "AimSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
+    "BotSettings",
     "ChatSettings",
     "ChromaSettings",
     "DingTalkSettings",

@@ -6,16 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from mindbot_tasks.core.settings.section import Count, Port, Seconds, Section, Url
-
-
-class BotSettings(Section):
-    """What every bot has; `named_by` are the keys that name an entry of the list form, the first that is given."""
-
-    named_by: ClassVar[tuple[str, ...]] = ("name",)
-
-    name: str = ""
-    enabled: bool = True
+from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.section import Count, Port, Seconds, Url
 
 
 class DingTalkSettings(BotSettings):

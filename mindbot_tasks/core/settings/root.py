@@ -16,6 +16,7 @@ from mindbot_tasks.core.settings.answers import (
     ProviderSettings,
     WorkflowSettings,
 )
+from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
@@ -30,6 +31,9 @@ from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, Da
 
 PREFIX = "MINDBOT_"
 BETWEEN = "__"
+
+
+_ANY_BOT = BotSettings()
 
 
 def _upper(value: Any) -> Any:
@@ -76,6 +80,12 @@ class Settings(BaseSettings):
     _off: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
     _files: tuple[Path, ...] = PrivateAttr(default=())
+
+    def bot(self, platform: str, bot: str) -> BotSettings:
+        """What is configured for this bot; the defaults for one that is built in, such as the playground's."""
+        found = getattr(self, platform, None)
+        found = found.get(bot) if isinstance(found, dict) else None
+        return found if isinstance(found, BotSettings) else _ANY_BOT
 
     @property
     def off(self) -> dict[str, str]:

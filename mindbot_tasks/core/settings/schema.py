@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from mindbot_tasks.core.settings.platforms import BotSettings
+from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.shape import BOTS, bare, below, other_names
 from mindbot_tasks.core.words import Lang

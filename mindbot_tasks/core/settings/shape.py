@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, SecretStr
 
+from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.item import Item, Loc
-from mindbot_tasks.core.settings.platforms import BotSettings
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.words import Sentence

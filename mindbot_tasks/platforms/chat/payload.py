@@ -50,6 +50,7 @@ class Data(Payload):
     conversation_title: Text = ""
     user_id: Text = ""
     user_name: Text = ""
+    user_is_bot: Flag = None
     addressed: Flag = None
     parts: Annotated[list[Any], BeforeValidator(list_or_empty)] = []
 
@@ -119,6 +120,7 @@ def _message(data: Data, timestamp: str, bot: str, external_id: str) -> Message:
         conversation_title=data.conversation_title[:MAX_NAME_CHARS],
         sent_at_ms=_to_ms(timestamp),
         addressed=data.addressed is not False,
+        from_bot=data.user_is_bot is True,
     )
 
 

@@ -75,6 +75,7 @@ class Callback(Payload):
     senderId: Text = ""  # noqa: N815
     senderNick: Text = ""  # noqa: N815
     senderStaffId: Text = ""  # noqa: N815
+    chatbotUserId: Text = ""  # noqa: N815
     robotCode: Text = ""  # noqa: N815
     isInAtList: Flag = None  # noqa: N815
     sessionWebhook: Text = ""  # noqa: N815
@@ -124,6 +125,7 @@ def to_message(payload: dict[str, Any], bot: str, settings: DingTalkSettings) ->
         sent_at_ms=callback.createAt,
         # only messages that @ the robot reach it in a group; the flag is trusted when it says otherwise
         addressed=not is_group or callback.isInAtList is not False,
+        from_bot=bool(callback.chatbotUserId.strip()) and callback.senderId.strip() == callback.chatbotUserId.strip(),
     )
 
 

@@ -1,0 +1,116 @@
+"""How many messages of a person or a group are answered in a while, in the whole fleet; asked at the door.
+
+One Lua call for both limits together. The first refusal in a window is told apart, so that it gets its one polite
+notice. While Redis is away each process counts for itself, and nobody at the door waits for it twice in a row.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import redis
+import structlog
+
+from mindbot_tasks.core.holdoff import Holdoff
+from mindbot_tasks.stores.limiter import NOW_LUA, TAKE_LUA, LocalLimits, Rate, limit_key, monotonic_us, script
+
+log = structlog.get_logger(__name__)
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+#: a limit per second would else excuse itself every second
+_SHORTEST_WINDOW_S = 30
+_ASK = (
+    NOW_LUA
+    + TAKE_LUA
+    + """
+local now = now_us('')
+local longest, window = 0, 0
+for number, key in ipairs(KEYS) do
+  if string.sub(key, 1, 15) ~= 'mindbot:notice:' then
+    local at = (number - 1) * 3
+    local interval, burst = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local full_at = math.max(now, tonumber(redis.call('GET', key) or '0'))
+    local wait = full_at - (burst - 1) * interval - now
+    if wait > longest then longest, window = wait, tonumber(ARGV[at + 3]) end
+  end
+end
+if longest == 0 then
+  for number, key in ipairs(KEYS) do
+    if string.sub(key, 1, 15) ~= 'mindbot:notice:' then
+      take(key, now, tonumber(ARGV[(number - 1) * 3 + 1]), tonumber(ARGV[(number - 1) * 3 + 2]))
+    end
+  end
+  return {'0', 0}
+end
+local first = redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', window)
+return {string.format('%.0f', math.ceil(longest)), first and 1 or 0}
+"""
+)
+
+_holdoff = Holdoff(pause_s=2.0)
+_local = LocalLimits()
+_told: dict[str, float] = {}
+_told_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Too much at once."""
+
+    wait_s: int  #: until the next one would be answered
+    tell: bool  #: the first one in this window: say so
+
+
+def window_s(rate: str) -> int:
+    """The time that a rate such as "20/m" counts over, and in which one notice is enough."""
+    return max(_SHORTEST_WINDOW_S, _UNITS_S[rate[-1]])
+
+
+def _rate(text: str) -> Rate:
+    """People mean "20 in a minute", however they come; not one every three seconds."""
+    interval_us = Rate.parse(text).interval_us
+    return Rate(interval_us, max(1, int(float(text.partition("/")[0]))))
+
+
+def ask(limits: dict[str, str], notice: str) -> Refusal | None:
+    """None: go ahead, and it is counted. `limits` are rates by name; `notice` names whom a notice is for."""
+    rates = {name: _rate(rate) for name, rate in limits.items()}
+    windows = {name: window_s(rate) for name, rate in limits.items()}
+    if _holdoff.allows():
+        arguments = [
+            value for name, rate in rates.items() for value in (rate.interval_us, rate.burst, windows[name] * 1000)
+        ]
+        try:
+            wait_us, first = script(_ASK)(
+                keys=[*(limit_key(name) for name in rates), f"mindbot:notice:{notice}"], args=arguments
+            )
+        except redis.RedisError as exc:
+            _holdoff.failed()
+            log.warning("limits_without_redis", error=type(exc).__name__)
+        else:
+            _holdoff.worked()
+            return Refusal(math.ceil(int(wait_us) / 1_000_000), bool(first)) if int(wait_us) else None
+    return _ask_here(rates, max(windows.values()), notice)
+
+
+def _ask_here(rates: dict[str, Rate], window: int, notice: str) -> Refusal | None:
+    now_us = monotonic_us()
+    wait_us = max(_local.take(name, rate, now_us) for name, rate in rates.items())
+    if not wait_us:
+        return None
+    with _told_lock:
+        tell = _told.get(notice, 0.0) <= now_us
+        if tell:
+            if len(_told) > 10_000:
+                _told.clear()
+            _told[notice] = now_us + window * 1_000_000
+    return Refusal(math.ceil(wait_us / 1_000_000), tell)
+
+
+def forget() -> None:
+    """Start anew; for tests."""
+    _local.__init__()  # type: ignore[misc]
+    _told.clear()
+    _holdoff.worked()
