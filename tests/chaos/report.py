@@ -84,10 +84,11 @@ def draw(folder: Path, told: History) -> Path:
     from matplotlib import pyplot
 
     first = min(said.at_ms for said in told.said)
+    of_marker = {said.marker: said.msg_id for said in told.said}
     shown: dict[str, int] = {}
     for one in told.shown:
-        if one.msg_id is not None:
-            shown.setdefault(one.msg_id, one.at_ms)
+        if msg_id := of_marker.get(one.marker or "", one.msg_id):
+            shown.setdefault(msg_id, one.at_ms)
     figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(14, 7), layout="constrained")
     steps = sorted(
         [(said.acknowledged_ms, 1) for said in told.said if said.acknowledged_ms is not None]
