@@ -87,14 +87,13 @@ class Generator:
     async def _say(self, http: aiohttp.ClientSession, who: int, number: int, *, ordered: bool) -> None:
         word = marker(who, number)
         platform, voice = self._voices[who % len(self._voices)]
-        at_ms = now_ms()
         said = await voice.begin(http, who, f"please repeat {word}")
         self._journal.note(
-            "say", at_ms=at_ms, msg_id=said.msg_id, conversation=said.conversation, number=number, marker=word,
+            "say", msg_id=said.msg_id, conversation=said.conversation, number=number, marker=word,
             ordered=ordered, platform=platform,
         )  # fmt: skip
         if said.event == "bell":  # the feed has it, whoever hears the bell
-            self._journal.note("post", msg_id=said.msg_id, kind="feed", status=200, ms=now_ms() - at_ms)
+            self._journal.note("post", msg_id=said.msg_id, kind="feed", status=200, ms=0)
         dice = self._chance.random() if said.repeats else 1.0
         if dice < self._plan.duplicates / 2:
             await asyncio.gather(self._until_taken(said), self._once(said, "duplicate"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from emulators.wecom.kf_bell import bell_of, post_of
 #: accounts of customer service; each has a feed of its own
 ACCOUNTS = ("wkchaos0", "wkchaos1")
 _LOOK_S = 0.1
+#: WeChat shows a customer five messages after each of theirs; who has so many open questions waits for an answer
+MOST_OPEN = 4
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,14 @@ class Customers:
         self._app = app
         self._emulator_url = emulator_url
         self._forgets = forgets
+        self._asked: Counter[str] = Counter()
 
     async def begin(self, http: aiohttp.ClientSession, who: int, text: str) -> Utterance:
-        account, user = ACCOUNTS[who % len(ACCOUNTS)], f"wm{who:02}"
+        account, user = ACCOUNTS[who // 2 % len(ACCOUNTS)], f"wm{who:02}"
+        until = time.monotonic() + PATIENCE_S
+        while await self._open_questions(http, user) >= MOST_OPEN and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_S)
+        self._asked[user] += 1
         words = {"open_kfid": account, "external_userid": user, "content": text}
         msg_id = (await _control(http, self._emulator_url, "kf/say", words))["msgid"]
         forgotten = self._forgets()
@@ -113,6 +122,12 @@ class Customers:
     async def finish(self, http: aiohttp.ClientSession) -> bool:
         """One more bell at each account, for those that were forgotten."""
         return all([await self._ring(http, account) == 200 for account in ACCOUNTS])
+
+    async def _open_questions(self, http: aiohttp.ClientSession, user: str) -> int:
+        if self._asked[user] < MOST_OPEN:
+            return 0
+        shown = await _control(http, self._emulator_url, "kf/shown", {"external_userid": user})
+        return self._asked[user] - len(shown)
 
     async def _ring(self, http: aiohttp.ClientSession, account: str) -> int:
         token = (await _control(http, self._emulator_url, "kf/bell", {"open_kfid": account}))["token"]
