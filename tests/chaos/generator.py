@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import time
 from collections.abc import Coroutine, Mapping
@@ -71,10 +70,10 @@ class Generator:
                 await asyncio.gather(*self._later)
             for _, voice in self._voices:
                 until = time.monotonic() + plan.patience_s
-                for pause_s in itertools.repeat(RETRY_S[1]):
-                    if await voice.finish(http) or time.monotonic() > until:
+                while not await voice.finish(http):
+                    if time.monotonic() > until:
                         break
-                    await asyncio.sleep(pause_s)
+                    await asyncio.sleep(RETRY_S[1])
 
     async def _talk(self, http: aiohttp.ClientSession, who: int, line: asyncio.Queue[int | None]) -> None:
         hasty = who % HASTY_EVERY == HASTY_EVERY - 1
