@@ -142,7 +142,10 @@ class Stack:
         if "stream" in self.platforms:
             commands["stream"] = shlex.join(dingtalk_bridge.command(STREAM_BOT))
         if "aim" in self.platforms:
-            commands["aim"] = shlex.join(aim.command("default")) + without
+            command = aim.command("default")
+            if not self.sweeper:  # of several -I the last counts
+                command[command.index("-I") + 1] += ",tests.chaos.no_sweeper"
+            commands["aim"] = shlex.join(command)
         # without exec a shell would stand between a signal and the process
         return {
             name: ["/bin/sh", "-c", command if " exec " in command else f"exec {command}"]
