@@ -114,7 +114,8 @@ class Plain:
         return ("\n" if tight else "\n\n").join(items)
 
     def _inside(self, node: SyntaxTreeNode) -> str:
-        return self._inline(node.children[0].children) if node.children else ""
+        words = self._inline(node.children[0].children) if node.children else ""
+        return "\n".join(line.rstrip() for line in words.split("\n"))
 
     def _inline(self, nodes: Iterable[SyntaxTreeNode]) -> str:
         return "".join(map(self._span, nodes))

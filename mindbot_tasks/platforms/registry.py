@@ -74,7 +74,9 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
 
 
 def _aim(bot: str, settings: Settings) -> Platform | None:
-    return Aim(bot, settings.aim[bot]) if bot in settings.aim else None
+    if bot not in settings.aim:
+        return None
+    return Aim(bot, settings.aim[bot], language="zh" if settings.language == "zh" else "en")
 
 
 def _chat(bot: str, settings: Settings) -> Platform | None:
