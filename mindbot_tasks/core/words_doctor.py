@@ -104,6 +104,7 @@ WORDS: Words = {
     "tune": ("more slots may be needed: mindbot tune", "可能需要更多并发:mindbot tune"),
     # platforms, providers, workflows
     "examined": ("the credentials are right: {called} was answered", "凭据正确:{called} 有应答"),
+    "credentials_refused": ("not let in: {why}", "登录被拒绝:{why}"),
     "check_credentials": (
         "compare the credentials with those of the vendor's console; a missing permission looks the same",
         "请与平台后台的凭据核对;缺少权限时表现相同",
@@ -155,6 +156,17 @@ WORDS: Words = {
         "add a section `providers` or `workflows` to mindbot.yaml",
         "请在 mindbot.yaml 中添加 `providers` 或 `workflows`",
     ),
+    "files_fine": ("files are kept in {place}", "文件保存在 {place}"),
+    "files_unwritable": ("files cannot be written to {place}", "无法写入文件目录 {place}"),
+    "files_rights": ("give MindBot's user the right to write there", "请为 MindBot 的系统用户授予写权限"),
+    "files_unreachable": ("the S3 store does not do what it should: {why} ({code})", "S3 存储不可用:{why}({code})"),
+    "files_check_s3": (
+        "check files.endpoint_url, bucket, region and the key's rights",
+        "请检查 files.endpoint_url、bucket、region 和密钥权限",
+    ),
+    "speech_fine": ("answers; recordings go to {model}", "可用,录音交给 {model}"),
+    "no_voice_extra": ("AMR and SILK recordings cannot be converted", "无法转换 AMR 和 SILK 录音"),
+    "add_voice_extra": ('pip install "mindbot[voice]"', 'pip install "mindbot[voice]"'),
     "provider_fine": ("the key is right, model {model}", "密钥正确,模型 {model}"),
     "provider_unusable": ("it cannot answer: {why}", "无法用于回答:{why}"),
     "provider_unasked": (

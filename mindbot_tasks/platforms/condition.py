@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mindbot_tasks.core.errors import MindBotError
+from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import UsesTokens
@@ -44,14 +44,14 @@ def conditions(settings: Settings) -> list[Condition]:
     held = set(connections.wanted(settings))
     bots = registry.enabled(settings)
     bots += [each for each in connections.wanted(settings) if each not in bots]
-    token_names = {place: _token_names(*place) for place in bots}
+    token_names = {place: _token_names(settings, place) for place in bots}
     return judge(
         bots,
         held,
         connections.read_all(),
         traffic.read_all() or {},
         token_names,
-        tokens.states([name for names in token_names.values() for name in names]) or {},
+        tokens.states([name for names in token_names.values() for name in names or ()]) or {},
     )
 
 
@@ -60,18 +60,20 @@ def judge(
     held: set[tuple[str, str]],
     said: list[Connection] | None,
     heard: Mapping[tuple[str, str], Traffic],
-    token_names: Mapping[tuple[str, str], Sequence[str]],
+    token_names: Mapping[tuple[str, str], Sequence[str] | None],
     known: Mapping[str, tokens.State],
 ) -> list[Condition]:
-    """What all that means. Pure."""
+    """What all that means; token names None: a bot whose settings cannot be used. Pure."""
     found = []
     for platform, bot in bots:
         place = (platform, bot)
         connection = connections.best_of(said or [], platform, bot)
         state: ConnectionState = "not_needed" if place not in held else connection.state if connection else "no_data"
-        states = [known[name] for name in token_names.get(place, ()) if name in known]
+        states = [known[name] for name in token_names.get(place) or () if name in known]
         worst = min(states, key=lambda each: ("refused", "none", "good").index(each.kind), default=None)
         ok, reason = _verdict(state, connection, worst)
+        if token_names.get(place, ()) is None:
+            ok, reason = False, "its settings cannot be used"
         times = heard.get(place, Traffic())
         found.append(
             Condition(
@@ -104,9 +106,18 @@ def _verdict(state: ConnectionState, connection: Connection | None, token: token
     return True, "connected" if state == "online" else "nothing is known to be wrong"
 
 
-def _token_names(platform: str, bot: str) -> Sequence[str]:
-    try:
-        made = registry.get(platform, bot)
-    except MindBotError:
-        return ()
-    return made.token_names if isinstance(made, UsesTokens) else ()
+def _token_names(settings: Settings, place: tuple[str, str]) -> Sequence[str] | None:
+    """The names of a bot's tokens; None: its settings cannot be used. Looked up once for each settings."""
+    known = _looked_up.get(place)
+    if known is None or known[0] is not settings:
+        factory = registry.FACTORIES.get(place[0])
+        try:
+            made = factory(place[1], settings) if factory else None
+            known = (settings, made.token_names if isinstance(made, UsesTokens) else ())
+        except SettingsError:
+            known = (settings, None)
+        _looked_up[place] = known
+    return known[1]
+
+
+_looked_up: dict[tuple[str, str], tuple[Settings, Sequence[str] | None]] = {}

@@ -101,7 +101,13 @@ def _wecomcs(bot: str, settings: Settings) -> Platform | None:
 
     its_settings = settings.wecomcs[bot]
     client = _weixin_client("wecomcs", its_settings)
-    return WeComCs(bot, its_settings, KfClient(client), language="en" if settings.language == "en" else "zh")
+    return WeComCs(
+        bot,
+        its_settings,
+        KfClient(client),
+        language="en" if settings.language == "en" else "zh",
+        read_file=files.find,
+    )
 
 
 FACTORIES: dict[str, Callable[[str, Settings], Platform | None]] = {

@@ -251,11 +251,11 @@ def an_answer_waits_while_the_platform_is_down(scene: Scene) -> None:
 
 
 @story()
-def a_message_without_words_is_answered_with_words(scene: Scene) -> None:
-    scene.says(kind="file")
+def a_picture_without_words_is_fetched_from_dingtalk_and_seen(scene: Scene) -> None:
+    scene.says(kind="picture")
     scene.ended()
-    assert scene.texts() == [say("chat.cannot_read", "en", kinds="file")]
-    assert scene.asked() == []
+    no_words = say("attachments.no_words", "en")
+    assert scene.texts() == [f"I see 1 picture(s). You said: {no_words}"]
 
 
 @story(databases=(SQLITE,))

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from emulators.wecom import WeComSender
 from emulators.wecom.sender import Sent
+from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores.tables import FileRow
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene, steps, until
 from tests.flows.stack import CANARY_TEXT, WECOM
-from tests.flows.stories import POSTGRESQL, Case, cases, story
+from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
 
 pytestmark = pytest.mark.timeout(200)
 
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 SEND = "/cgi-bin/message/send"
 
 
@@ -62,6 +69,20 @@ def a_send_whose_answer_is_lost_is_repeated_and_shown_once(scene: Scene) -> None
     assert told.message["state"] == "replied"
     assert len(_shown(scene)) == 1
     assert [call for call in scene.wecom.calls(path=SEND, duplicate=True) if call["users"] == scene.user]
+
+
+@story(databases=(SQLITE,))
+def the_picture_of_a_member_is_fetched_and_kept(scene: Scene) -> None:
+    given = scene.wecom.call(
+        "POST", "/media", {"base64": base64.b64encode(PNG).decode(), "name": "plan.png", "media_type": "image/png"}
+    )
+    _says(scene, kind="image", media_id=given["media_id"])
+    (told,) = scene.ended()
+    assert told.message["state"] == "replied"
+    with reading(scene.stack.engine) as connection:
+        (file,) = connection.execute(select(FileRow).where(FileRow.message_id == told.message["id"])).all()
+    assert (file.name, file.media_type, file.size) == ("plan.png", "image/png", len(PNG))
+    assert len(_shown(scene)) == 1
 
 
 @story(phase=5, databases=(POSTGRESQL,))

@@ -52,3 +52,8 @@ def test_a_connection_that_is_not_there_is_named(said: list[Connection] | None, 
 def test_refused_credentials_are_named() -> None:
     (one,) = judge([BOT], set(), [], {}, {BOT: ("dingtalk:a",)}, {"dingtalk:a": State("refused")})
     assert (one.ok, one.reason) == (False, "its credentials are refused")
+
+
+def test_settings_that_cannot_be_used_are_named() -> None:
+    (one,) = judge([BOT], set(), [], {}, {BOT: None}, {})
+    assert (one.ok, one.reason) == (False, "its settings cannot be used")

@@ -59,11 +59,11 @@ def test_a_short_answer_is_one_piece() -> None:
 @pytest.mark.parametrize(
     ("as_markdown", "text"),
     [
-        (True, "See\n\n![a chart](https://example.com/a.png)\n\n[report.pdf](https://example.com/r.pdf)"),
-        (False, "See\n\na chart: https://example.com/a.png\n\nreport.pdf: https://example.com/r.pdf"),
+        (True, "See\n\n![a chart](https://example.com/a.png)\n\n[report.pdf](https://example.com/r.pdf)\n\nkept here"),
+        (False, "See\n\na chart (https://example.com/a.png)\n\nreport.pdf (https://example.com/r.pdf)\n\nkept here"),
     ],
 )
-def test_pictures_and_files_with_an_address_become_links(as_markdown: bool, text: str) -> None:
+def test_what_is_no_message_of_its_own_is_said_with_its_link(as_markdown: bool, text: str) -> None:
     parts = (
         Part("image", "a chart", {"url": "https://example.com/a.png"}),
         Part("file", "", {"url": "https://example.com/r.pdf", "name": "report.pdf"}),

@@ -18,6 +18,7 @@ from mindbot_tasks.core.settings import WeComCsSettings
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.model.news import Occurrence
+from mindbot_tasks.platforms.base import Capabilities
 from mindbot_tasks.platforms.wecomcs import WeComCs
 from mindbot_tasks.platforms.wecomcs.client import KfClient
 from mindbot_tasks.platforms.weixin import Client
@@ -185,6 +186,34 @@ def test_a_file_of_a_customer_can_be_fetched(platform: WeComCs, people: KfCustom
         assert b"".join(media.chunks) == JPEG
     with pytest.raises(Rejected), platform.open_media(Part("image", data={"media_id": "x"}), {}, Deadline(10)):
         pass
+
+
+class Kept:
+    """A file as the store has it."""
+
+    size, media_type, name = len(JPEG), "image/jpeg", "cat.jpg"
+
+    def read(self) -> bytes:
+        return JPEG
+
+
+def test_a_picture_goes_out_as_a_picture_and_what_is_not_taken_as_its_name(
+    platform: WeComCs, people: KfCustomers
+) -> None:
+    platform._read_file = lambda file_id: Kept()  # type: ignore[assignment, return-value]
+    platform.capabilities = Capabilities(idempotent_send=True, images=True, files=True)
+    people.says("wk1", "wm1", "show me a cat", bell="lost")
+    message = read_all(platform)[0]
+    cat = Part("image", data={"file": 1, "name": "cat.jpg"})
+    answer = Answer("Here: " + "a cat. " * 2000, provider="test", parts=(cat, cat, Part("transfer")))
+    parts = platform.render(answer)
+    assert [part.kind for part in parts] == ["text", "text", "image", "image", "transfer"]
+    platform.send(answer_to(message, parts[2], 2), Deadline(10))
+    shown = people.control.call("POST", "/kf/shown", {"external_userid": "wm1"})
+    assert [one["msgtype"] for one in shown] == ["image"]
+    Kept.size = 1
+    platform.send(answer_to(message, parts[3], 3), Deadline(10))
+    assert people.shown("wm1")[-1] == "[cat.jpg]"
 
 
 def test_a_token_that_died_is_replaced(platform: WeComCs, people: KfCustomers) -> None:

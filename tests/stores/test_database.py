@@ -169,3 +169,16 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
         fail()
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM duties")).scalar() == 0
+
+
+def test_a_durable_transaction_waits_for_the_disk_also_where_others_do_not(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mindbot_tasks.stores.database._records", False)
+    engine = open_engine(sqlite_url, durable=False, pool_size=1)
+    try:
+        for durable, synchronous in ((False, 1), (True, 2), (False, 1)):
+            with transaction(engine, durable=durable) as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+    finally:
+        engine.dispose()

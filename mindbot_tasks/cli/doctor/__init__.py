@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from mindbot_tasks.cli.doctor import engine, vendors
+from mindbot_tasks.cli.doctor import engine, media, vendors
 from mindbot_tasks.cli.doctor.finding import Finding
 from mindbot_tasks.cli.supervision.banner import wide
 from mindbot_tasks.core.errors import SettingsError
@@ -53,8 +53,10 @@ def examine(settings: Settings, *, offline: bool = False) -> Iterator[Finding]:
     if any(finding.what == "database" and finding.level == "ok" for finding in database):
         yield from engine.look_at_workers(settings)
     yield from engine.look_at_bots(settings)
+    yield from media.look_at_files(settings, offline=offline)
     if not offline:
         yield from vendors.look_at_vendors(settings)
+        yield from media.look_at_speech(settings)
 
 
 def _unreadable(exc: SettingsError, *, as_json: bool) -> None:

@@ -190,6 +190,8 @@ def _dify(asked: Asked, what: str, endpoint: str, key: SecretStr | None) -> None
 
 def _refused(what: str, exc: FarSideError, advice: str, *, said_no: bool) -> Finding:
     """Somebody else's no in our words; theirs might repeat what we sent."""
+    if said_no and exc.kind == "auth" and exc.status is None:  # not everybody speaks HTTP
+        return fail(what, "credentials_refused", advice, why=exc)
     if exc.code in ("connect", "tls") or exc.status is None:
         return fail(what, "unreachable", "check_network", why=exc)
     if isinstance(exc, Throttled):

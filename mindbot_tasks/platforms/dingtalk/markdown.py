@@ -11,6 +11,7 @@ import grapheme
 
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
+from mindbot_tasks.platforms.parts import in_words
 from mindbot_tasks.platforms.payload import clean
 from mindbot_tasks.platforms.text import Limit, json_size, split_markdown, split_text
 
@@ -59,27 +60,6 @@ def hard_breaks(text: str) -> str:
 
 
 def _with_links(answer: Answer, as_markdown: bool) -> str:
-    """The words, and a line for each further part that has an address: a reply can carry nothing else."""
-    lines = [answer.text]
-    for part in answer.parts:
-        url = part.data.get("url")
-        if part.kind in ("text", "markdown"):
-            lines.append(part.text)
-        elif part.kind == "card":
-            # one that cannot be a message of its own, for it has no buttons, or too many
-            lines += [str(part.data.get("title") or ""), part.text]
-            buttons = part.data.get("buttons")
-            links = [one for one in buttons if isinstance(one, dict)] if isinstance(buttons, list) else []
-            lines += [_as_link(str(one.get("title") or ""), str(one.get("url") or ""), as_markdown) for one in links]
-        elif isinstance(url, str) and url.startswith(("https://", "http://")):
-            label = part.text or str(part.data.get("name") or part.kind)
-            mark = "!" if part.kind == "image" and as_markdown else ""
-            lines.append(mark + _as_link(label, url, as_markdown))
-    return "\n\n".join(line for line in lines if line)
-
-
-def _as_link(label: str, url: str, as_markdown: bool) -> str:
-    label = re.sub(r"[\[\]\s]+", " ", label).strip()
-    if not url.startswith(("https://", "http://")):
-        return label
-    return f"[{label}]({url})" if as_markdown else f"{label}: {url}"
+    """The words, and what there is to say about each further part that is no message of its own."""
+    words = [answer.text, *(in_words(part, markdown=as_markdown) for part in answer.parts)]
+    return "\n\n".join(text for text in words if text)

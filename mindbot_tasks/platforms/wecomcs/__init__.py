@@ -25,14 +25,20 @@ from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.model.news import Bell, News, Occurrence
 from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound, Media, Pulled
+from mindbot_tasks.platforms.parts import MEDIA
 from mindbot_tasks.platforms.wecomcs import rendering
 from mindbot_tasks.platforms.wecomcs.client import KfClient, ServiceState
 from mindbot_tasks.platforms.wecomcs.payload import NAME, read_items
 from mindbot_tasks.platforms.weixin import Envelope
 from mindbot_tasks.platforms.weixin.envelope import encrypted_in
+from mindbot_tasks.platforms.weixin.uploading import upload_kind
 from mindbot_tasks.platforms.weixin.xml import read_fields
+from mindbot_tasks.stores.files import Stored
 
 log = structlog.get_logger(__name__)
+
+ReadFile = Callable[[int], Stored]
+"""A file of the file store by its id. Raises Rejected when it is gone."""
 
 BELL = "kf_msg_or_event"
 #: a welcome is possible for 20 s; some more for clocks that differ
@@ -49,7 +55,6 @@ class WeComCs:
     """The customer service accounts of one app."""
 
     name: ClassVar[str] = NAME
-    capabilities = Capabilities(idempotent_send=True)
 
     def __init__(
         self,
@@ -58,9 +63,13 @@ class WeComCs:
         client: KfClient,
         *,
         language: Lang = "zh",
+        read_file: ReadFile | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.bot = bot
+        with_files = read_file is not None
+        self.capabilities = Capabilities(idempotent_send=True, images=with_files, files=with_files)
+        self._read_file = read_file
         self.max_age_s = float(settings.max_age_s)
         self._settings = settings
         self._client = client
@@ -141,10 +150,10 @@ class WeComCs:
 
     def render(self, answer: Answer) -> list[Part]:
         """Few plain texts, each within the limit, and a transfer after them. Pure."""
-        return rendering.render(answer, max_parts=self._settings.max_parts)
+        return rendering.render(answer, self.capabilities, max_parts=self._settings.max_parts, lang=self._language)
 
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
-        """Deliver one text; return its id. Sending it again shows nothing more.
+        """Deliver one text or file; return its id. Sending it again shows nothing more.
 
         Raises Rejected (WITH_PERSON when a person has the conversation), Throttled or Unavailable.
         """
@@ -152,7 +161,7 @@ class WeComCs:
         if outgoing.number == 0:
             self._look_at_session(whom, outgoing, deadline)
         try:
-            return self._say(whom, outgoing, outgoing.part.text, deadline)
+            return self._show(whom, outgoing, self._content(outgoing.part, deadline), deadline)
         except Rejected as exc:
             if exc.code in _NOT_OURS and self._client.state(*whom, deadline).with_person:
                 raise _person_has_it() from exc
@@ -182,7 +191,7 @@ class WeComCs:
         if self._client.state(*whom, deadline).with_person:
             return True
         language: Lang = "en" if outgoing.part.data.get("language") == "en" else "zh"
-        self._say(whom, outgoing, say("person.nobody_there", language), deadline)
+        self._show(whom, outgoing, _words(say("person.nobody_there", language)), deadline)
         return False
 
     def examine(self, deadline: Deadline) -> str:
@@ -235,10 +244,35 @@ class WeComCs:
             log.warning("wecomcs_not_passed_on", code=exc.code, servicer=servicer, bot=self.bot)
             return False
 
-    def _say(self, whom: tuple[str, str], outgoing: Outgoing, text: str, deadline: Deadline) -> str:
+    def _show(self, whom: tuple[str, str], outgoing: Outgoing, content: Mapping[str, JSON], deadline: Deadline) -> str:
         origin = outgoing.address.get("msgid")
         msgid = _msgid(origin if isinstance(origin, str) else "", outgoing.key)
-        return self._client.send(*whom, msgid, {"msgtype": "text", "text": {"content": text}}, deadline)
+        return self._client.send(*whom, msgid, content, deadline)
+
+    def _content(self, part: Part, deadline: Deadline) -> dict[str, JSON]:
+        """A text, or a file that is uploaded for it; its name where WeCom does not take it."""
+        if part.kind not in MEDIA:
+            return _words(part.text)
+        file_id = part.data.get("file")
+        try:
+            if self._read_file is None or not isinstance(file_id, int):
+                raise Rejected("there is no such file", kind="not_found", provider=self.name)
+            stored = self._read_file(file_id)
+            kind = upload_kind(part.kind, stored.size, stored.media_type)
+            if kind is None:
+                raise Rejected("WeCom takes no such file", kind="content", provider=self.name)
+            name = str(part.data.get("name") or stored.name)
+            media_id = self._client.client.upload(kind, stored.read(), name, stored.media_type, deadline)
+        except Rejected as exc:
+            if exc.kind == "auth":
+                raise
+            log.warning("wecomcs_file_left_out", kind=exc.kind, code=exc.code, part=part.kind)
+            return _words(f"[{str(part.data.get('name') or part.kind)[:200]}]")
+        return {"msgtype": kind, kind: {"media_id": media_id}}
+
+
+def _words(text: str) -> dict[str, JSON]:
+    return {"msgtype": "text", "text": {"content": text}}
 
 
 def _msgid(origin: str, key: str) -> str:

@@ -5,36 +5,25 @@ from __future__ import annotations
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
-from mindbot_tasks.platforms.payload import clean
+from mindbot_tasks.platforms.base import Capabilities
+from mindbot_tasks.platforms.parts import divide
 from mindbot_tasks.platforms.text import Limit, split_text
-from mindbot_tasks.platforms.weixin import words
 
 LIMIT = Limit(chars=2048, size=2048)
 
 
-def render(answer: Answer, *, max_parts: int) -> list[Part]:
-    """At most `max_parts` texts, and the transfer to a person after them."""
-    text = clean(_with_links(answer)).strip()
+def render(answer: Answer, capabilities: Capabilities, *, max_parts: int, lang: Lang) -> list[Part]:
+    """At most `max_parts` messages, the words first, then files; and the transfer to a person after them."""
+    text, files = divide(answer, capabilities, lang)
     pieces = [piece.strip() for piece in split_text(text, LIMIT) if piece.strip()]
-    if len(pieces) > max_parts:
+    files = files[: max_parts - 1 if pieces else max_parts]
+    most = max_parts - len(files)
+    if len(pieces) > most:
         notice = "\n" + say("person.cut", _language_of(text))
-        last = split_text("".join(pieces[max_parts - 1 : max_parts + 1]), LIMIT.without(notice))[0]
-        pieces = [*pieces[: max_parts - 1], last.rstrip() + notice]
-    parts = [Part("text", piece) for piece in pieces]
+        last = split_text("".join(pieces[most - 1 : most + 1]), LIMIT.without(notice))[0]
+        pieces = [*pieces[: most - 1], last.rstrip() + notice]
+    parts = [*(Part("text", piece) for piece in pieces), *files]
     return parts + [part for part in answer.parts if part.kind == "transfer"]
-
-
-def _with_links(answer: Answer) -> str:
-    """The words, and a line for each further part that has an address."""
-    lines = [words.plain(answer.text)]
-    for part in answer.parts:
-        url = part.data.get("url")
-        if part.kind in ("text", "markdown"):
-            lines.append(words.plain(part.text))
-        elif isinstance(url, str) and url.startswith(("https://", "http://")):
-            label = " ".join((part.text or str(part.data.get("name") or part.kind)).split())
-            lines.append(f"{label}: {url}")
-    return "\n\n".join(line for line in lines if line)
 
 
 def _language_of(text: str) -> Lang:

@@ -17,9 +17,10 @@ from emulators.running import Emulator, running
 from mindbot_tasks.bridges import aim
 from mindbot_tasks.bridges.aim_line import AimLine
 from mindbot_tasks.bridges.mailbag import Mailbag
+from mindbot_tasks.cli.doctor import vendors
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, Rejected, SignatureInvalid, Throttled, Unavailable
-from mindbot_tasks.core.settings import AimSettings
+from mindbot_tasks.core.settings import AimSettings, Settings
 from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.aim.account import Timing
@@ -239,6 +240,15 @@ class TestThePlatform:
             Aim("default", settings.model_copy(update={"password": SecretStr("nonsense")})).examine(Deadline(5))
         assert raised.value.kind == "auth"
         assert "nonsense" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("password", "level", "words"), [(SECRET, "ok", "mindbot at"), ("x", "fail", "wrong name")]
+    )
+    def test_the_doctor_tells_which_it_is(self, settings: AimSettings, password: str, level: str, words: str) -> None:
+        bot = settings.model_copy(update={"password": SecretStr(password)})
+        [found] = [one for one in vendors.look_at_vendors(Settings(aim={"default": bot})) if one.what == "aim"]
+        assert found.level == level
+        assert words in found.text.in_("en")
 
     def test_the_command_serves_the_queue_of_the_bot(self) -> None:
         command = aim.command("Mind Bot, the second")

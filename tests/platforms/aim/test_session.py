@@ -4,75 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 
-from emulators.oscar import OscarServer, Switches
+from emulators.oscar import Switches
 from emulators.oscar.limiter import CLASSES, Meter, RateClass
-from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
+from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.platforms.aim import rates
-from mindbot_tasks.platforms.aim.account import Account, Timing
 from mindbot_tasks.platforms.aim.errors import LoginRefused, SignedOff, Unconfirmed
-from mindbot_tasks.platforms.aim.messages import Incoming
-from mindbot_tasks.platforms.aim.session import Session, connect
-from mindbot_tasks.platforms.aim.supervisor import Supervisor
+from mindbot_tasks.platforms.aim.session import connect
 from tests.core.test_http_tls import certificate
+from tests.platforms.aim.serving import QUICK, SECRET, ending_of, named, next_message, run, serving, until
 
 __all__ = ["certificate"]
-
-SECRET = "open sesame"
-QUICK = Timing(
-    login_s=5, ack_s=0.5, patience_s=0.05, keepalive_s=0.1, probe_after_s=60, probe_s=0.3, backoff_s=0.02,
-    backoff_max_s=0.1, steady_s=60, too_often_s=0.05, elsewhere_s=0.05,
-)  # fmt: skip
-
-Events = list[tuple[str, dict[str, Any]]]
-
-
-@asynccontextmanager
-async def serving(
-    tls: ssl.SSLContext | None = None, **options: Any
-) -> AsyncIterator[tuple[OscarServer, Account, Events]]:
-    events: Events = []
-    server = OscarServer({"Mind Bot": SECRET}, note=lambda event, fields: events.append((event, fields)), **options)
-    await server.start(tls=tls)
-    try:
-        yield server, Account("mindbot", SECRET, "127.0.0.1", server.port), events
-    finally:
-        await server.stop()
-
-
-def named(events: Events, name: str) -> list[dict[str, Any]]:
-    return [fields for event, fields in events if event == name]
-
-
-async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 - whatever it is that becomes true
-            await asyncio.sleep(0.005)
-
-
-async def next_message(session: Session) -> Incoming:
-    async with asyncio.timeout(5):
-        return await anext(aiter(session))
-
-
-async def ending_of(session: Session) -> FarSideError:
-    await until(lambda: session.ending is not None)
-    assert session.ending is not None
-    return session.ending
-
-
-def run(story: Callable[[], Any]) -> None:
-    """One story in an event loop of its own."""
-    asyncio.run(story())
 
 
 @pytest.mark.parametrize(
@@ -344,114 +291,5 @@ class TestPace:
                 assert "sent" not in results[7:]
                 assert named(events, "dropped")
                 await session.close()
-
-        run(story)
-
-
-class Watched:
-    """A supervisor at work."""
-
-    def __init__(self, account: Account, timing: Timing = QUICK) -> None:
-        self.states: list[str] = []
-        self.messages: list[str] = []
-        self.supervisor = Supervisor(
-            account,
-            on_message=lambda message: self.messages.append(message.text),
-            on_state=lambda state, _: self.states.append(state),
-            timing=timing,
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
-        task = asyncio.create_task(self.supervisor.run())
-        try:
-            yield task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-class TestSupervisor:
-    def test_comes_back_after_the_server_has_gone(self) -> None:
-        async def story() -> None:
-            async with serving() as (server, account, _):
-                watched = Watched(account)
-                async with watched.running():
-                    for how in ("close", "rst", "sign_off"):
-                        await until(server.online)
-                        await server.end("mindbot", how)
-                        await until(lambda: not server.online())
-                    await until(server.online)
-                    await server.say("alice", "mindbot", "welcome back")
-                    await until(lambda: watched.messages == ["welcome back"])
-                assert watched.states.count("online") == 4
-                assert "backing_off" in watched.states
-
-        run(story)
-
-    def test_a_wrong_password_ends_it_and_raises_the_alarm(self) -> None:
-        async def story() -> None:
-            async with serving() as (_, account, events):
-                watched = Watched(replace(account, password="wrong horse"))
-                with structlog.testing.capture_logs() as logs:
-                    async with watched.running() as task:
-                        await asyncio.wait_for(task, 5)
-                assert watched.states == ["connecting", "refused"]
-                assert len(named(events, "login")) == 2  # by both digests
-                assert [log for log in logs if log["log_level"] == "error"]
-                assert "wrong horse" not in repr(logs)
-
-        run(story)
-
-    def test_who_is_thrown_out_again_and_again_gives_in(self) -> None:
-        async def story() -> None:
-            async with serving() as (server, account, _):
-                watched = Watched(account)
-                async with watched.running() as task:
-                    for times in (1, 2, 3):
-                        await until(lambda: watched.states.count("online") == times and server.online())  # noqa: B023
-                        await server.end("mindbot", "elsewhere")
-                    await asyncio.wait_for(task, 5)
-                assert watched.states[-1] == "refused"
-                assert watched.states.count("online") == 3
-
-        run(story)
-
-    def test_what_was_under_way_when_the_connection_broke_goes_once_more_with_the_same_cookie(self) -> None:
-        async def story() -> None:
-            async with serving(switches=Switches(ack=False)) as (server, account, events):
-                watched = Watched(account, replace(QUICK, ack_s=5))
-                async with watched.running():
-                    await until(server.online)
-                    sending = asyncio.create_task(watched.supervisor.send("alice", "once", b"12345678", 5))
-                    await until(lambda: named(events, "call"))
-                    server.switches.ack = True
-                    await server.end("mindbot", "rst")
-                    await asyncio.wait_for(sending, 5)
-                calls = named(events, "call")
-                assert [call["repeated"] for call in calls] == [False, True]
-                assert {call["cookie"] for call in calls} == {b"12345678".hex()}
-
-        run(story)
-
-    def test_without_a_connection_a_message_may_come_again_later(self) -> None:
-        async def story() -> None:
-            async with serving() as (_, account, _):
-                with pytest.raises(Unavailable) as raised:
-                    await Watched(account).supervisor.send("alice", "x", b"12345678", 1)
-                assert raised.value.kind == "connection"
-
-        run(story)
-
-    def test_pauses_grow_and_begin_anew_after_a_steady_time(self) -> None:
-        async def story() -> None:
-            supervisor = Watched(Account("a", "b", "127.0.0.1", 1), Timing()).supervisor
-            down = SignedOff("x")
-            pauses = [supervisor._pause_after(down) or 0 for _ in range(40)]
-            assert pauses[0] == 2
-            assert all(2 <= pause <= 300 for pause in pauses)
-            assert max(pauses[8:]) > 100
-            assert 600 <= (supervisor._pause_after(LoginRefused(0x18)) or 0) <= 750
-            assert 300 <= (supervisor._pause_after(SignedOff("x", elsewhere=True)) or 0) <= 375
 
         run(story)
