@@ -146,6 +146,8 @@ def wecom_command(**options: Any) -> web.Application:
 @click.option("--oscar-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/oscar tells.")
 @click.option("--account", "accounts", multiple=True, metavar="NAME=PASSWORD", help="An account; may be repeated. "
               "Default: every name is let in.")  # fmt: skip
+@click.option("--haste", type=click.FloatRange(0.1), default=1, show_default=True, help="So many times the usual rate "
+              "limits.")  # fmt: skip
 def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Application:
     """An AIM server (OSCAR), and people who write to its accounts."""
     if wrong := [account for account in accounts if not all(account.partition("="))]:

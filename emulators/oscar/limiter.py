@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from emulators.oscar.wire import long, short
@@ -28,6 +28,23 @@ CLASSES = (
     RateClass(4, 20, 5500, 5300, 4200, 3000, 8000),
     RateClass(5, 10, 5500, 5300, 4200, 3000, 8000),
 )
+
+
+def faster(times: float) -> tuple[RateClass, ...]:
+    """The same limits for those who may send so many times as fast."""
+
+    def shorter(ms: int) -> int:
+        return max(1, round(ms / times))
+
+    return tuple(
+        replace(
+            one, clear=shorter(one.clear), alert=shorter(one.alert), limit=shorter(one.limit),
+            disconnect=shorter(one.disconnect), most=shorter(one.most),
+        )
+        for one in CLASSES
+    )  # fmt: skip
+
+
 #: what is not named here is in class 1
 GROUPS = {(0x04, 0x06): 3, (0x04, 0x14): 2, (0x04, 0x08): 4}
 

@@ -265,7 +265,8 @@ class OscarServer:
                 client.ready = True
                 self._note("online", {"name": client.name})
             case (0x04, 0x10):
-                for stored, _ in self._stored.pop(normal(client.name), []):
+                for stored, sender in self._stored.pop(normal(client.name), []):
+                    self._note("message_kept", {"from": sender, "to": client.name, "cookie": stored[:8].hex()})
                     await client.snac(0x04, 0x07, stored + tlv(0x16, wire.long(int(time.time()))))
             case (0x04, 0x06):
                 await self._relay(client, request_id, body)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.history import Asked, Fault, History, Said, Shown
+from tests.chaos.history import Asked, Fault, History, Platform, Said, Shown
 
 #: a reply is recorded this soon after the platform took it; a kill of its sender within is the promise's one exception
 WINDOW_MS = 2_000
@@ -21,10 +21,16 @@ RESTART_P99_S = 15.0
 #: more messages than this share that end with an apology would be no proof of answering
 APOLOGIES_PER_MESSAGE = 0.02
 
+#: who sends; where nobody is named, the platform tells a repeat from a second message, and there is no window at all
+SENDERS: dict[Platform, str] = {"dingtalk": "fast", "stream": "fast", "aim": "aim"}
 SENDER = "fast"
 ANSWERER = "generate"
+#: AIM delivers once, whatever becomes of it: a bridge killed this soon after it need not have noted the message
+NOTED_MS = 10_000
+#: the server may deliver this long to a connection whose other end is gone
+GONE_MS = 1_000
 #: what the way back of a killed answer runs over; when one of these breaks on the way, it takes longer
-REPAIRERS = ("upkeep", "beat", "redis")
+REPAIRERS = ("upkeep", "beat", "redis", "aim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Verdict:
     never_acknowledged: list[str] = field(default_factory=list)
     slow_restarts: list[str] = field(default_factory=list)
     too_many_apologies: list[str] = field(default_factory=list)
+    left_hanging: list[str] = field(default_factory=list)  #: cards that people see without an end
+    never_noted: list[str] = field(default_factory=list)  #: AIM's: its reader was killed; counted, not a failure
     in_window: list[str] = field(default_factory=list)  #: doubled by a kill in mid-send: counted, not a failure
     restarts: list[Restart] = field(default_factory=list)
     answer_s: list[float] = field(default_factory=list)  #: from the acknowledgement to the first answer
@@ -61,6 +69,7 @@ class Verdict:
             "P3 doubled outside the window": self.doubled,
             "P4 out of order": self.out_of_order,
             "wrong conversation": self.misdirected,
+            "card left hanging": self.left_hanging,
             "never acknowledged": self.never_acknowledged,
             "slow restart": self.slow_restarts,
             "too many apologies": self.too_many_apologies,
@@ -74,10 +83,18 @@ def check(history: History) -> Verdict:
     of_marker = {said.marker: said for said in history.said}
     of_msg_id = {said.msg_id: said for said in history.said}
     shown: defaultdict[str, list[Shown]] = defaultdict(list)
+    apologies = []
     for one in history.shown:
+        if one.marker is None and one.msg_id is None and one.conversation is not None:
+            apologies.append(one)
+            continue
         said = _whose(one, of_marker, of_msg_id, verdict)
         if said is not None:
             shown[said.msg_id].append(one)
+    for one in apologies:
+        _give(one, history.said, shown, verdict)
+    ended = {one.card for one in history.shown}
+    verdict.left_hanging = [f"card {card} never ended" for card in history.cards if card not in ended]
     _check_each(history, shown, verdict)
     _check_order(history.said, shown, verdict)
     verdict.restarts = _restarts(history, shown, of_marker)
@@ -104,22 +121,54 @@ def _whose(one: Shown, of_marker: dict[str, Said], of_msg_id: dict[str, Said], v
     return said
 
 
+def _give(one: Shown, said: Iterable[Said], shown: dict[str, list[Shown]], verdict: Verdict) -> None:
+    """An apology that names no message belongs to the oldest one of its conversation that has nothing else."""
+    before = [each for each in said if each.conversation == one.conversation and each.at_ms <= one.at_ms + SKEW_MS]
+    waiting = next((each for each in before if not shown.get(each.msg_id)), None)
+    if waiting is not None:
+        shown[waiting.msg_id].append(one)
+    elif before:
+        shown[before[-1].msg_id].append(one)
+    else:
+        verdict.misdirected.append(f"line {one.place}: nobody spoke in {one.conversation}")
+
+
+def may_be_unknown(said: Said, faults: Iterable[Fault]) -> bool:
+    """Whether a message may be forgotten: AIM gave it to a process that was killed before it had to have noted it."""
+    at_ms = said.acknowledged_ms
+    if said.platform != "aim" or at_ms is None:
+        return False
+    return any(
+        fault.kind == "sigkill"
+        and fault.target.startswith("aim")
+        and fault.at_ms <= at_ms + NOTED_MS
+        and at_ms <= fault.done_ms + GONE_MS
+        for fault in faults
+    )
+
+
 def _check_each(history: History, shown: dict[str, list[Shown]], verdict: Verdict) -> None:
     """P1, P3 and P5, message by message."""
-    kills = [fault for fault in history.faults if fault.kind == "sigkill" and fault.target.startswith(SENDER)]
+    kills = [fault for fault in history.faults if fault.kind == "sigkill"]
     apologised = 0
     for said in history.said:
         seen = shown.get(said.msg_id, [])
         if said.acknowledged_ms is None:
             verdict.never_acknowledged.append(f"{said.marker} was posted {said.posts} times")
+        elif not seen and may_be_unknown(said, history.faults):
+            verdict.never_noted.append(f"{said.marker} was delivered at {said.acknowledged_ms} to who was killed then")
         elif not seen:
-            verdict.lost.append(f"{said.marker} was acknowledged at {said.acknowledged_ms} and never answered")
+            verdict.lost.append(
+                f"{said.marker} ({said.platform}) was acknowledged at {said.acknowledged_ms} and never answered"
+            )
         if seen:
             verdict.answer_s.append(max(0.0, (seen[0].at_ms - (said.acknowledged_ms or said.at_ms)) / 1000))
             apologised += all(one.marker is None for one in seen)
         for first, second in itertools.pairwise(seen):
-            hits = [kill for kill in kills if _in_window(kill, first)]
-            sentence = f"{said.marker} (posted {said.posts} times) was shown at {first.at_ms} and at {second.at_ms}"
+            sender = SENDERS.get(said.platform)
+            hits = [kill for kill in kills if sender and kill.target.startswith(sender) and _in_window(kill, first)]
+            who = f"{said.marker} ({said.platform}, posted {said.posts} times)"
+            sentence = f"{who} was shown at {first.at_ms} and at {second.at_ms}"
             if hits:
                 verdict.in_window.append(f"{sentence}; {hits[0].target} was killed at {hits[0].at_ms}")
             else:
@@ -132,6 +181,9 @@ def _check_each(history: History, shown: dict[str, list[Shown]], verdict: Verdic
         "answered": sum(bool(seen) for seen in shown.values()) - apologised,
         "apologised": apologised,
         "model_calls": len(history.asked),
+        "refused_repeats": history.refused_repeats,
+        "never_noted": len(verdict.never_noted),
+        **{f"messages {name}": number for name, number in Counter(said.platform for said in history.said).items()},
         "kills": sum(fault.is_kill for fault in history.faults),
         "faults": len(history.faults),
         **{
@@ -173,7 +225,7 @@ def _restarts(history: History, shown: dict[str, list[Shown]], of_marker: dict[s
                 continue  # it came back, and nobody had to ask again
             found += _restart(history, marker, ANSWERER, call.at_ms, call.ended_ms, signs)
         for send, _again in itertools.pairwise(sends):
-            found += _restart(history, marker, SENDER, send.at_ms, send.at_ms, signs)
+            found += _restart(history, marker, SENDERS.get(said.platform, SENDER), send.at_ms, send.at_ms, signs)
     return found
 
 

@@ -1,18 +1,18 @@
-"""People who talk to the bot: signed DingTalk callbacks at a Poisson rate, with duplicates, replays and retries."""
+"""People who talk to the bot on every platform, at a Poisson rate, with duplicates, replays and retries."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 import aiohttp
 
-from emulators.dingtalk.callbacks import Callback, Post, build
-from tests.chaos.history import marker
+from tests.chaos.history import Platform, marker
 from tests.chaos.journal import Journal, now_ms
+from tests.chaos.voices import Utterance, Voice
 
 POST_TIMEOUT_S = 5.0  # the platform's patience
 RETRY_S = (0.2, 1.0)
@@ -34,15 +34,13 @@ class Plan:
 
 
 class Generator:
-    """Posts the plan's messages until there is enough; `run` returns when each is acknowledged or given up."""
+    """Says the plan's messages until there is enough; `run` returns when each is acknowledged or given up."""
 
     def __init__(
-        self, plan: Plan, *, url: str, secret: str, emulator_url: str, journal: Journal, chance: random.Random
+        self, plan: Plan, *, voices: Mapping[Platform, Voice], journal: Journal, chance: random.Random
     ) -> None:
         self._plan = plan
-        self._url = url
-        self._secret = secret
-        self._emulator_url = emulator_url
+        self._voices = list(voices.items())
         self._journal = journal
         self._chance = chance
         self.enough = asyncio.Event()
@@ -70,6 +68,12 @@ class Generator:
             await asyncio.gather(*talks)
             while self._later:
                 await asyncio.gather(*self._later)
+            for _, voice in self._voices:
+                until = time.monotonic() + plan.patience_s
+                while not await voice.finish(http):
+                    if time.monotonic() > until:
+                        break
+                    await asyncio.sleep(RETRY_S[1])
 
     async def _talk(self, http: aiohttp.ClientSession, who: int, line: asyncio.Queue[int | None]) -> None:
         hasty = who % HASTY_EVERY == HASTY_EVERY - 1
@@ -81,43 +85,42 @@ class Generator:
 
     async def _say(self, http: aiohttp.ClientSession, who: int, number: int, *, ordered: bool) -> None:
         word = marker(who, number)
-        callback = Callback(text=f"please repeat {word}", user=f"user{who:02}", conversation=f"cid{who:02}==")
-        post = build(callback, secret=self._secret, emulator_url=self._emulator_url)
+        platform, voice = self._voices[who % len(self._voices)]
+        said = await voice.begin(http, who, f"please repeat {word}")
         self._journal.note(
-            "say", msg_id=post.msg_id, conversation=post.conversation, number=number, marker=word, ordered=ordered
-        )
-        dice = self._chance.random()
+            "say", msg_id=said.msg_id, conversation=said.conversation, number=number, marker=word,
+            ordered=ordered, platform=platform,
+        )  # fmt: skip
+        if said.event == "bell":  # the feed has it, whoever hears the bell
+            self._journal.note("post", msg_id=said.msg_id, kind="feed", status=200, ms=0)
+        dice = self._chance.random() if said.repeats else 1.0
         if dice < self._plan.duplicates / 2:
-            await asyncio.gather(self._until_taken(http, post), self._once(http, post, "duplicate"))
+            await asyncio.gather(self._until_taken(said), self._once(said, "duplicate"))
         else:
-            await self._until_taken(http, post)
+            await self._until_taken(said)
             if dice < self._plan.duplicates:
-                await self._once(http, post, "duplicate")
-        if self._chance.random() < self._plan.replays:
-            self._in_background(self._replay(http, post))
+                await self._once(said, "duplicate")
+        if said.repeats and self._chance.random() < self._plan.replays:
+            self._in_background(self._replay(said))
 
-    async def _until_taken(self, http: aiohttp.ClientSession, post: Post) -> None:
+    async def _until_taken(self, said: Utterance) -> None:
         """The platform's own behaviour: the same again until somebody says 200."""
         until = time.monotonic() + self._plan.patience_s
         kind = "first"
-        while not await self._once(http, post, kind) and time.monotonic() < until:
+        while not await self._once(said, kind) and time.monotonic() < until:
             kind = "retry"
             await asyncio.sleep(self._chance.uniform(*RETRY_S))
+        if said.taken is not None:
+            await said.taken(max(0.0, until - time.monotonic()))
 
-    async def _replay(self, http: aiohttp.ClientSession, post: Post) -> None:
+    async def _replay(self, said: Utterance) -> None:
         await asyncio.sleep(self._chance.uniform(*REPLAY_S))
-        await self._once(http, post, "replay")
+        await self._once(said, "replay")
 
-    async def _once(self, http: aiohttp.ClientSession, post: Post, kind: str) -> bool:
+    async def _once(self, said: Utterance, kind: str) -> bool:
         began = now_ms()
-        status = 0
-        try:
-            async with http.post(self._url, data=post.body, headers=post.headers) as response:
-                status = response.status
-                await response.read()
-        except (aiohttp.ClientError, TimeoutError):
-            status = 0
-        self._journal.note("post", msg_id=post.msg_id, kind=kind, status=status, ms=now_ms() - began)
+        status = await said.once()
+        self._journal.note(said.event, msg_id=said.msg_id, kind=kind, status=status, ms=now_ms() - began)
         return status == 200
 
     def _in_background(self, work: Coroutine[object, object, None]) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from emulators import calls
+from emulators.dingtalk.cards import ENDED
 from tests.chaos import journal
+
+Platform = Literal["dingtalk", "wecom", "wecomcs", "cards", "stream", "aim"]
+PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 
 #: what the nemesis may do that ends a process at once
 KILLS = frozenset({"sigkill", "redis_kill", "redis_wipe"})
 
 _MARKER = re.compile(r"M\d{2}N\d{5}")
-_SENDS = frozenset({"/robot/sendBySession", "/v1.0/robot/oToMessages/batchSend", "/v1.0/robot/groupMessages/send"})
+_TEXTS = frozenset({"/robot/sendBySession", "/v1.0/robot/oToMessages/batchSend", "/v1.0/robot/groupMessages/send"})
+_CARD_BEGINS = "/v1.0/card/instances/createAndDeliver"
+_CARD_GROWS = "/v1.0/card/streaming"
+_WECOM = "/cgi-bin/message/send"
+_WECOMCS = "/cgi-bin/kf/send_msg"
+_AIM = "/oscar/04/06"
+_SENDS = _TEXTS | {_CARD_GROWS, _WECOM, _WECOMCS, _AIM}
 
 
 def marker(conversation: int, number: int) -> str:
@@ -42,8 +53,9 @@ class Said:
     marker: str
     ordered: bool  #: the next one of its conversation was said only after this one was acknowledged
     at_ms: int
-    acknowledged_ms: int | None  #: the first 200
+    acknowledged_ms: int | None  #: the first 200; the first frame taken; in the feed; in our session
     posts: int  #: with retries, duplicates and replays
+    platform: Platform = "dingtalk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,7 @@ class Shown:
     conversation: str | None
     marker: str | None  #: None: not an answer but an apology
     outcome: str | None
+    card: str = ""  #: on which it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +111,21 @@ class History:
     faults: tuple[Fault, ...] = ()
     ups: tuple[Up, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    cards: tuple[str, ...] = ()  #: that people saw, finished or not
+    refused_repeats: int = 0  #: sends that a platform knew for a repeat, and showed nobody
 
 
-def read(*, intents: Path, nemesis: Path, dingtalk: Path, model: Path) -> History:
-    """Put the four logs of a trial together."""
+def read(
+    *, intents: Path, nemesis: Path, dingtalk: Path, model: Path, wecom: Path | None = None, oscar: Path | None = None
+) -> History:
+    """Put the logs of a trial together; a platform that took no part has none."""
     deeds = journal.read(nemesis)
+    # each emulator counts for itself, and a conversation is in one of them only
+    vendors = [calls.read(path) for path in (dingtalk, wecom, oscar) if path is not None and path.exists()]
+    lines = [line for vendor in vendors for line in vendor]
     return History(
-        said=_said(journal.read(intents)),
-        shown=tuple(_shown(line) for line in calls.read(dingtalk) if _is_send(line)),
+        said=_said(journal.read(intents), lines),
+        shown=tuple(_shown(line) for line in lines if _is_send(line)),
         asked=tuple(_asked(line) for line in calls.read(model) if line["event"] == "call" and line["accepted"]),
         faults=tuple(
             Fault(line["kind"], line["target"], line["at_ms"], line["done_ms"])
@@ -114,19 +134,25 @@ def read(*, intents: Path, nemesis: Path, dingtalk: Path, model: Path) -> Histor
         ),
         ups=tuple(Up(line["target"], line["at_ms"]) for line in deeds if line["event"] == "up"),
         settings=next((line["settings"] for line in deeds if line["event"] == "settings"), {}),
+        cards=tuple(line["card"] for line in lines if line.get("path") == _CARD_BEGINS and line.get("accepted")),
+        refused_repeats=sum(_is_refused_repeat(line) for line in lines),
     )
 
 
-def _said(lines: list[dict[str, Any]]) -> tuple[Said, ...]:
+def _said(lines: list[dict[str, Any]], vendors: list[dict[str, Any]]) -> tuple[Said, ...]:
     posts: dict[str, int] = {}
     acknowledged: dict[str, int] = {}
     for line in lines:
-        if line["event"] != "post":
-            continue
-        msg_id = line["msg_id"]
-        posts[msg_id] = posts.get(msg_id, 0) + 1
-        if line["status"] == 200:
-            acknowledged.setdefault(msg_id, line["at_ms"])
+        if line["event"] == "post":
+            msg_id = line["msg_id"]
+            posts[msg_id] = posts.get(msg_id, 0) + 1
+            if line["status"] == 200:
+                acknowledged.setdefault(msg_id, line["at_ms"])
+    for msg_id, at_ms, taken in _deliveries(vendors):
+        if taken:
+            acknowledged.setdefault(msg_id, at_ms)
+        else:
+            posts[msg_id] = posts.get(msg_id, 0) + 1
     return tuple(
         Said(
             msg_id=line["msg_id"],
@@ -137,14 +163,42 @@ def _said(lines: list[dict[str, Any]]) -> tuple[Said, ...]:
             at_ms=line["at_ms"],
             acknowledged_ms=acknowledged.get(line["msg_id"]),
             posts=posts.get(line["msg_id"], 0),
+            platform=line.get("platform", "dingtalk"),
         )
         for line in lines
         if line["event"] == "say"
     )
 
 
+def _deliveries(lines: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int, bool]]:
+    """What an emulator handed over by itself, message by message: when, and whether that was the end of its duty."""
+    for line in lines:
+        match line["event"]:
+            case "frame" if line.get("connection") and line.get("msg_id"):
+                yield line["msg_id"], line["at_ms"], False
+            case "ack" if line.get("accepted") and line.get("msg_id"):
+                yield line["msg_id"], line["at_ms"], True
+            case "message" if line["delivered"]:
+                yield line["cookie"], line["at_ms"], False
+                yield line["cookie"], line["at_ms"], True
+            case "message_kept":  # and now handed over
+                yield line["cookie"], line["at_ms"], False
+                yield line["cookie"], line["at_ms"], True
+
+
 def _is_send(line: dict[str, Any]) -> bool:
-    return line["event"] == "call" and line["accepted"] and line["path"] in _SENDS
+    if line["event"] != "call" or not line["accepted"] or line["path"] not in _SENDS:
+        return False
+    # while a card grows, nothing is said for good
+    return line["path"] != _CARD_GROWS or bool(line["finalize"] or line["error"])
+
+
+def _is_refused_repeat(line: dict[str, Any]) -> bool:
+    return line["event"] == "call" and (
+        bool(line.get("duplicate"))
+        or (line.get("path") == _WECOMCS and line.get("errcode") == 95033)
+        or (line.get("path") == _CARD_GROWS and bool(line.get("repeat") or line.get("code") == ENDED))
+    )
 
 
 def _shown(line: dict[str, Any]) -> Shown:
@@ -152,10 +206,25 @@ def _shown(line: dict[str, Any]) -> Shown:
         at_ms=line["at_ms"],
         place=line["seq"],
         msg_id=line.get("for_msg_id"),
-        conversation=line.get("conversation"),
+        conversation=_conversation(line),
         marker=marker_in(str(line.get("text", ""))),
         outcome=line["outcome"],
+        card=line["card"] if line["path"] == _CARD_GROWS else "",
     )
+
+
+def _conversation(line: dict[str, Any]) -> str | None:
+    """As the generator names it; None: the platform does not say."""
+    match line["path"]:
+        case path if path == _WECOM:
+            return "|".join(line["reached"])
+        case path if path == _WECOMCS:
+            return f"{line['open_kfid']}:{line['user']}"
+        case path if path == _AIM:
+            return str(line["to"])
+        case _:
+            found = line.get("conversation")
+            return None if found is None else str(found)
 
 
 def _asked(line: dict[str, Any]) -> Asked:

@@ -7,13 +7,13 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
-from tests.chaos.history import KILLS
+from tests.chaos.history import KILLS, Platform
 from tests.chaos.journal import Journal, now_ms
 from tests.chaos.processes import Children
 
@@ -48,6 +48,11 @@ _DECK: tuple[Deed, ...] = (
     ("drain", "generate"),
     ("drain", "fast"),
 )
+#: in the deck where the platform takes part: what holds its connection
+_BRIDGES: dict[Platform, tuple[Deed, ...]] = {
+    "stream": (("sigkill", "stream"), ("sigkill", "stream"), ("drain", "stream")),
+    "aim": (("sigkill", "aim"), ("sigkill", "aim"), ("drain", "aim")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,19 @@ class Campaign:
     kills: int
     over_s: float  #: for those after the first
     seed: int
+    platforms: Collection[Platform] = ()
 
 
-def deeds(chance: random.Random) -> Iterator[Deed]:
+def deck(platforms: Collection[Platform]) -> tuple[Deed, ...]:
+    """Every kind of deed where these platforms are served."""
+    return _DECK + tuple(deed for platform, more in _BRIDGES.items() if platform in platforms for deed in more)
+
+
+def deeds(chance: random.Random, platforms: Collection[Platform] = ()) -> Iterator[Deed]:
     """What to do, for ever."""
+    cards = deck(platforms)
     while True:
-        yield from chance.sample(_DECK, len(_DECK))
+        yield from chance.sample(cards, len(cards))
 
 
 class Nemesis:
@@ -85,7 +97,7 @@ class Nemesis:
         await asyncio.sleep(CALM_FROM_S)
         await self._do(*CALM)
         done = 1
-        for kind, target in deeds(self._chance):
+        for kind, target in deeds(self._chance, self._campaign.platforms):
             if done >= self._campaign.kills:
                 return
             kill = kind in KILLS

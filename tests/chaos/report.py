@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def figures(told: History, verdict: Verdict) -> dict[str, Any]:
         "out_of_order": len(verdict.out_of_order),
         "wrong_conversation": len(verdict.misdirected),
         "never_acknowledged": len(verdict.never_acknowledged),
+        "cards_left_hanging": len(verdict.left_hanging),
+        "never_noted": verdict.never_noted,
         "restart_s": _spread([restart.after_s for restart in calm]),
         "restart_disturbed_s": _spread([restart.after_s for restart in verdict.restarts if restart.disturbed]),
         "restart_all_s": _spread([restart.after_s for restart in verdict.restarts]),
@@ -47,6 +50,7 @@ def table(told: History, verdict: Verdict) -> str:
     settings = " ".join(f"{name}={value}" for name, value in told.settings.items())
     rows = [
         ("settings", settings),
+        ("platforms", ", ".join(_by_platform(told))),
         ("messages", f"{verdict.counts['messages']} in {verdict.counts['posts']} posts"),
         ("kills", f"{verdict.counts['kills']} of {verdict.counts['faults']} faults"),
         ("lost", found["lost"]),
@@ -55,6 +59,9 @@ def table(told: History, verdict: Verdict) -> str:
         ("out of order", found["out_of_order"]),
         ("in a wrong conversation", found["wrong_conversation"]),
         ("never acknowledged", found["never_acknowledged"]),
+        ("cards left hanging", found["cards_left_hanging"]),
+        ("AIM's, reader killed", len(verdict.never_noted)),
+        ("repeats that nobody saw", verdict.counts["refused_repeats"]),
         ("apologies", verdict.counts["apologised"]),
         ("restart of killed work", _words(found["restart_s"])),
         ("... hit again on the way", _words(found["restart_disturbed_s"])),
@@ -77,10 +84,11 @@ def draw(folder: Path, told: History) -> Path:
     from matplotlib import pyplot
 
     first = min(said.at_ms for said in told.said)
+    of_marker = {said.marker: said.msg_id for said in told.said}
     shown: dict[str, int] = {}
     for one in told.shown:
-        if one.msg_id is not None:
-            shown.setdefault(one.msg_id, one.at_ms)
+        if msg_id := of_marker.get(one.marker or "", one.msg_id):
+            shown.setdefault(msg_id, one.at_ms)
     figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(14, 7), layout="constrained")
     steps = sorted(
         [(said.acknowledged_ms, 1) for said in told.said if said.acknowledged_ms is not None]
@@ -115,6 +123,10 @@ def draw(folder: Path, told: History) -> Path:
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return path
+
+
+def _by_platform(told: History) -> list[str]:
+    return [f"{name} {number}" for name, number in sorted(Counter(said.platform for said in told.said).items())]
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

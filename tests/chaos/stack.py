@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -17,14 +18,35 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 import yaml
 
+from emulators.running import Control
+from emulators.wecom.callbacks import App
+from mindbot_tasks.bridges import aim
+from mindbot_tasks.bridges import dingtalk as dingtalk_bridge
+from tests.chaos.history import Platform
 from tests.chaos.processes import ROOT, Children
 from tests.conftest import redis_binary
 
 READY_S = 60.0
+STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
+CARDS_BOT = "cards"
+AIM_NAME = "MindBot"
+#: the callbacks of both WeCom and customer service
+WECOM = App("chaostoken", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "wwchaos0000000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Vendors:
+    """Where the emulators are; None: not wanted in this trial."""
+
+    dingtalk: Control
+    model: Control
+    wecom: Control | None = None
+    oscar: Control | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,7 @@ class Stack:
     redis_port: int
     secret: str
     sweeper: bool = True  #: False: nobody sweeps, to see the checker fail
+    platforms: tuple[Platform, ...] = ("dingtalk",)
 
     @property
     def redis_url(self) -> str:
@@ -46,16 +69,14 @@ class Stack:
     def redis_folder(self) -> Path:
         return self.folder / "redis"
 
-    @property
-    def webhook(self) -> str:
-        return f"http://127.0.0.1:{self.port}/webhooks/dingtalk"
+    def webhook(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/webhooks/{path}"
 
-    async def start(self, children: Children, *, dingtalk_url: str, model_url: str) -> None:
+    async def start(self, children: Children, vendors: Vendors) -> None:
         """Returns when a message can go all the way. Raises RuntimeError when that takes too long."""
         self.redis_folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "mindbot.yaml").write_text(
-            yaml.safe_dump(_configuration(self.secret, dingtalk_url=dingtalk_url, model_url=model_url)),
-            encoding="utf-8",
+            yaml.safe_dump(_configuration(self.secret, vendors, self.platforms)), encoding="utf-8"
         )
         environment = self.environment()
         children.add("redis", self._redis(), environment, self.folder)
@@ -64,9 +85,11 @@ class Stack:
         for name, argv in self._roles().items():
             children.add(name, argv, {**environment, "MINDBOT_ROLE": name}, self.folder, _ready_word(name))
         # without a sweeper it never calls itself ready
-        ready = (
-            self._ready if self.sweeper else lambda: all(child.serves() for child in children if child.name != "web")
-        )
+
+        def ready() -> bool:
+            serves = all(child.serves() for child in children if child.name != "web")
+            return serves and self._connected(vendors) and (self._ready() or not self.sweeper)
+
         await _until(ready, f"the stack in {self.folder}", children)
         children.keep()
 
@@ -116,6 +139,13 @@ class Stack:
             "upkeep": procfile["worker_alerts"] + without,
             "beat": procfile["beat"],
         }
+        if "stream" in self.platforms:
+            commands["stream"] = shlex.join(dingtalk_bridge.command(STREAM_BOT))
+        if "aim" in self.platforms:
+            command = aim.command("default")
+            if not self.sweeper:  # of several -I the last counts
+                command[command.index("-I") + 1] += ",tests.chaos.no_sweeper"
+            commands["aim"] = shlex.join(command)
         # without exec a shell would stand between a signal and the process
         return {
             name: ["/bin/sh", "-c", command if " exec " in command else f"exec {command}"]
@@ -133,6 +163,11 @@ class Stack:
             return bool(client.ping())
         return False
 
+    def _connected(self, vendors: Vendors) -> bool:
+        """Those who hold connections hold them."""
+        stream = "stream" not in self.platforms or bool(vendors.dingtalk.call("GET", "/stream"))
+        return stream and (vendors.oscar is None or bool(vendors.oscar.call("GET", "/oscar")["online"]))
+
     def _ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
@@ -141,11 +176,11 @@ class Stack:
             return False
 
 
-def new_stack(folder: Path, database_url: str | None, *, sweeper: bool) -> Stack:
+def new_stack(folder: Path, database_url: str | None, platforms: tuple[Platform, ...], *, sweeper: bool) -> Stack:
     """A stack on free ports; `database_url` None: SQLite in the folder."""
     url = database_url or f"sqlite:///{folder / 'mindbot.db'}"
     port, redis_port = free_ports(2)
-    return Stack(folder, url, port, redis_port, secrets.token_hex(16), sweeper)
+    return Stack(folder, url, port, redis_port, secrets.token_hex(16), sweeper, platforms)
 
 
 @contextlib.contextmanager
@@ -171,21 +206,34 @@ def free_ports(number: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _configuration(secret: str, *, dingtalk_url: str, model_url: str) -> Mapping[str, object]:
-    return {
-        "dingtalk": {
-            "client_id": "dingapp0001", "client_secret": secret, "robot_code": "dingapp0001",
-            "api_base": dingtalk_url, "oapi_base": dingtalk_url,
-        },
-        "providers": {
-            "openai": {"api_key": secret, "base_url": f"{model_url}/v1", "models": [{"name": "mock-model"}]}
-        },
+def _configuration(secret: str, vendors: Vendors, platforms: tuple[Platform, ...]) -> Mapping[str, object]:
+    robot = {
+        "client_id": "dingapp0001", "client_secret": secret, "robot_code": "dingapp0001",
+        "api_base": vendors.dingtalk.url, "oapi_base": vendors.dingtalk.url,
     }  # fmt: skip
+    robots: list[dict[str, Any]] = [{**robot, "name": "default"}]
+    if "cards" in platforms:
+        robots.append({**robot, "name": CARDS_BOT, "enable_stream_reply": True, "card_template_id": "own.schema"})
+    if "stream" in platforms:
+        robots.append({**robot, "name": STREAM_BOT, "client_id": STREAM_APP, "mode": "stream"})
+    model = {"api_key": secret, "base_url": f"{vendors.model.url}/v1", "models": [{"name": "mock-model"}]}
+    found: dict[str, object] = {"dingtalk": robots, "providers": {"openai": model}}
+    if vendors.wecom is not None:
+        enterprise = {
+            "corpid": WECOM.corpid, "secret": secret, "token": WECOM.token, "EncodingAESKey": WECOM.encoding_aes_key,
+            "api_base": vendors.wecom.url,
+        }  # fmt: skip
+        found |= {name: enterprise for name in ("wecom", "wecomcs") if name in platforms}
+    if vendors.oscar is not None:
+        port = vendors.oscar.call("GET", "/oscar")["port"]
+        found["aim"] = {"username": AIM_NAME, "password": secret, "server": "127.0.0.1", "port": port}
+    return found
 
 
 def _ready_word(role: str) -> bytes:
     """In the output of a role that serves; gunicorn and beat say nothing: a message counts, or running."""
-    return {"web": b"message_in", "beat": b""}.get(role, b" ready.")
+    words = {"web": b"message_in", "beat": b"", "redis": b"", "stream": b"stream_connected"}
+    return words.get(role, b" ready.")
 
 
 async def _until(answers: Callable[[], bool], what: str, children: Children) -> None:

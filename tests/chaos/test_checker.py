@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos import history, report
 from tests.chaos.checker import Verdict, check
-from tests.chaos.history import Asked, Fault, History, Said, Shown, Up, marker
+from tests.chaos.history import Asked, Fault, History, Platform, Said, Shown, Up, marker
 
 
 def said(number: int, *, who: int = 0, acknowledged: bool = True, ordered: bool = True, posts: int = 1) -> Said:
@@ -184,6 +184,149 @@ def test_slow_restarts_break_the_promise_unless_something_else_broke_on_the_way(
         assert verdict.restarts[0].disturbed
     for fault in (kill("web", 5_000), kill("upkeep", 25_000), kill("generate", 9_000)):
         assert broken(check(replace(told, faults=(*told.faults, fault)))) == {"slow restart"}
+
+
+def on(platform: Platform) -> Said:
+    return replace(said(1), platform=platform)
+
+
+def nameless(to: Said, *, after_ms: int = 500) -> Shown:
+    """As most platforms tell it: who saw it, and nothing about what it answers."""
+    return replace(answer(to, after_ms=after_ms), msg_id=None)
+
+
+@pytest.mark.parametrize("platform", ["cards", "wecom", "wecomcs"])
+@pytest.mark.parametrize("target", ["fast", "generate"])
+def test_where_the_platform_knows_repeats_no_kill_excuses_a_second_answer(platform: Platform, target: str) -> None:
+    one = on(platform)
+    told = History((one,), (nameless(one), nameless(one, after_ms=9_000)), faults=(kill(target, 1_510),))
+    verdict = check(told)
+    assert broken(verdict) == {"P3 doubled outside the window"}
+    assert verdict.in_window == []
+
+
+@pytest.mark.parametrize(("platform", "sender", "other"), [("stream", "fast", "stream"), ("aim", "aim", "fast")])
+def test_elsewhere_only_the_death_of_who_sends_excuses_it(platform: Platform, sender: str, other: str) -> None:
+    one = on(platform)
+    told = History((one,), (nameless(one), nameless(one, after_ms=9_000)))
+    verdict = check(replace(told, faults=(kill(sender, 1_510),)))
+    assert (broken(verdict), len(verdict.in_window)) == (set(), 1)
+    assert broken(check(replace(told, faults=(kill(other, 1_510),)))) == {"P3 doubled outside the window"}
+
+
+@pytest.mark.parametrize("platform", history.PLATFORMS)
+def test_what_a_platform_handed_over_in_peace_must_be_answered(platform: Platform) -> None:
+    told = History((on(platform),), (), faults=(kill("aim", 11_100), kill("web", 1_020)))
+    assert broken(check(told)) == {"P1 lost"}
+
+
+def test_what_aim_delivered_to_a_bridge_that_was_then_killed_may_be_forgotten_and_is_counted() -> None:
+    told = History((on("aim"),), (), faults=(kill("aim", 6_000),))
+    verdict = check(told)
+    assert (broken(verdict), len(verdict.never_noted)) == (set(), 1)
+    other = replace(told, said=(on("stream"),))
+    assert broken(check(other)) == {"P1 lost"}, "what was acknowledged must not be forgotten"
+
+
+def test_a_card_without_an_end_is_found() -> None:
+    one = on("cards")
+    on_card = replace(nameless(one), card="card-1")
+    assert broken(check(History((one,), (on_card,), cards=("card-1",)))) == set()
+    assert broken(check(History((one,), (on_card,), cards=("card-0", "card-1")))) == {"card left hanging"}
+
+
+def test_an_apology_that_names_no_message_belongs_to_the_one_that_waits() -> None:
+    first, second = on("wecom"), replace(said(2), platform="wecom")
+    apology = replace(nameless(second), marker=None)
+    verdict = check(History((first, second), (nameless(first), apology)))
+    assert (broken(verdict), verdict.counts["apologised"]) == (set(), 1)
+    assert broken(check(History((first,), (nameless(first), replace(apology, at_ms=9_000))))) == {
+        "P3 doubled outside the window"
+    }
+    stray = replace(apology, conversation="nobody's")
+    assert "wrong conversation" in broken(check(History((first,), (nameless(first), stray))))
+
+
+def test_the_logs_of_every_platform_are_read(tmp_path: Path) -> None:
+    words = {platform: marker(number, 1) for number, platform in enumerate(history.PLATFORMS)}
+    where = {
+        "dingtalk": "cid0",
+        "wecom": "member1",
+        "wecomcs": "wk0:wm2",
+        "cards": "cid3",
+        "stream": "cid4",
+        "aim": "peer5",
+    }
+    intents: list[dict[str, object]] = [
+        {"event": "say", "at_ms": 100, "msg_id": platform, "conversation": where[platform], "number": 1, "marker": word,
+         "ordered": True, "platform": platform}
+        for platform, word in words.items()
+    ]  # fmt: skip
+    intents += [
+        {"event": "post", "at_ms": 150, "msg_id": platform, "kind": "first", "status": 200, "ms": 9}
+        for platform in ("dingtalk", "wecom", "wecomcs", "cards")
+    ]
+
+    def call(seq: int, path: str, of: Platform, **fields: object) -> dict[str, object]:
+        text = f"You said: {words[of]}"
+        return {"event": "call", "seq": seq, "at_ms": 700, "path": path, "accepted": True, "text": text, **fields}
+
+    streaming, card = "/v1.0/card/streaming", {"card": "c", "conversation": "cid3", "error": False}
+    vendors: dict[str, list[dict[str, object]]] = {
+        "dingtalk": [
+            call(1, "/robot/sendBySession", "dingtalk", for_msg_id="dingtalk", conversation="cid0"),
+            call(2, "/v1.0/card/instances/createAndDeliver", "cards", card="c", conversation="cid3"),
+            call(3, streaming, "cards", **card, finalize=False),
+            call(4, streaming, "cards", **card, finalize=True),
+            call(5, streaming, "cards", **card, finalize=True, accepted=False, repeat=True),
+            {"event": "frame", "seq": 6, "at_ms": 120, "msg_id": "stream", "connection": None},
+            {"event": "frame", "seq": 7, "at_ms": 130, "msg_id": "stream", "connection": "connection-1"},
+            {"event": "ack", "seq": 8, "at_ms": 140, "msg_id": "stream", "accepted": True},
+            call(9, "/robot/sendBySession", "stream", for_msg_id="stream", conversation="cid4"),
+        ],
+        "wecom": [
+            call(1, "/cgi-bin/message/send", "wecom", reached=["member1"]),
+            call(2, "/cgi-bin/message/send", "wecom", reached=[], accepted=False, duplicate=True),
+            call(3, "/cgi-bin/kf/send_msg", "wecomcs", open_kfid="wk0", user="wm2"),
+            call(4, "/cgi-bin/kf/send_msg", "wecomcs", open_kfid="wk0", user="wm2", accepted=False, errcode=95033),
+        ],
+        "oscar": [
+            {"event": "message", "seq": 1, "at_ms": 110, "cookie": "aim", "delivered": False},
+            {"event": "message_kept", "seq": 2, "at_ms": 160, "cookie": "aim"},
+            call(3, "/oscar/04/06", "aim", to="peer5", repeated=False),
+        ],
+    }
+
+    def read(**changed: list[dict[str, object]]) -> History:
+        paths = {}
+        logs: dict[str, list[dict[str, object]]] = {"intents": intents, "nemesis": [], "model": []}
+        for name, records in (logs | vendors | changed).items():
+            paths[name] = tmp_path / f"{name}.jsonl"
+            paths[name].write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
+        return history.read(**paths)
+
+    told = read()
+    assert {one.platform: (one.acknowledged_ms, one.posts) for one in told.said} == {
+        "dingtalk": (150, 1), "wecom": (150, 1), "wecomcs": (150, 1), "cards": (150, 1), "stream": (140, 1),
+        "aim": (160, 1),
+    }  # fmt: skip
+    assert {one.marker: one.conversation for one in told.shown} == {
+        word: where[platform] for platform, word in words.items()
+    }
+    assert (len(told.shown), told.cards, told.refused_repeats) == (6, ("c",), 3)
+    assert broken(check(told)) == set()
+
+    dingtalk, wecom, oscar = vendors["dingtalk"], vendors["wecom"], vendors["oscar"]
+    second_card = call(10, streaming, "cards", **{**card, "card": "d"}, finalize=True)
+    assert "P3 doubled outside the window" in broken(check(read(dingtalk=[*dingtalk, second_card])))
+    again = call(5, "/cgi-bin/message/send", "wecom", reached=["member1"])
+    assert broken(check(read(wecom=[*wecom, again]))) == {"P3 doubled outside the window"}
+    assert broken(check(read(wecom=wecom[:2]))) == {"P1 lost"}
+    repeated = call(4, "/oscar/04/06", "aim", to="peer5", repeated=True)
+    assert broken(check(read(oscar=[*oscar, repeated]))) == {"P3 doubled outside the window"}
+    astray = call(3, "/oscar/04/06", "aim", to="peer9", repeated=False)
+    assert broken(check(read(oscar=[*oscar[:2], astray]))) == {"wrong conversation"}
+    assert broken(check(read(dingtalk=[line for line in dingtalk if line["seq"] != 8]))) == {"never acknowledged"}
 
 
 def test_the_logs_are_read_as_they_are_written(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 
-from tests.chaos.nemesis import _DECK, deeds
+from tests.chaos.history import PLATFORMS
+from tests.chaos.nemesis import deck, deeds
 
 
 def test_a_seed_decides_every_deed() -> None:
@@ -15,4 +16,10 @@ def test_a_seed_decides_every_deed() -> None:
 
 
 def test_every_kind_of_fault_comes_up_before_any_comes_up_again() -> None:
-    assert sorted(itertools.islice(deeds(random.Random(3)), len(_DECK))) == sorted(_DECK)
+    for platforms in ((), PLATFORMS):
+        whole = deck(platforms)
+        assert sorted(itertools.islice(deeds(random.Random(3), platforms), len(whole))) == sorted(whole)
+
+
+def test_bridges_die_where_their_platforms_are_served() -> None:
+    assert {target for _, target in deck(PLATFORMS)} - {target for _, target in deck(())} == {"stream", "aim"}

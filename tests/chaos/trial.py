@@ -14,16 +14,24 @@ from emulators.running import running
 from tests.chaos import checker, history, report
 from tests.chaos.checker import Verdict
 from tests.chaos.generator import Generator, Plan
+from tests.chaos.history import PLATFORMS, Platform
 from tests.chaos.journal import Journal
 from tests.chaos.nemesis import CALM_UNTIL_S, Campaign, Nemesis
 from tests.chaos.processes import Children
-from tests.chaos.stack import new_stack, postgresql
+from tests.chaos.stack import AIM_NAME, CARDS_BOT, STREAM_APP, WECOM, Stack, Vendors, new_stack, postgresql
+from tests.chaos.voices import Aim, Customers, DingTalk, Stream, Voice, WeCom
 
 Database = Literal["sqlite", "postgresql"]
 
 MODEL_DELAY_MS = 800
 #: a reply is on its way for this long: the moment in which a kill may double it
 PLATFORM_DELAY_MS = 20
+#: AIM lets an account send a message every 4.3 s; here, so many times as fast
+AIM_HASTE = 50
+#: a frame that is not acknowledged comes again after so long; with DingTalk, after 60 s
+REDELIVER_S = 3
+#: this share of bells is never rung
+FORGOTTEN_BELLS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +46,30 @@ class Settings:
     conversations: int = 40
     drain_s: float = 60.0  #: after the last fault, everything must be answered within this time
     sweeper: bool = True
+    platforms: tuple[Platform, ...] = PLATFORMS
 
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """The four files that the checker reads."""
+    """The files that the checker reads; those of platforms that took no part are not there."""
 
     intents: Path
     nemesis: Path
     dingtalk: Path
     model: Path
+    wecom: Path
+    oscar: Path
 
     def read(self) -> history.History:
-        return history.read(intents=self.intents, nemesis=self.nemesis, dingtalk=self.dingtalk, model=self.model)
+        return history.read(
+            intents=self.intents, nemesis=self.nemesis, dingtalk=self.dingtalk, model=self.model, wecom=self.wecom,
+            oscar=self.oscar,
+        )  # fmt: skip
 
 
 def logs_in(folder: Path) -> Logs:
     """Of a trial that runs, or ran, there."""
-    return Logs(*(folder / f"{name}.jsonl" for name in ("intents", "nemesis", "dingtalk", "model")))
+    return Logs(*(folder / f"{name}.jsonl" for name in ("intents", "nemesis", "dingtalk", "model", "wecom", "oscar")))
 
 
 def run(settings: Settings, folder: Path, database_url: str | None = None) -> Verdict:
@@ -77,19 +91,17 @@ async def _run(settings: Settings, folder: Path, logs: Logs, database_url: str |
         intents = held.enter_context(Journal(logs.intents))
         deeds = held.enter_context(Journal(logs.nemesis))
         deeds.note("settings", settings=asdict(settings))
-        dingtalk = held.enter_context(running("dingtalk", "--delay-ms", str(PLATFORM_DELAY_MS), log=logs.dingtalk))
-        model = held.enter_context(running("openai", "--delay-ms", str(MODEL_DELAY_MS), log=logs.model))
+        vendors = _vendors(held, settings, logs)
         if settings.database == "postgresql" and database_url is None:
             database_url = held.enter_context(postgresql())
         children = held.enter_context(Children(deeds))
-        stack = new_stack(folder, database_url, sweeper=settings.sweeper)
-        await stack.start(children, dingtalk_url=dingtalk.url, model_url=model.url)
+        stack = new_stack(folder, database_url, settings.platforms, sweeper=settings.sweeper)
+        await stack.start(children, vendors)
         plan = Plan(settings.messages, settings.rate, settings.conversations)
-        generator = Generator(
-            plan, url=stack.webhook, secret=stack.secret, emulator_url=dingtalk.url, journal=intents,
-            chance=random.Random(settings.seed),
-        )  # fmt: skip
-        campaign = Campaign(settings.kills, max(1.0, settings.messages / settings.rate - CALM_UNTIL_S), settings.seed)
+        chance = random.Random(settings.seed)
+        generator = Generator(plan, voices=_voices(stack, vendors, logs, chance), journal=intents, chance=chance)
+        over_s = max(1.0, settings.messages / settings.rate - CALM_UNTIL_S)
+        campaign = Campaign(settings.kills, over_s, settings.seed, settings.platforms)
         nemesis = Nemesis(campaign, children, deeds, redis_url=stack.redis_url, redis_folder=stack.redis_folder)
         deeds.note("began")
         talk = asyncio.create_task(generator.run())
@@ -102,13 +114,42 @@ async def _run(settings: Settings, folder: Path, logs: Logs, database_url: str |
         await children.stop()
 
 
+def _vendors(held: contextlib.ExitStack, settings: Settings, logs: Logs) -> Vendors:
+    delay = ("--delay-ms", str(PLATFORM_DELAY_MS))
+    dingtalk = held.enter_context(running("dingtalk", *delay, log=logs.dingtalk)).control
+    dingtalk.call("POST", "/stream/times", {"redeliver_s": REDELIVER_S, "redeliveries": 1000})
+    model = held.enter_context(running("openai", "--delay-ms", str(MODEL_DELAY_MS), log=logs.model)).control
+    wecom = oscar = None
+    if {"wecom", "wecomcs"} & set(settings.platforms):
+        wecom = held.enter_context(running("wecom", *delay, log=logs.wecom)).control
+        wecom.call("POST", "/people", {"limited": False})
+        wecom.call("POST", "/kf/set", {"unbelled_calls": 1_000_000})
+    if "aim" in settings.platforms:
+        oscar = held.enter_context(running("oscar", *delay, "--haste", str(AIM_HASTE), log=logs.oscar)).control
+    return Vendors(dingtalk, model, wecom, oscar)
+
+
+def _voices(stack: Stack, vendors: Vendors, logs: Logs, chance: random.Random) -> dict[Platform, Voice]:
+    dingtalk, secret = vendors.dingtalk.url, stack.secret
+    wecom = vendors.wecom.url if vendors.wecom is not None else ""
+    oscar = vendors.oscar.url if vendors.oscar is not None else ""
+    found: dict[Platform, Voice] = {
+        "dingtalk": DingTalk(stack.webhook("dingtalk"), secret, dingtalk),
+        "cards": DingTalk(stack.webhook(f"dingtalk/{CARDS_BOT}"), secret, dingtalk, groups=True),
+        "wecom": WeCom(stack.webhook("wecom"), WECOM),
+        "wecomcs": Customers(stack.webhook("wecomcs"), WECOM, wecom, lambda: chance.random() < FORGOTTEN_BELLS),
+        "stream": Stream(STREAM_APP, dingtalk, logs.dingtalk),
+        "aim": Aim(AIM_NAME, oscar),
+    }
+    return {platform: found[platform] for platform in stack.platforms}
+
+
 async def _until_quiet(logs: Logs, patience_s: float) -> None:
     """Until every message has something to show, or patience ends; then a moment more, for answers nobody waits for."""
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
-        told = await asyncio.to_thread(logs.read)
-        shown = {one.msg_id for one in told.shown}
-        if all(said.msg_id in shown for said in told.said if said.acknowledged_ms is not None):
+        so_far = await asyncio.to_thread(lambda: checker.check(logs.read()))
+        if not (so_far.lost or so_far.never_acknowledged or so_far.left_hanging):
             break
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
     await asyncio.sleep(2)

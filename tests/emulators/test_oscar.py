@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from emulators.calls import read
-from emulators.oscar.limiter import CLASSES, Meter
+from emulators.oscar.limiter import CLASSES, Meter, faster
 from emulators.running import Emulator, running
 
 HELLO = bytes.fromhex("2a010000000400000001")
@@ -96,6 +96,11 @@ def test_haste_is_punished_as_the_real_server_does(gap_ms: int, dropped: int, cu
     outcomes = [meter.take(number * gap_ms) for number in range(1, 15)]
     assert outcomes.index("drop") + 1 == dropped
     assert (outcomes.index("disconnect") + 1 if "disconnect" in outcomes else None) == cut
+
+
+def test_a_hasty_server_has_the_same_limits_for_shorter_gaps() -> None:
+    slow, fast = (Meter(next(one for one in classes if one.number == 3), 0.0) for classes in (CLASSES, faster(10)))
+    assert [slow.take(number * 1000) for number in range(1, 15)] == [fast.take(number * 100) for number in range(1, 15)]
 
 
 def test_who_is_away_gets_it_later_and_the_log_says_so(oscar: Emulator) -> None:
