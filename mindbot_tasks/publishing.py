@@ -3,7 +3,8 @@
 Celery's own way there (merging options, routing, binding queues, signals, pools of producers, a client object for each
 command) costs 0.7 ms, three times for each message. Here the plain case, a task of ours by name with nothing
 but ids, is written at once and pushed on a kept connection. Whatever is not plain takes Celery's way, and so does a
-push that failed, for Celery knows how to try again. Figures: docs/performance.md.
+push that failed, for Celery knows how to try again. Why, and how to go back:
+docs/decisions/0008-plain-tasks-are-pushed-directly.md.
 """
 
 from __future__ import annotations

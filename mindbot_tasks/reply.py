@@ -10,19 +10,23 @@ from sqlalchemy import Connection
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.app import app
-from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError, RetryableError, Stopped
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.platforms.base import HandsOver
+from mindbot_tasks.platforms.base import HandsOver, KnowsPeople
 from mindbot_tasks.platforms.delivery import REPLY_S, deliver, outgoing_piece
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import cancelling, live, occurrences, steps
+from mindbot_tasks.stores import cancelling, live, occurrences, people, steps
 from mindbot_tasks.stores.claims import Claim, Following
-from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
+
+#: seconds for the name of whoever asked
+NAME_S = 5.0
 
 
 @app.task(
@@ -70,6 +74,18 @@ def reply(self: MindBotTask, message_id: int) -> None:
     log.info("replied", pieces=len(pieces), note=note)
     if following is not None:
         chains.start(*following, reply_queue(held.platform, held.bot))
+    if isinstance(platform, KnowsPeople) and people.to_ask_for(held.platform, held.bot, held.sender_ref):
+        _ask_for_name(platform, held, self.deadline(held, NAME_S))
+
+
+def _ask_for_name(platform: KnowsPeople, held: Claim, deadline: Deadline) -> None:
+    """Who was that? Asked when everybody has what they waited for; it goes well without."""
+    try:
+        found = platform.name_of(held.sender_ref, deadline)
+        with one_statement() as connection:
+            people.name(connection, held.platform, held.bot, held.sender_ref, found)
+    except (FarSideError, Stopped, DatabaseUnavailable) as exc:
+        log.info("name_not_found", reason=type(exc).__name__, kind=getattr(exc, "kind", None))
 
 
 def _with_person(

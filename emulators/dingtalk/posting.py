@@ -13,8 +13,9 @@ from aiohttp import web
 
 from emulators.calls import CallLog
 from emulators.dingtalk.callbacks import Callback, Post, build
-from emulators.dingtalk.sender import Answered, Sent, as_json, intent, result
+from emulators.dingtalk.sender import Sent, intent
 from emulators.front import Front
+from emulators.senders import Answered, as_json, ms_since, result
 
 _FIELDS = {field.name for field in dataclasses.fields(Callback)}
 _NUMBERS = {"timestamp_ms", "session_lifetime_s"}
@@ -51,7 +52,7 @@ class Poster:
         if again_s is not None and answers[-1].status != 200:
             await asyncio.sleep(again_s)
             answers.append(await self._once(url, post, callback, timeout_s))
-        return web.json_response(as_json(Sent(post.msg_id, post.conversation, post.session, answers)))
+        return web.json_response(as_json(Sent(post.msg_id, answers, post.conversation, post.session)))
 
     async def _once(self, url: str, post: Post, callback: Callback, timeout_s: float) -> Answered:
         if self._http is None:
@@ -63,10 +64,10 @@ class Poster:
                 url, data=post.body, headers=post.headers, timeout=aiohttp.ClientTimeout(total=timeout_s)
             ) as response:
                 text = await response.text(errors="replace")
-                answered = Answered(response.status, text, _ms_since(started))
+                answered = Answered(response.status, text, ms_since(started))
         except (aiohttp.ClientError, TimeoutError) as exc:
-            answered = Answered(0, "", _ms_since(started), type(exc).__name__)
-        self._log.noted("webhook_answer", result(post, answered))
+            answered = Answered(0, "", ms_since(started), type(exc).__name__)
+        self._log.noted("webhook_answer", result(post.msg_id, answered))
         return answered
 
 
@@ -88,7 +89,3 @@ def _read(values: Any) -> tuple[str, str, Callback, float, float | None]:
         if not isinstance(value, wanted):
             raise ValueError(f"{name} has the wrong type")
     return url, secret, Callback(**rest), timeout_s, None if again_s is None else float(again_s)
-
-
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)

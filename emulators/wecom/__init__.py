@@ -13,14 +13,20 @@ from aiohttp import web
 
 from emulators.faults import AnyRule
 from emulators.front import Front
-from emulators.wecom import kf, media, messages, posting
+from emulators.wecom import contacts, kf, media, messages, posting
 from emulators.wecom.api import Api, unknown
 from emulators.wecom.sender import WeComSender
 
 __all__ = ["WeComSender", "create_app"]
 
 #: each adds its endpoints, and its forgetting to `api.resets`
-PARTS: Sequence[Callable[[Front, Api], None]] = (messages.serve, media.serve, posting.serve, kf.serve)
+PARTS: Sequence[Callable[[Front, Api], None]] = (
+    messages.serve,
+    media.serve,
+    contacts.serve,
+    posting.serve,
+    kf.serve,
+)
 
 
 def create_app(

@@ -98,6 +98,14 @@ class Service:
         self.kf.servicers |= values.get("servicers", {})
         self.kf.failing |= values.get("fail", {})
 
+    def customers(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Everybody has been here; the nickname follows from the id."""
+        wanted = body.get("external_userid_list")
+        if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
+            raise Refused(40058, "invalid external_userid_list")
+        found = [{"external_userid": one, "nickname": f"Customer {one}"} for one in wanted]
+        return {"customer_list": found, "invalid_external_userid": []}, {"asked": wanted}
+
     def shown(self, values: dict[str, Any]) -> list[dict[str, Any]]:
         """What customers saw; of one of them only with {"external_userid"}."""
         user = values.get("external_userid")
@@ -141,6 +149,7 @@ def serve(front: Front, api: Api) -> None:
     endpoint("service_state/get", service.state)
     endpoint("service_state/trans", service.change)
     endpoint("account/list", service.accounts)
+    endpoint("customer/batchget", service.customers)
 
     async def send(request: web.Request) -> web.Response:
         """As `say`, and the bell is rung at {"url"} for the app {"token", "encoding_aes_key", "corpid"}."""

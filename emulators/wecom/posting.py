@@ -10,9 +10,10 @@ import orjson
 from aiohttp import web
 
 from emulators.front import Front
+from emulators.senders import as_json
 from emulators.wecom.api import Api
 from emulators.wecom.callbacks import App, Callback
-from emulators.wecom.sender import REPEATS, TIMEOUT_S, WeComSender, as_json
+from emulators.wecom.sender import REPEATS, TIMEOUT_S, WeComSender
 
 _FIELDS = {field.name for field in dataclasses.fields(Callback)}
 

@@ -53,10 +53,10 @@ class Heard(ABC):
         """Whether a stream without its last event is whole all the same."""
         return bool(self.finish)
 
-    def hear(self, stream: Stream) -> None:
-        """The whole answer. Raises Unavailable when it breaks off or cannot be read."""
+    def hear(self, stream: Stream, *, whole: bool = False) -> None:
+        """Read to the end. Raises Unavailable when it breaks off or cannot be read."""
         try:
-            if "json" in (stream.headers.get("Content-Type") or ""):
+            if whole or "json" in (stream.headers.get("Content-Type") or ""):  # some servers always do
                 self.take_whole(stream.whole().json())
                 return
             for event in stream.events():
@@ -83,6 +83,7 @@ class Ask:
     model: str
     patience: Patience | None = None
     http: Http | None = None
+    streams: bool = True
 
 
 def call(
@@ -100,14 +101,14 @@ def call(
         ask.url,
         deadline=deadline,
         provider=ask.provider,
-        headers={"Accept": "text/event-stream", **ask.headers},
+        headers={"Accept": "text/event-stream", **ask.headers} if ask.streams else ask.headers,
         json=ask.body,
         patience=ask.patience,
         max_bytes=MAX_ANSWER_BYTES,
     ) as stream:
         if stream.status != 200:
             raise_error(stream.whole())
-        said.hear(stream)
+        said.hear(stream, whole=not ask.streams)
     text = said.visible.end()
     if not text.strip():
         raise (Rejected if said.finish in said.refusals else Unavailable)(

@@ -5,8 +5,7 @@ Written on our own HTTP client instead of an SDK: a call costs a third of the CP
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,17 +14,15 @@ from pydantic import SecretStr
 
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import Rejected, RetryableError, Throttled, Unavailable
-from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
+from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
+from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
 from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
-from mindbot_tasks.llm.visible import Visible
-from mindbot_tasks.model.answer import Answer, Usage
-
-MAX_ANSWER_BYTES = 8_000_000
+from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.model.answer import Usage
 
 # error.code or error.type -> (our class, kind). OpenAI and Zhipu (its codes are numbers in text), read 2026-11-20.
-_CODES: Mapping[str, tuple[type[Rejected | RetryableError], str]] = {
+_CODES: Mapping[str, RaisedFor] = {
     # told as 429, but waiting does not help
     "insufficient_quota": (Rejected, "quota"),
     "credit_balance_exhausted": (Rejected, "quota"),
@@ -84,45 +81,12 @@ class ChatModel:
         return self._ask(question, deadline, on_text)
 
     def _ask(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
-        headers = {"Accept": "text/event-stream"} if self.stream else {}
+        headers = {}
         if self.api_key is not None:
             headers["Authorization"] = f"Bearer {self.api_key.get_secret_value()}"
-        started = time.monotonic()
-        with (self.http or get_http()).stream(
-            "POST",
-            self.url,
-            deadline=deadline,
-            provider=self.name,
-            headers=headers,
-            json=self._body(question),
-            patience=self.patience,
-            max_bytes=MAX_ANSWER_BYTES,
-        ) as stream:
-            if stream.status != 200:
-                _raise_error(stream.whole())
-            said = _Said(Visible(on_text, started), self.name)
-            if "json" in (stream.headers.get("Content-Type") or "") or not self.stream:
-                said.take_whole(stream.whole())  # some servers ignore `stream`
-            else:
-                said.take_events(stream.events())
-        text = said.visible.end()
-        if not text.strip():
-            refused = said.finish == "content_filter"
-            raise (Rejected if refused else Unavailable)(
-                "the answer is empty", kind="content", provider=self.name, code=said.finish or None
-            )
-        details: dict[str, Any] = {"finish": said.finish} if said.finish not in ("", "stop") else {}
-        return Spoken(
-            Answer(
-                text=text,
-                provider=self.name.partition(":")[2] or self.name,
-                model=said.model or self.model,
-                usage=said.usage,
-                latency_ms=int((time.monotonic() - started) * 1000),
-                first_token_ms=said.visible.first_ms,
-                details=details,
-            )
-        )
+        ask = Ask(self.name, self.url, headers, self._body(question), self.model, self.patience, self.http, self.stream)
+        answer, _ = call(ask, _Heard, _raise_error, deadline, on_text)
+        return Spoken(answer)
 
     def _body(self, question: Question) -> dict[str, Any]:
         messages: list[dict[str, Any]] = (
@@ -149,43 +113,21 @@ class ChatModel:
         return [{"type": "text", "text": words}, *({"type": "image_url", "image_url": {"url": url}} for url in urls)]
 
 
-class _Said:
-    """What came of one call."""
+class _Heard(Heard):
+    refusals = frozenset({"content_filter"})
 
-    def __init__(self, visible: Visible, provider: str) -> None:
-        self.visible = visible
-        self.model = ""
-        self.finish = ""
-        self.usage = Usage()
-        self._provider = provider
+    def take(self, event: sse.Event) -> bool:
+        if event.data == "[DONE]":
+            return True
+        self._take(orjson.loads(event.data), "delta")
+        return False
 
-    def take_events(self, events: Iterator[sse.Event]) -> None:
-        """Raises Unavailable unless the stream is whole: it ends with [DONE], or at least says why it finished."""
-        for event in events:
-            if event.data == "[DONE]":
-                return
-            try:
-                chunk = orjson.loads(event.data)
-                if chunk.get("error"):
-                    _raise_problem(chunk["error"], 200, self._provider, None)
-                self._take(chunk, "delta")
-            except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError) as exc:
-                raise self._unreadable() from exc
-        if not self.finish:
-            raise Unavailable(
-                "the answer broke off", kind="connection", code="cut", provider=self._provider, status=200
-            )
+    def take_whole(self, body: Any) -> None:
+        self._take(body, "message")
 
-    def take_whole(self, response: Response) -> None:
-        body = response.json()
-        try:
-            if body.get("error"):
-                _raise_problem(body["error"], 200, self._provider, None)
-            self._take(body, "message")
-        except (AttributeError, TypeError, KeyError) as exc:
-            raise self._unreadable() from exc
-
-    def _take(self, body: dict[str, Any], part: str) -> None:
+    def _take(self, body: Any, part: str) -> None:
+        if body.get("error"):
+            _raise_told(body["error"], 200, self.provider, None)
         if usage := body.get("usage"):
             self.usage = Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
         choices = body.get("choices")
@@ -199,40 +141,19 @@ class _Said:
             self.visible.add(piece)
         self.finish = choice.get("finish_reason") or self.finish
 
-    def _unreadable(self) -> Unavailable:
-        return Unavailable("the answer cannot be read", kind="protocol", provider=self._provider, status=200)
-
 
 def _raise_error(response: Response) -> NoReturn:
     """Raise what an error answer means, JSON or a gateway's page."""
     body = response.json_or_none()
     error = body.get("error") if isinstance(body, dict) else None
     if error is not None:
-        _raise_problem(error, response.status, response.provider, retry_after_s(response.headers))
+        _raise_told(error, response.status, response.provider, retry_after_s(response.headers))
     refuse(response)
 
 
-def _raise_problem(error: Any, status: int, provider: str, wait_s: float | None) -> NoReturn:
-    """Raise what OpenAI's error object means; the vendor's words stay out, they may repeat the question."""
+def _raise_told(error: Any, status: int, provider: str, wait_s: float | None) -> NoReturn:
+    """Raise what OpenAI's error object means: by its code, else by its type."""
     told = error if isinstance(error, dict) else {}
     codes = [str(told[key]) for key in ("code", "type") if told.get(key) not in (None, "")]
-    code = codes[0][:64] if codes else None
-    raised, kind = next((_CODES[name] for name in codes if name in _CODES), (None, ""))
-    if raised is None:
-        raised, kind = _by_status(status)
-    raise raised(
-        f"the model server refused ({status})",
-        kind=kind,
-        provider=provider,
-        status=status,
-        code=code,
-        retry_after_s=wait_s if raised is not Rejected else None,
-    )
-
-
-def _by_status(status: int) -> tuple[type[Rejected | RetryableError], str]:
-    if status == 429:
-        return Throttled, "rate_limit"
-    if status in (200, 408, 409, 425) or status >= 500:  # 200: an error in mid-stream
-        return Unavailable, "server"
-    return Rejected, {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}.get(status, "invalid_request")
+    code = next((code for code in codes if code in _CODES), codes[0] if codes else "")
+    raise_problem(_CODES, code, status=status, provider=provider, wait_s=wait_s)

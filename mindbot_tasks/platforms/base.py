@@ -202,6 +202,14 @@ class LiveAnswer(Protocol):
 
 
 @runtime_checkable
+class KnowsPeople(Protocol):
+    """A platform whose messages come without the names of people, and that can be asked for them."""
+
+    def name_of(self, user_id: str, deadline: Deadline) -> str:
+        """The name, "" if there is none or nobody may know it. Raises Rejected, Throttled or Unavailable."""
+
+
+@runtime_checkable
 class Examined(Protocol):
     """A platform that can say whether it works, by its cheapest authenticated call."""
 

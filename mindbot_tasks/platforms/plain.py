@@ -14,6 +14,7 @@ _MARKED = re.compile(r"[*_`#\[\]|<>~&\\=]|^\s*(?:[-+]|\d+[.)])\s|^ {4}|^\s*-{3}"
 _TABLE_RULE = re.compile(r"^[ \t>*+\d.)-]*\|?[ \t]*:?-+:?[ \t]*(?:\||$)", re.MULTILINE)
 _TABLE_PLACE = re.compile(r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*")
 _BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*\n?", re.IGNORECASE)
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _HEADED_FROM = 3  #: columns; with fewer a row is one line
 _BULLET = "- "
 
@@ -29,9 +30,7 @@ def to_plain(markdown: str) -> str:
     >>> to_plain("**See** [the docs](https://example.com):\\n\\n1. `pip`")
     'See the docs (https://example.com):\\n\\n1. pip'
     """
-    if not _MARKED.search(markdown):
-        return markdown.strip()
-    return _blocks(SyntaxTreeNode(_parser().parse(markdown)).children).strip("\n")
+    return Plain().shown(markdown)
 
 
 def without_tables(markdown: str) -> str:
@@ -57,72 +56,101 @@ def without_tables(markdown: str) -> str:
     return "\n".join(lines) if tables else markdown
 
 
-def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool = False) -> str:
-    texts = [text for node in nodes if (text := _block(node)).strip("\n")]
-    return ("\n" if tight else "\n\n").join(texts)
+class Plain:
+    """Markdown in words. A subclass for a place that knows some of the marks says how they are written there."""
 
+    def shown(self, markdown: str) -> str:
+        """Never empty for words that are none in markdown, such as a reference that nothing refers to."""
+        if not _MARKED.search(markdown):
+            return markdown.strip()
+        shown = self._blocks(SyntaxTreeNode(_parser().parse(markdown)).children).strip("\n")
+        return shown if shown.strip() else markdown.strip()
 
-def _block(node: SyntaxTreeNode) -> str:
-    match node.type:
-        case "paragraph" | "heading":
-            return _inline(node.children[0].children) if node.children else ""
-        case "bullet_list" | "ordered_list":
-            return _list(node)
-        case "blockquote":
-            return _indented(_blocks(node.children), "> ", "> ")
-        case "fence" | "code_block":
-            return node.content.rstrip("\n")
-        case "table":
-            return "\n".join(_table_lines([[_inline(cell.children) for cell in row] for row in _rows(node)]))
-        case "hr":
-            return "----------"
-        case _:
-            return _blocks(node.children) if node.children else node.content
+    def heading(self, level: int, words: str) -> str:
+        return words
 
+    def strong(self, words: str) -> str:
+        return words
 
-def _list(node: SyntaxTreeNode) -> str:
-    number = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
-    # in a tight list the paragraphs are hidden
-    tight = all(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
-    items = []
-    for item in node.children:
-        mark = _BULLET if number is None else f"{number}. "
-        items.append(_indented(_blocks(item.children, tight=tight), mark, " " * len(mark)) or mark.rstrip())
-        number = None if number is None else number + 1
-    return ("\n" if tight else "\n\n").join(items)
+    def code(self, words: str) -> str:
+        return words
+
+    def link(self, words: str, url: str) -> str:
+        """A link whose words are not its address."""
+        return f"{words} ({url})"
+
+    def _blocks(self, nodes: Sequence[SyntaxTreeNode], *, tight: bool = False) -> str:
+        texts = [text for node in nodes if (text := self._block(node)).strip("\n")]
+        return ("\n" if tight else "\n\n").join(texts)
+
+    def _block(self, node: SyntaxTreeNode) -> str:
+        match node.type:
+            case "paragraph":
+                return self._inside(node)
+            case "heading":
+                return self.heading(int(node.tag[1:]), self._inside(node))
+            case "bullet_list" | "ordered_list":
+                return self._list(node)
+            case "blockquote":
+                return _indented(self._blocks(node.children), "> ", "> ")
+            case "fence" | "code_block":
+                return node.content.rstrip("\n")
+            case "table":
+                return "\n".join(_table_lines([[self._inline(cell.children) for cell in row] for row in _rows(node)]))
+            case "hr":
+                return "----------"
+            case _:
+                return self._blocks(node.children) if node.children else node.content
+
+    def _list(self, node: SyntaxTreeNode) -> str:
+        number = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
+        # in a tight list the paragraphs are hidden
+        tight = all(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
+        items = []
+        for item in node.children:
+            mark = _BULLET if number is None else f"{number}. "
+            items.append(_indented(self._blocks(item.children, tight=tight), mark, " " * len(mark)) or mark.rstrip())
+            number = None if number is None else number + 1
+        return ("\n" if tight else "\n\n").join(items)
+
+    def _inside(self, node: SyntaxTreeNode) -> str:
+        words = self._inline(node.children[0].children) if node.children else ""
+        return "\n".join(line.rstrip() for line in words.split("\n"))
+
+    def _inline(self, nodes: Iterable[SyntaxTreeNode]) -> str:
+        return "".join(map(self._span, nodes))
+
+    def _span(self, node: SyntaxTreeNode) -> str:
+        match node.type:
+            case "text":
+                return _BREAK.sub("\n", node.content)
+            case "code_inline":
+                return self.code(node.content)
+            case "softbreak" | "hardbreak":
+                return "\n"
+            case "strong":
+                words = self._inline(node.children)
+                if node.markup == "__" and _NAME.fullmatch(words):
+                    return f"__{words}__"  # of Python, and not meant to be bold
+                return self.strong(words) if words.strip() else words
+            case "link":
+                return self._linked(self._inline(node.children), str(node.attrs.get("href", "")))
+            case "image":
+                return self._linked(node.content, str(node.attrs.get("src", "")))
+            case _:
+                return self._inline(node.children) if node.children else node.content
+
+    def _linked(self, words: str, url: str) -> str:
+        words = words.strip()
+        bare = url.removeprefix("mailto:")
+        if not url or words in (url, bare):
+            return words or bare
+        return self.link(words, bare) if words else bare
 
 
 def _indented(text: str, first: str, later: str) -> str:
     lines = text.split("\n")
     return "\n".join(((later if number else first) + line).rstrip() for number, line in enumerate(lines))
-
-
-def _inline(nodes: Iterable[SyntaxTreeNode]) -> str:
-    return "".join(map(_span, nodes))
-
-
-def _span(node: SyntaxTreeNode) -> str:
-    match node.type:
-        case "text":
-            return _BREAK.sub("\n", node.content)
-        case "code_inline":
-            return node.content
-        case "softbreak" | "hardbreak":
-            return "\n"
-        case "link":
-            return _linked(_inline(node.children), str(node.attrs.get("href", "")))
-        case "image":
-            return _linked(node.content, str(node.attrs.get("src", "")))
-        case _:
-            return _inline(node.children) if node.children else node.content
-
-
-def _linked(words: str, url: str) -> str:
-    words = words.strip()
-    bare = url.removeprefix("mailto:")
-    if not url or words in (url, bare):
-        return words or bare
-    return f"{words} ({bare})" if words else bare
 
 
 def _rows(table: SyntaxTreeNode) -> list[list[SyntaxTreeNode]]:

@@ -45,14 +45,17 @@ def _dingtalk(bot: str, settings: Settings) -> Platform | None:
     return DingTalk(bot, its_settings, client, files=media, read_file=files.find)
 
 
-def _weixin_client(provider: str, settings: WeComSettings | WeComCsSettings) -> weixin.Client:
+def _weixin_client(
+    provider: str, settings: WeComSettings | WeComCsSettings, secret: SecretStr | None = None
+) -> weixin.Client:
+    """The app's client, or that of another secret of the same organisation."""
     # here: wechatpy takes its time to load, and only those shall wait who use it
     from mindbot_tasks.platforms import weixin
 
     return weixin.Client(
         provider,
         corpid=settings.corpid,
-        secret=settings.secret.get_secret_value(),
+        secret=(secret or settings.secret).get_secret_value(),
         api_base=settings.api_base,
         http=get_http(),
         tokens=tokens,
@@ -70,11 +73,21 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
     its_settings = settings.wecom[bot]
     client = _weixin_client("wecom", its_settings)
     sender = Sender(its_settings, client, admit=equal_sends.admit, uploads=uploads, read_file=files.find)
-    return WeCom(bot, its_settings, client, sender, language="en" if settings.language == "en" else "zh")
+    book = its_settings.contacts_secret
+    return WeCom(
+        bot,
+        its_settings,
+        client,
+        sender,
+        contacts=_weixin_client("wecom", its_settings, book) if book is not None else None,
+        language="en" if settings.language == "en" else "zh",
+    )
 
 
 def _aim(bot: str, settings: Settings) -> Platform | None:
-    return Aim(bot, settings.aim[bot]) if bot in settings.aim else None
+    if bot not in settings.aim:
+        return None
+    return Aim(bot, settings.aim[bot], language="zh" if settings.language == "zh" else "en")
 
 
 def _chat(bot: str, settings: Settings) -> Platform | None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, literal, literal_column, select
+from sqlalchemy import BigInteger, Connection, bindparam, case, literal, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
@@ -256,7 +256,11 @@ def _user_statement(dialect: str, timed: bool) -> Any:
     insert = _insert(dialect, UserRow, timed, ("created_at", "seen_at"))
     return insert.on_conflict_do_update(
         index_elements=["platform", "external_id"],
-        set_={"name": insert.excluded.name, "seen_at": insert.excluded.seen_at},
+        set_={
+            # some platforms name people by id alone; what was looked up since must not be lost to that
+            "name": case((insert.excluded.name != "", insert.excluded.name), else_=UserRow.name),
+            "seen_at": insert.excluded.seen_at,
+        },
     )
 
 

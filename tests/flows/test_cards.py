@@ -52,9 +52,9 @@ def a_card_without_an_answer_ends_with_an_apology(scene: Scene) -> None:
 
 @story(phase=2)
 def a_worker_killed_while_the_card_grows_leaves_it_to_another(scene: Scene) -> None:
-    scene.fault("drip", MODEL, bytes_per_s=2500)
+    scene.fault("drip", MODEL, bytes_per_s=1200)
     scene.says(LONG, bot="cards")
-    until(lambda: len(next(iter(scene.cards().values()), [])) >= 2, "growing card")
+    until(lambda: len(next(iter(scene.cards().values()), [])) >= 2, "growing card", within_s=90)
     (told,) = scene.messages()
     assert told.events[-1].step == "generate:started"
     scene.stack.send_signal(scene.stack.role_of(told.events[-1].worker), signal.SIGKILL)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from emulators.senders import Sent
 from emulators.wecom import WeComSender
-from emulators.wecom.sender import Sent
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import FileRow
 from tests.flows.conftest import Told

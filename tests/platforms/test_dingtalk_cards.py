@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from emulators.running import Emulator, running
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Draining, Unavailable
-from mindbot_tasks.core.http import Http
-from mindbot_tasks.core.settings import DingTalkSettings
 from mindbot_tasks.core.words import say
-from mindbot_tasks.model.message import Outgoing, Part
-from mindbot_tasks.platforms.base import LiveAnswer, LiveTarget
-from mindbot_tasks.platforms.dingtalk import DingTalk
+from mindbot_tasks.platforms.base import LiveTarget
 from mindbot_tasks.platforms.dingtalk.cards import PUBLIC_AI_TEMPLATES, message_of
-from mindbot_tasks.platforms.dingtalk.client import CALLS, SHOWS, Client
+from mindbot_tasks.platforms.dingtalk.client import CALLS, SHOWS
 from mindbot_tasks.stores.limiter import LocalLimits, Rate, monotonic_us
-from tests.platforms.test_dingtalk import NOW_MS, SECRET, PlainTokens, call
+from tests.platforms.card_asking import Asked, grow
 
 CREATE, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
 UPDATE, SESSION = "/v1.0/card/instances", "/robot/sendBySession"
 AI_TEMPLATE = sorted(PUBLIC_AI_TEMPLATES)[0]
-_ids = itertools.count(100)
-
-
-def robot(url: str, *, take: Callable[[str, str], float] | None = None, **values: Any) -> DingTalk:
-    settings = DingTalkSettings(
-        client_id="dingapp0001",
-        client_secret=SecretStr(SECRET),
-        api_base=url,
-        oapi_base=url,
-        **{"enable_stream_reply": True, "card_template_id": "own.schema", "card_update_s": 0.05, **values},
-    )
-    return DingTalk("default", settings, Client(settings, Http(), PlainTokens(), take), clock_ms=lambda: NOW_MS)
 
 
 @pytest.fixture(scope="module")
@@ -56,67 +38,9 @@ def dingtalk(_process: Emulator) -> Emulator:
     return _process
 
 
-class Asked:
-    """One question, and the bot's ways to answer it."""
-
-    def __init__(self, dingtalk: Emulator, **settings: Any) -> None:
-        self.dingtalk = dingtalk
-        take = settings.pop("take", None)
-        changes = settings.pop("changes", {})
-        self.bot = robot(dingtalk.url, take=take, **settings)
-        session = f"{dingtalk.url}/robot/sendBySession?session=s1"
-        self.message = self.bot.parse(call(**{"sessionWebhook": session, **changes}))[0]
-        self.id = next(_ids)
-
-    def begin(self, deadline: Deadline | None = None) -> LiveAnswer:
-        target = LiveTarget(self.id, f"{self.id}-1", "c", "one_to_one", "user01", self.message.address)
-        live = self.bot.begin_live(target, deadline or Deadline(10))
-        assert live is not None
-        return live
-
-    def send(self, text: str = "the whole answer", **changes: Any) -> str:
-        return self.bot.send(self.outgoing(text, **changes), Deadline(5))
-
-    def outgoing(self, text: str, **changes: Any) -> Outgoing:
-        fields: dict[str, Any] = {"number": 0, "total": 1, "answer_key": f"{self.id}-1", **changes}
-        return Outgoing(
-            message_id=self.id,
-            platform="dingtalk",
-            bot="default",
-            conversation_id=self.message.conversation_id,
-            conversation_kind=self.message.conversation_kind,
-            sender_id="user01",
-            address=self.message.address,
-            part=Part("markdown", text, {"title": "t"}),
-            key=f"k-{self.id}",
-            **fields,
-        )
-
-    def cards(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.dingtalk.control.call("GET", "/cards")
-        return found
-
-    def calls(self, path: str, **which: Any) -> list[dict[str, Any]]:
-        return self.dingtalk.control.calls(path=path, **which)
-
-    def card(self) -> Any:
-        (card,) = self.cards().values()
-        return card
-
-
 @pytest.fixture
 def asked(dingtalk: Emulator) -> Asked:
     return Asked(dingtalk)
-
-
-def grow(live: LiveAnswer, words: int = 60, pause_s: float = 0.005) -> str:
-    """A model that speaks; returns all it said."""
-    text = ""
-    for number in range(words):
-        text += f"word{number} "
-        live(text)
-        time.sleep(pause_s)
-    return text
 
 
 def test_an_answer_grows_on_one_card_and_ends_there(asked: Asked) -> None:
@@ -187,7 +111,7 @@ def test_updates_leave_room_for_the_last_word(dingtalk: Emulator) -> None:
     )  # fmt: skip
     lives = [asked.begin()]
     for _ in range(7):
-        asked.id = next(_ids)
+        asked.ask_again()
         lives.append(asked.begin())
     for _ in range(40):
         for live in lives:

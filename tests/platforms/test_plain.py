@@ -28,6 +28,8 @@ WIDE = "| Day | High | Low |\n|-----|-----:|:---:|\n| Mon | 21 | **9** |\n| Tue 
         ("Run:\n\n```python\nif x:\n    y = '**'\n```\nDone.", "Run:\n\nif x:\n    y = '**'\n\nDone."),
         ("one\ntwo", "one\ntwo"),
         ("a &amp; b, \\*not bold\\*, snake_case_name", "a & b, *not bold*, snake_case_name"),
+        ("Its __init__ is **bold**, __loud words__ are", "Its __init__ is bold, loud words are"),
+        ("[only]: a-reference", "[only]: a-reference"),
         ("line<br>break and <div>", "line\nbreak and <div>"),
         ("| Was | Wann |\n|---|---|\n| Tee | 17 Uhr |", "- Was: Wann\n- Tee: 17 Uhr"),
         (WIDE, "- Mon\n  - High: 21\n  - Low: 9\n- Tue\n  - High: 19"),

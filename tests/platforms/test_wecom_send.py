@@ -102,14 +102,14 @@ def test_markdown_becomes_plain_words() -> None:
     assert words.plain(MARKDOWN) == (
         "Title\n\nSome bold, slanted and code; a link: https://x.example/a .\n\n"
         "- one\n- two 2\n  1. deep\n\n> quoted\n\n"
-        'a | b\n1 | 2\n\nprint("*")'
+        '- a: b\n- 1: 2\n\nprint("*")'
     )
 
 
 def test_markdown_becomes_the_subset_that_wecom_shows() -> None:
     assert words.subset(MARKDOWN) == (
         "# Title\n\nSome **bold**, slanted and `code`; a [link](https://x.example/a).\n\n"
-        '- one\n- two **2**\n  1. deep\n\n> quoted\n\na | b\n1 | **2**\n\nprint("*")'
+        '- one\n- two **2**\n  1. deep\n\n> quoted\n\n- a: b\n- 1: **2**\n\nprint("*")'
     )
 
 

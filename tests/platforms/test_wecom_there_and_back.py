@@ -14,7 +14,7 @@ from emulators.running import Emulator, running
 from emulators.wecom.callbacks import App, Callback, build, verification
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import PayloadInvalid, SignatureInvalid, Throttled, Unavailable
+from mindbot_tasks.core.errors import PayloadInvalid, Rejected, SignatureInvalid, Throttled, Unavailable
 from mindbot_tasks.core.http import Http
 from mindbot_tasks.core.settings import WeComSettings
 from mindbot_tasks.model.answer import Answer
@@ -189,3 +189,17 @@ def test_without_redis_a_piece_is_the_first_of_its_kind() -> None:
     assert admitted == (0.0, "k")
     assert uploads.find("x", client=dead) == ""
     uploads.remember("x", "y", keep_s=60, client=dead)
+
+
+def test_members_have_the_name_of_the_address_book(emulator: Emulator, bot: WeCom, client: redis.Redis) -> None:
+    emulator.control.call("POST", "/contacts", {"zhangsan": "张三"})
+    book = Client("wecom", corpid=vectors.CORPID, secret="b", api_base=emulator.url, http=Http(), tokens=Tokens(client))
+    bot._contacts = book
+    assert bot.name_of("zhangsan", Deadline(5)) == "张三"
+    with pytest.raises(Rejected):
+        bot.name_of("nobody", Deadline(5))
+
+
+def test_without_the_secret_of_the_address_book_nobody_is_asked(emulator: Emulator, bot: WeCom) -> None:
+    assert bot.name_of("zhangsan", Deadline(5)) == ""
+    assert emulator.control.calls(path="/cgi-bin/user/get") == []

@@ -220,3 +220,7 @@ def test_a_token_that_died_is_replaced(platform: WeComCs, people: KfCustomers) -
     assert platform.examine(Deadline(10)) == "kf/account/list: 0"
     people.control.call("POST", "/tokens/expire")
     assert platform.examine(Deadline(10)) == "kf/account/list: 0"
+
+
+def test_customers_are_known_by_their_nickname(platform: WeComCs, people: KfCustomers) -> None:
+    assert platform.name_of("wm7", Deadline(5)) == "Customer wm7"

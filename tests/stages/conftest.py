@@ -16,7 +16,7 @@ from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.settings import Settings, reset_settings
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.stores import cancelling, database, inbox, limiter, quota, trace
+from mindbot_tasks.stores import cancelling, database, inbox, limiter, people, quota, trace
 from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
 from mindbot_tasks.stores.tables import MessageRow
@@ -40,6 +40,7 @@ def _forget() -> None:
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
     quota.forget()
+    people.forget()
     admission.loops.forget()
     cancelling.here.forget()
     for holdoff in (chains._broker, intake._database):

@@ -393,7 +393,7 @@ class Ledger(RuleBasedStateMachine):
             assert [send.part for send in sends if send.message_id == row.id] == row.sends
 
 
-@pytest.mark.timeout(3600 if PROFILE == "long" else 120)
+@pytest.mark.timeout(3600 if PROFILE == "long" else 300)
 def test_the_ledger_does_what_its_oracle_says(engine: Engine) -> None:
     class Here(Ledger):
         def __init__(self) -> None:

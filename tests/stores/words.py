@@ -31,7 +31,7 @@ def message(external_id: str | None = None, *, conversation: str = "c1", text: s
         conversation_id=conversation,
         conversation_kind="one_to_one",
         sender_id=other.pop("sender_id", "u1"),
-        sender_name="Somebody",
+        sender_name=other.pop("sender_name", "Somebody"),
         parts=(Part("text", text),),
         address={},
         **other,

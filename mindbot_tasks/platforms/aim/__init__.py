@@ -9,12 +9,13 @@ from typing import ClassVar, Protocol
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, SignatureInvalid, Unavailable
 from mindbot_tasks.core.settings import AimSettings
+from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Outgoing, Part
 from mindbot_tasks.platforms.aim import markup
 from mindbot_tasks.platforms.aim.errors import PROVIDER, not_connected
 from mindbot_tasks.platforms.aim.payload import NAME, cookie_of
-from mindbot_tasks.platforms.base import Acknowledgement, Capabilities, Inbound
+from mindbot_tasks.platforms.base import Acknowledgement, Inbound
 
 
 class Line(Protocol):
@@ -41,11 +42,12 @@ class Aim:
     """One account."""
 
     name: ClassVar[str] = NAME
-    capabilities = Capabilities(called=False)
+    capabilities = markup.CAPABILITIES
 
-    def __init__(self, bot: str, settings: AimSettings) -> None:
+    def __init__(self, bot: str, settings: AimSettings, *, language: Lang = "en") -> None:
         self.bot = bot
         self._settings = settings
+        self._language = language
 
     def verify(self, inbound: Inbound) -> None:
         """Nobody calls: AIM has no webhooks."""
@@ -61,7 +63,7 @@ class Aim:
 
     def render(self, answer: Answer) -> list[Part]:
         """The pieces to send. Pure."""
-        return markup.render(answer)
+        return markup.render(answer, self._language)
 
     def send(self, outgoing: Outgoing, deadline: Deadline) -> str:
         """Deliver one piece; AIM gives no ids. Raises Rejected, Throttled or Unavailable."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import html
 import re
 
+from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
+from mindbot_tasks.platforms.base import Capabilities
+from mindbot_tasks.platforms.parts import divide
 from mindbot_tasks.platforms.payload import clean
 from mindbot_tasks.platforms.text import Limit, split_text
 
+#: words are all that AIM has: no marks, no files
+CAPABILITIES = Capabilities(called=False)
 #: bytes of encoded text in one message: real clients show about a kilobyte
 MAX_BYTES = 900
 BEGIN, END = "<HTML><BODY>", "</BODY></HTML>"
@@ -71,48 +76,10 @@ NARROW = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_narrow_size)
 WIDE = Limit(chars=MAX_BYTES, size=MAX_BYTES, size_of=_wide_size)
 
 
-def render(answer: Answer) -> list[Part]:
+def render(answer: Answer, lang: Lang = "en") -> list[Part]:
     """The pieces of an answer. They are cut before they are escaped, so no cut is inside of an entity or a tag."""
-    text = clean(plain(_with_links(answer))).replace("\r", "").strip()
+    text, _ = divide(answer, CAPABILITIES, lang)
+    text = text.replace("\r", "")
     narrow = all(ord(character) < 256 for character in text)
     pieces = split_text(text, NARROW if narrow else WIDE)
     return [Part("text", piece.strip("\n")) for piece in pieces if piece.strip()]
-
-
-_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})[^\n]*\n?", re.MULTILINE)
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+", re.MULTILINE)
-_MARKDOWN_LINK = re.compile(
-    r"!?\[([^\]\n]{0,300})\]\((?:<([^>\n]{1,2000})>|([^)\s]{1,2000}))(?:[ \t]+\"[^\"\n]{0,300}\")?\)"
-)
-_STRONG = re.compile(r"\*\*(?=\S)([^\n]{1,500}?)(?<=\S)\*\*")
-_EMPHASIS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500}?)(?<=[^\s*])\*(?![\w*])")
-_CODE = re.compile(r"`([^`\n]{1,500})`")
-
-
-def plain(text: str) -> str:
-    """Markdown without its marks, for AIM has none; code blocks stay as they are."""
-    pieces = re.split(r"(^ {0,3}(?:```|~~~)[^\n]*\n.*?(?:^ {0,3}(?:```|~~~)[ \t]*$|\Z))", text, flags=re.M | re.S)
-    return "".join(_FENCE.sub("", piece) if number % 2 else _plain(piece) for number, piece in enumerate(pieces))
-
-
-def _plain(text: str) -> str:
-    pieces = _CODE.split(_HEADING.sub("", text))
-    return "".join(piece if number % 2 else _unmarked(piece) for number, piece in enumerate(pieces))
-
-
-def _unmarked(text: str) -> str:
-    text = _MARKDOWN_LINK.sub(lambda match: _link(match[2] or match[3], match[1]), text)
-    return _EMPHASIS.sub(r"\1", _STRONG.sub(r"\1", text))
-
-
-def _with_links(answer: Answer) -> str:
-    """The words, and a line for each further part that has an address: a message can carry nothing else."""
-    lines = [answer.text]
-    for part in answer.parts:
-        url = part.data.get("url")
-        if part.kind in ("text", "markdown"):
-            lines.append(part.text)
-        elif isinstance(url, str) and url.startswith(("https://", "http://")):
-            label = " ".join((part.text or str(part.data.get("name") or part.kind)).split())
-            lines.append(f"{label}: {url}")
-    return "\n\n".join(lines)

@@ -34,9 +34,17 @@ class WeCom:
     name: ClassVar[str] = payload.PLATFORM
 
     def __init__(
-        self, bot: str, settings: WeComSettings, client: Client, sender: Sender, *, language: Lang = "en"
+        self,
+        bot: str,
+        settings: WeComSettings,
+        client: Client,
+        sender: Sender,
+        *,
+        contacts: Client | None = None,
+        language: Lang = "en",
     ) -> None:
         self.bot = bot
+        self._contacts = contacts
         self._language = language
         self.capabilities = Capabilities(
             markdown=settings.markdown, idempotent_send=True, images=sender.has_files, files=sender.has_files
@@ -98,6 +106,13 @@ class WeCom:
         if not isinstance(media_id, str) or not media_id:
             raise Rejected("the message names no file", kind="not_found", provider=payload.PLATFORM)
         return self._client.download(media_id, deadline)
+
+    def name_of(self, user_id: str, deadline: Deadline) -> str:
+        """The member's name in the address book; "" without the secret of the address book."""
+        if self._contacts is None:
+            return ""
+        answer = self._contacts.get("user/get", deadline, userid=user_id)
+        return str(answer.get("name") or "")
 
     def examine(self, deadline: Deadline) -> str:
         """Fetches the access token and asks for the addresses that callbacks come from."""

@@ -194,6 +194,10 @@ class WeComCs:
         self._show(whom, outgoing, _words(say("person.nobody_there", language)), deadline)
         return False
 
+    def name_of(self, user_id: str, deadline: Deadline) -> str:
+        """The customer's nickname, while they were active in the last 48 hours."""
+        return self._client.nickname(user_id, deadline)
+
     def examine(self, deadline: Deadline) -> str:
         """Ask for the accounts. Raises Rejected, Throttled or Unavailable."""
         return f"kf/account/list: {self._client.accounts(deadline)}"

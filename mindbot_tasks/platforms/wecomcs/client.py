@@ -50,6 +50,13 @@ class KfClient:
             raise Unavailable("the page cannot be read", kind="protocol", provider=self.client.provider)
         return items or [], next_cursor or cursor, answer.get("has_more") in (1, True, "1")
 
+    def nickname(self, external_userid: str, deadline: Deadline) -> str:
+        """The customer's name in WeChat, "" for one who was not active in the last 48 hours."""
+        body = {"external_userid_list": [external_userid], "need_enter_session_context": 0}
+        found = self.client.post("kf/customer/batchget", body, deadline).get("customer_list")
+        first = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+        return str(first.get("nickname") or "")
+
     def send(
         self, open_kfid: str, external_userid: str, msgid: str, content: Mapping[str, Any], deadline: Deadline
     ) -> str:

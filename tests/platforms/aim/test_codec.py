@@ -251,7 +251,7 @@ class TestAnswers:
 
     def test_name_what_cannot_be_sent(self) -> None:
         answer = Answer("Here.", provider="x", parts=(Part("image", data={"url": "https://example.org/i.png"}),))
-        assert markup.render(answer)[0].text == "Here.\n\nimage: https://example.org/i.png"
+        assert markup.render(answer)[0].text == "Here.\n\nPicture (https://example.org/i.png)"
 
 
 class TestRates:
