@@ -52,7 +52,8 @@ def a_card_without_an_answer_ends_with_an_apology(scene: Scene) -> None:
 
 @story(phase=2)
 def a_worker_killed_while_the_card_grows_leaves_it_to_another(scene: Scene) -> None:
-    scene.fault("drip", MODEL, bytes_per_s=1200)
+    # each try is slow: a story beside this one may have killed the first before anything was seen
+    scene.fault("drip", MODEL, bytes_per_s=1200, times=3)
     scene.says(LONG, bot="cards")
     until(lambda: len(next(iter(scene.cards().values()), [])) >= 2, "growing card", within_s=90)
     (told,) = scene.messages()
