@@ -50,10 +50,9 @@ def a_card_without_an_answer_ends_with_an_apology(scene: Scene) -> None:
     assert scene.shown() == []
 
 
-@story(phase=2)
+@story(phase=6)  # by itself: other stories kill workers too, and each of those would be a strike of this message
 def a_worker_killed_while_the_card_grows_leaves_it_to_another(scene: Scene) -> None:
-    # each try is slow: a story beside this one may have killed the first before anything was seen
-    scene.fault("drip", MODEL, bytes_per_s=1200, times=3)
+    scene.fault("drip", MODEL, bytes_per_s=1200)
     scene.says(LONG, bot="cards")
     until(lambda: len(next(iter(scene.cards().values()), [])) >= 2, "growing card", within_s=90)
     (told,) = scene.messages()
