@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
 from mindbot_tasks.core.settings import BotSettings, Settings
 from mindbot_tasks.core.words import Lang, say
-from mindbot_tasks.llm import registry
+from mindbot_tasks.llm import catalogue
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import State
 from mindbot_tasks.stores import conversations
@@ -113,7 +113,7 @@ def _short(text: str) -> str:
 
 
 def _model(connection: Connection, wanted: str, held: Claim, settings: Settings, bot: BotSettings, lang: Lang) -> str:
-    there_are = registry.models(settings)
+    there_are = catalogue.models(settings)
     listed = ", ".join(f"`{name}`" for name in there_are) or say("commands.no_models", lang)
     if not wanted:
         chosen = conversations.chosen_model(connection, held.conversation_id) or bot.model
@@ -121,7 +121,7 @@ def _model(connection: Connection, wanted: str, held: Claim, settings: Settings,
     if wanted.casefold() in _DEFAULT:
         conversations.choose_model(connection, held.conversation_id, None)
         return say("commands.model_default", lang)
-    found = registry.models_called(settings, wanted)
+    found = catalogue.models_called(settings, wanted)
     if not found:
         return say("commands.model_unknown", lang, name=_short(wanted), models=listed)
     if len(found) > 1:

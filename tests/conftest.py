@@ -147,9 +147,9 @@ def empty_database_url(request: pytest.FixtureRequest) -> str:
 def truncate(engine: Engine) -> None:
     """Empty all tables but keep the schema: for tests that need many empty databases."""
     from mindbot_tasks.stores import inbox
-    from mindbot_tasks.stores.tables import Base
+    from mindbot_tasks.stores.every_table import METADATA
 
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    tables = [table.name for table in reversed(METADATA.sorted_tables)]
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))

@@ -63,9 +63,9 @@ def _with_honesty(row: Row, settings: Settings, lang: Lang) -> Row:
     section = row.name.split(".")[0]
     note = say("config.not_served", lang) if section in NOT_SERVED else None
     if section == "providers":
-        from mindbot_tasks.llm import registry  # loads HTTP and Redis, which a check of other sections does not need
+        from mindbot_tasks.llm import catalogue  # loads HTTP and Redis, which a check of other sections does not need
 
-        note = registry.not_built(settings).get(row.name)
+        note = catalogue.not_built(settings).get(row.name)
     return replace(row, why="; ".join(part for part in (row.why, note) if part)) if note else row
 
 

@@ -13,7 +13,7 @@ from mindbot_tasks.chat.classification import Classifier
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.words import Lang, lang_of, say
-from mindbot_tasks.llm import registry
+from mindbot_tasks.llm import catalogue, registry
 from mindbot_tasks.model.answer import Classification
 from mindbot_tasks.stores import performance
 
@@ -36,7 +36,7 @@ def explain(text: str, as_json: bool) -> None:
             "scores": dict(classification.scores),
             "strategy": settings.provider_selection.strategy,
             "order": rows,
-            "off": {**settings.off, **registry.not_built(settings)},
+            "off": {**settings.off, **catalogue.not_built(settings)},
         }
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
@@ -93,6 +93,6 @@ def _show(settings: Settings, classification: Classification, rows: list[dict[st
             lately = say("explain.lately", lang, calls=row["calls"], success=f"{row['success']:.0%}") + latency
         table.add_row(str(number), row["answerer"], row["why"], lately)
     Console().print(table)
-    for path, reason in {**settings.off, **registry.not_built(settings)}.items():
+    for path, reason in {**settings.off, **catalogue.not_built(settings)}.items():
         if path.startswith(("providers.", "workflows.")):
             click.echo(say("explain.off", lang, path=path, reason=reason))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.llm import registry
+from mindbot_tasks.llm import catalogue, registry
 from mindbot_tasks.llm.base import Wishes
 
 
@@ -77,9 +77,9 @@ def test_a_bot_uses_its_own_workflows_and_prompt() -> None:
 
 def test_which_models_can_be_asked_for() -> None:
     given = settings(providers={**MANY, "off": {"enabled": False, "api_key": "k", "models": ["x"]}})
-    assert registry.models(given) == ["openai/small", "openai/big", "mine/llama", "mine/big"]
-    assert registry.models_called(given, "big") == ["openai/big", "mine/big"]
-    assert registry.models_called(given, "mine/big") == ["mine/big"]
+    assert catalogue.models(given) == ["openai/small", "openai/big", "mine/llama", "mine/big"]
+    assert catalogue.models_called(given, "big") == ["openai/big", "mine/big"]
+    assert catalogue.models_called(given, "mine/big") == ["mine/big"]
 
 
 def test_what_is_switched_off_is_not_used() -> None:
@@ -133,7 +133,7 @@ def test_each_provider_is_asked_in_its_protocol(name: str, more: dict[str, str],
     ],
 )
 def test_what_is_missing_is_named(name: str, provider: dict[str, Any], why: str) -> None:
-    assert why in registry.not_built(settings(providers={name: provider}))[f"providers.{name}"]
+    assert why in catalogue.not_built(settings(providers={name: provider}))[f"providers.{name}"]
 
 
 def test_the_ways_are_built_once() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import inspect
 
 from mindbot_tasks.stores import migrate
 from mindbot_tasks.stores.database import open_engine
-from mindbot_tasks.stores.tables import Base
+from mindbot_tasks.stores.every_table import METADATA
 from tests.stores.words import record
 
 
@@ -32,7 +32,7 @@ def test_down_to_nothing_and_up_again(empty_database_url: str) -> None:
     migrate.downgrade(empty_database_url, to="base")
     assert tables(empty_database_url) == set()
     migrate.upgrade(empty_database_url)
-    assert tables(empty_database_url) == set(Base.metadata.tables)
+    assert tables(empty_database_url) == set(METADATA.tables)
     engine = open_engine(empty_database_url)
     assert record(engine).fresh
     engine.dispose()
@@ -42,7 +42,7 @@ def test_the_migrations_lead_to_what_the_models_say(database_url: str) -> None:
     engine = open_engine(database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        differences = compare_metadata(context, Base.metadata)
+        differences = compare_metadata(context, METADATA)
     engine.dispose()
     assert differences == []
 
@@ -61,4 +61,4 @@ def test_two_machines_may_upgrade_at_once(empty_database_url: str) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(results, key=str) == [(migrate.head(), migrate.head()), (None, migrate.head())]
-    assert tables(empty_database_url) == set(Base.metadata.tables)
+    assert tables(empty_database_url) == set(METADATA.tables)

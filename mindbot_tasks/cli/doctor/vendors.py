@@ -16,7 +16,7 @@ from mindbot_tasks.core.errors import FarSideError, SettingsError, Throttled
 from mindbot_tasks.core.http import Patience, Response, get_http, refuse
 from mindbot_tasks.core.settings import ProviderSettings, Settings, WorkflowSettings
 from mindbot_tasks.core.words import is_said
-from mindbot_tasks.llm import registry as llm
+from mindbot_tasks.llm import catalogue
 from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, chat_messages_url
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms.base import Examined
@@ -61,7 +61,7 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
     for name, chat in settings.chat.items():
         secrets = [secret.get_secret_value() for secret in chat.secrets]
         checks.append(lambda asked, name=name, secrets=secrets: _chat(asked, name, secrets))  # type: ignore[misc]
-    not_built = llm.not_built(settings)
+    not_built = catalogue.not_built(settings)
     for name, provider in settings.providers.items():
         why = not_built.get(f"providers.{name}", "")
         checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, n, p, w))  # type: ignore[misc]
@@ -132,10 +132,10 @@ def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str)
     if why_not:
         asked.findings.append(warn(what, "provider_unusable", "config_check", why=why_not))
         return
-    if llm.kind_of(name, provider) == "dify":
+    if catalogue.kind_of(name, provider) == "dify":
         _dify(asked, what, provider.base_url or DEFAULT_ENDPOINT, provider.api_key)
         return
-    listing = llm.model_list(name, provider)
+    listing = catalogue.model_list(name, provider)
     if listing is None:
         asked.findings.append(warn(what, "provider_unasked", "try_it"))
         return

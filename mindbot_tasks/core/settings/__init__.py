@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import functools
 
+from mindbot_tasks.core.settings.agent import (
+    AgentSettings,
+    AgentWorkflowsSettings,
+    IntegrationSettings,
+    LangchainSettings,
+)
 from mindbot_tasks.core.settings.alerts import (
     AlertManagerSettings,
     AlertWebhookSettings,
@@ -13,19 +19,8 @@ from mindbot_tasks.core.settings.alerts import (
     SmsProviderSettings,
     SmsSettings,
 )
-from mindbot_tasks.core.settings.answers import (
-    AgentSettings,
-    AgentWorkflowsSettings,
-    ChromaSettings,
-    IntegrationSettings,
-    LangchainSettings,
-    ModelSettings,
-    ProviderSelectionSettings,
-    ProviderSettings,
-    WorkflowRef,
-    WorkflowSettings,
-)
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
@@ -36,8 +31,15 @@ from mindbot_tasks.core.settings.platforms import (
 )
 from mindbot_tasks.core.settings.problems import InvalidSettings, Place, Problem
 from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
+from mindbot_tasks.core.settings.providers import (
+    ModelSettings,
+    ProviderSelectionSettings,
+    ProviderSettings,
+    WorkflowRef,
+)
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
+from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 __all__ = [
     "AgentSettings",

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mindbot_tasks.core.settings.answers import Pattern
 from mindbot_tasks.core.settings.section import Rate, Section, Wrong
+from mindbot_tasks.core.settings.workflows import Pattern
 from mindbot_tasks.core.words import Sentence
 
 

@@ -8,15 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mindbot_tasks.core.settings.agent import AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
-from mindbot_tasks.core.settings.answers import (
-    AgentSettings,
-    ChromaSettings,
-    ProviderSelectionSettings,
-    ProviderSettings,
-    WorkflowSettings,
-)
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
@@ -27,7 +22,9 @@ from mindbot_tasks.core.settings.platforms import (
 )
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
+from mindbot_tasks.core.settings.providers import ProviderSelectionSettings, ProviderSettings
 from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl
+from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 PREFIX = "MINDBOT_"
 BETWEEN = "__"

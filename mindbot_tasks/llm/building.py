@@ -1,0 +1,109 @@
+"""Turns a provider or a workflow of the configuration into a way to answer."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from mindbot_tasks.core.http import Patience
+from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.llm.attachments import seems_to_see
+from mindbot_tasks.llm.base import Answerer
+from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, speaks_openai, why_not
+from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores.limiter import Rate
+
+
+def workflow_way(settings: Settings, name: str) -> Way | None:
+    workflow = settings.workflows.get(name)
+    if workflow is None or not workflow.enabled or workflow.dify_api_key is None:
+        return None
+    from mindbot_tasks.llm.dify import DifyApp
+
+    app = DifyApp(
+        f"workflow:{name}", workflow.dify_endpoint, workflow.dify_api_key, workflow=name, patience=_patience(settings)
+    )
+    return Way(app, workflow.timeout)
+
+
+def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
+    provider = settings.providers[name]
+    if not provider.enabled or why_not(name, provider):
+        return None
+    rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
+    if kind_of(name, provider) == "dify":
+        from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
+
+        app = DifyApp(
+            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
+        )
+        return Way(app, provider.timeout, rate)
+    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
+
+
+def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:
+    """The model of this name, else the first of the provider, or its bot, by the protocol it speaks."""
+    kind, called, patience = kind_of(name, provider), f"provider:{name}", _patience(settings)
+    if kind == "coze":
+        from mindbot_tasks.llm import coze
+
+        base = provider.base_url or coze.DEFAULT_BASE
+        return coze.CozeBot(called, provider.bot_id, _key(provider), base, patience=patience)
+    model: ModelSettings = next((one for one in provider.models if one.name == model_name), provider.models[0])
+    system_prompt = prompt or _system_prompt(settings)
+    vision = seems_to_see(model.name) if model.vision is None else model.vision
+    if kind == "anthropic":
+        from mindbot_tasks.llm import anthropic_chat
+
+        return anthropic_chat.AnthropicModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+            vision=vision,
+        )
+    if kind in GOOGLE and not speaks_openai(provider):
+        from mindbot_tasks.llm import gemini_chat
+
+        return gemini_chat.GeminiModel(
+            called,
+            model.name,
+            _key(provider),
+            provider.base_url,
+            max_tokens=model.max_tokens,
+            temperature=model.temperature,
+            system_prompt=system_prompt,
+            patience=patience,
+            vision=vision,
+        )
+    from mindbot_tasks.llm.openai_chat import ChatModel
+
+    return ChatModel(
+        called,
+        url=chat_url(name, provider),
+        model=model.name,
+        api_key=provider.api_key,
+        max_tokens=model.max_tokens,
+        temperature=model.temperature,
+        system_prompt=system_prompt,
+        patience=patience,
+        vision=vision,
+    )
+
+
+def _key(provider: ProviderSettings) -> SecretStr:
+    assert provider.api_key is not None  # noqa: S101 - `why_not` has looked
+    return provider.api_key
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(settings.times.connect_s, settings.times.first_byte_s, settings.times.gap_s)
+
+
+def _system_prompt(settings: Settings) -> str:
+    if settings.system_prompt or settings.agent is None or settings.agent.langchain is None:
+        return settings.system_prompt
+    return settings.agent.langchain.system_prompt

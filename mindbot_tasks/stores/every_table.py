@@ -1,0 +1,7 @@
+"""All tables at once, whichever module describes them; for migrations and for whoever empties a database."""
+
+from __future__ import annotations
+
+from mindbot_tasks.stores.tables import Base
+
+METADATA = Base.metadata
