@@ -13,7 +13,7 @@ from mindbot_tasks import chains
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import losses
-from mindbot_tasks.chat.context import question_for, wishes_of
+from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import RetryableError
@@ -77,6 +77,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
             held.sessions,
             deadline,
             on_text,
+            partial(tokens_of, question),
         )
     answer = spoken.answer
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):

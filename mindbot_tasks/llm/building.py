@@ -8,9 +8,9 @@ from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.base import Answerer
-from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, speaks_openai, why_not
+from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, first_model, kind_of, speaks_openai, why_not
 from mindbot_tasks.llm.fallback import Way
-from mindbot_tasks.stores.limiter import Rate
+from mindbot_tasks.llm.limits import provider_limits, workflow_limits
 
 
 def workflow_way(settings: Settings, name: str) -> Way | None:
@@ -22,22 +22,22 @@ def workflow_way(settings: Settings, name: str) -> Way | None:
     app = DifyApp(
         f"workflow:{name}", workflow.dify_endpoint, workflow.dify_api_key, workflow=name, patience=_patience(settings)
     )
-    return Way(app, workflow.timeout)
+    return Way(app, workflow.timeout, workflow_limits(name, workflow))
 
 
 def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
     provider = settings.providers[name]
     if not provider.enabled or why_not(name, provider):
         return None
-    rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
+    limits = provider_limits(name, provider, model_name or first_model(settings, name))
     if kind_of(name, provider) == "dify":
         from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
 
         app = DifyApp(
             f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
         )
-        return Way(app, provider.timeout, rate)
-    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
+        return Way(app, provider.timeout, limits)
+    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, limits)
 
 
 def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:

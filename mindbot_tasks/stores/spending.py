@@ -28,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.stores.tables_spending import SpendingRow
@@ -42,18 +43,6 @@ _LENGTHS: Final = (10, 40, 80, 255, 80, 120, 80, 20)
 
 Key = tuple[str, ...]
 Sums = list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Of a million tokens, in the currency of the configuration."""
-
-    input: float
-    output: float
-
-    def nano(self, input_tokens: int, output_tokens: int) -> int:
-        """What so many tokens cost, in billionths of the currency."""
-        return round((input_tokens * self.input + output_tokens * self.output) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +159,7 @@ class Book:
         with self._lock:
             _together(entries, self._sums)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
-                self._thread.start()
+                self._begin()
         self._news.set()
 
     def flush(self) -> None:
@@ -189,6 +177,10 @@ class Book:
                 _together(sums.items(), self._sums)
             self._news.set()
             raise
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -238,7 +230,7 @@ def _entry(call: Call, whose: Whose) -> tuple[Key, Sums]:
     key = tuple(cut(value, length) for value, length in zip(given, _LENGTHS, strict=True))
     cost = call.cost_nano
     if cost is None and call.price is not None:
-        cost = call.price.nano(call.input_tokens, call.output_tokens)
+        cost = round(call.price.of(call.input_tokens, call.output_tokens) * NANO)
     unpriced = cost is None and (call.input_tokens or call.output_tokens)
     sums = [1, int(not call.ok), call.input_tokens, call.output_tokens, cost or 0, int(bool(unpriced)), call.took_ms]
     return key, sums

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
 
-from mindbot_tasks.core.settings.section import Count, Seconds, Section, Url, Wrong
+from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Section, Url, Wrong
 from mindbot_tasks.core.words import Sentence
 
 
@@ -35,6 +35,8 @@ class WorkflowSettings(Section):
     dify_api_key: SecretStr | None = None
     task_patterns: list[Pattern] = []
     priority: int = 100
+    rate_limit: AtLeastOne | None = None  #: runs per minute, of the whole fleet
+    max_concurrency: Count = 0  #: runs at the same time, of the whole fleet; 0: as many as there are
     timeout: Seconds = 60
     max_retries: Count = 2
     enabled: bool = True
