@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import selection
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.llm.building import provider_way, workflow_way
+from mindbot_tasks.llm.building import provider_way
 from mindbot_tasks.llm.catalogue import first_model, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import workflow_way
 from mindbot_tasks.stores import performance
 
 GENERAL = "general_chat"
