@@ -83,6 +83,10 @@ WORDS: Words = {
     "yaml_reads_as": ("{text}, which YAML reads as {value}", "{text}(YAML 会读作 {value})"),
     "bucket_missing": ("backend s3 needs a bucket", "backend 为 s3 时必须填写 bucket"),
     # warnings
+    "model_going": (
+        "{model} is switched off on {day}; use for example {instead}",
+        "{model} 将于 {day} 停止服务,可改用 {instead} 等",
+    ),
     "model_gone": ("{model} is no longer served; use for example {instead}", "{model} 已停止服务,可改用 {instead} 等"),
     "placeholder": ("this is still the placeholder of the example", "仍是示例中的占位值"),
     "unknown_variable": ("{name} matches no setting", "{name} 不对应任何设置项"),
