@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.stores import tables_spending
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = ["METADATA", "tables_spending"]
