@@ -48,6 +48,7 @@ WORDS: Words = {
     "control_in_pattern": ("this pattern holds a control character", "正则表达式中含有控制字符"),
     "bad_url": ("expected an address that starts with {schemes}", "应为以 {schemes} 开头的地址"),
     "needs_key": ("{value} needs {key}", "{value} 需要同时填写 {key}"),
+    "command_or_url": ("needs either command or url", "需要填写 command 或 url 其中之一"),
     "bad_rate": ("expected a rate such as 20/s, 600/m or 1000/h", "应为速率,例如 20/s、600/m 或 1000/h"),
     # hints
     "did_you_mean": ("did you mean {known}?", "是否想写 {known}?"),

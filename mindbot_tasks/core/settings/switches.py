@@ -17,6 +17,8 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "providers", ANY),
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
+    ("agent", "tools", "web_search"),
+    ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
