@@ -49,6 +49,7 @@ WORDS: Words = {
     "bad_url": ("expected an address that starts with {schemes}", "应为以 {schemes} 开头的地址"),
     "needs_key": ("{value} needs {key}", "{value} 需要同时填写 {key}"),
     "bad_timezone": ("expected a time zone such as UTC or Asia/Shanghai", "应为时区,例如 UTC 或 Asia/Shanghai"),
+    "command_or_url": ("needs either command or url", "需要填写 command 或 url 其中之一"),
     "bad_rate": ("expected a rate such as 20/s, 600/m or 1000/h", "应为速率,例如 20/s、600/m 或 1000/h"),
     # hints
     "did_you_mean": ("did you mean {known}?", "是否想写 {known}?"),

@@ -20,6 +20,8 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "providers", ANY, "api_keys", ANY),
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
+    ("agent", "tools", "web_search"),
+    ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
