@@ -49,7 +49,8 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
             if (instead := successor(item.value)) and not own_server:
                 what = Sentence("settings.model_gone", model=item.value, instead=instead)
                 warnings.append(Problem(item.place, item.path, what))
-    return warnings + _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+    warnings += _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+    return warnings + _variants_of_nobody(settings, root)
 
 
 def _unknown_providers(settings: Settings, root: Item) -> list[Problem]:
@@ -105,5 +106,17 @@ def _recipients(settings: Settings, root: Item) -> list[Problem]:
             if not person.phone and not person.email:
                 item, _ = find(root, ("alert_manager", "recipients", group, number))
                 what = Sentence("settings.recipient_unreachable", name=person.name)
+                warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+def _variants_of_nobody(settings: Settings, root: Item) -> list[Problem]:
+    """Variants that name a workflow which nobody can ask."""
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        for variant, one in workflow.variants.items():
+            item, rest = find(root, ("workflows", name, "variants", variant, "workflow"))
+            if one.workflow and one.workflow not in settings.workflows and not rest:
+                what = Sentence("settings.unknown_workflow", name=one.workflow)
                 warnings.append(Problem(item.place, item.path, what))
     return warnings

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mindbot_tasks.core.settings.providers import ProviderSettings
-from mindbot_tasks.core.settings.section import AtLeastOne, Section
+from mindbot_tasks.core.settings.section import AtLeastOne, Section, Share
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 
@@ -27,6 +27,7 @@ class LangchainSettings(Section):
 class AgentWorkflowsSettings(Section):
     enabled: bool = True
     routing_strategy: Literal["tool-first", "workflow-first", "hybrid"] = "hybrid"
+    confidence_threshold: Share = 0.6  #: from here on `hybrid` trusts the classification
     fallback_enabled: bool = True
     workflows: dict[str, WorkflowSettings] = {}
 

@@ -37,6 +37,7 @@ class BotSettings(Section):
     workflows: list[str] = []  #: empty: all
     default_workflow: str = ""
     model: str = ""  #: "provider/model" or "model"; "" means: as provider_selection says
+    show_routing: bool = False  #: under each answer, for everybody who reads it
 
     @model_validator(mode="after")
     def _says_when(self) -> BotSettings:
