@@ -56,6 +56,7 @@ WORDS: Words = {
         "没有名为 {name} 的工作流,或其未启用",
     ),
     "needs_key": ("{value} needs {key}", "{value} 需要同时填写 {key}"),
+    "command_or_url": ("needs either command or url", "需要填写 command 或 url 其中之一"),
     "bad_rate": ("expected a rate such as 20/s, 600/m or 1000/h", "应为速率,例如 20/s、600/m 或 1000/h"),
     # hints
     "did_you_mean": ("did you mean {known}?", "是否想写 {known}?"),

@@ -19,6 +19,8 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
     ("agent", "workflows", "workflows", ANY, "variants", ANY),
+    ("agent", "tools", "web_search"),
+    ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
