@@ -47,6 +47,14 @@ WORDS: Words = {
     "bad_pattern": ("this pattern does not compile: {reason}", "正则表达式无法编译:{reason}"),
     "control_in_pattern": ("this pattern holds a control character", "正则表达式中含有控制字符"),
     "bad_url": ("expected an address that starts with {schemes}", "应为以 {schemes} 开头的地址"),
+    "variant_of_both": (
+        "a variant is another workflow or another app, not both",
+        "变体只能是另一个工作流或另一个应用,不能同时填写",
+    ),
+    "unknown_workflow": (
+        "there is no workflow {name}, or it is off",
+        "没有名为 {name} 的工作流,或其未启用",
+    ),
     "needs_key": ("{value} needs {key}", "{value} 需要同时填写 {key}"),
     "bad_timezone": ("expected a time zone such as UTC or Asia/Shanghai", "应为时区,例如 UTC 或 Asia/Shanghai"),
     "command_or_url": ("needs either command or url", "需要填写 command 或 url 其中之一"),

@@ -15,11 +15,13 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("providers", ANY),
     ("providers", ANY, "api_keys", ANY),  # the others still work
     ("workflows", ANY),
+    ("workflows", ANY, "variants", ANY),
     ("agent", "langchain"),
     ("agent", "providers", ANY),
     ("agent", "providers", ANY, "api_keys", ANY),
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
+    ("agent", "workflows", "workflows", ANY, "variants", ANY),
     ("agent", "tools", "web_search"),
     ("agent", "mcp", ANY),
     ("chromadb",),
