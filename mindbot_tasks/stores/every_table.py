@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.stores import tables_alerts  # noqa: F401 - its tables belong to the metadata
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata

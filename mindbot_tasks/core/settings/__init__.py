@@ -10,18 +10,16 @@ from mindbot_tasks.core.settings.agent import (
     IntegrationSettings,
     LangchainSettings,
 )
-from mindbot_tasks.core.settings.alerts import (
-    AlertManagerSettings,
-    AlertWebhookSettings,
-    EmailSettings,
-    RecipientSettings,
-    RuleSettings,
-    SmsProviderSettings,
-    SmsSettings,
-)
+from mindbot_tasks.core.settings.alerts import AlertManagerSettings, RecipientSettings, RuleSettings
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.notifiers import (
+    AlertWebhookSettings,
+    EmailSettings,
+    SmsProviderSettings,
+    SmsSettings,
+)
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,

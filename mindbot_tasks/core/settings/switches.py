@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.core.settings.alerts import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.item import Item, Loc, find, walk
+from mindbot_tasks.core.settings.notifiers import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.shape import BOTS, DEFAULT_BOT
 from mindbot_tasks.core.words import Sentence
 
