@@ -10,7 +10,16 @@ from mindbot_tasks.core.settings.agent import (
     IntegrationSettings,
     LangchainSettings,
 )
-from mindbot_tasks.core.settings.alerts import AlertManagerSettings, RecipientSettings, RuleSettings
+from mindbot_tasks.core.settings.alerts import (
+    AlertLimitsSettings,
+    AlertManagerSettings,
+    MaintenanceSettings,
+    ProbeSettings,
+    RecipientSettings,
+    RemedySettings,
+    RotationSettings,
+    RuleSettings,
+)
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
@@ -43,6 +52,7 @@ __all__ = [
     "AgentSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
+    "AlertLimitsSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
@@ -54,12 +64,16 @@ __all__ = [
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "MaintenanceSettings",
     "ModelSettings",
     "Place",
+    "ProbeSettings",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "RemedySettings",
+    "RotationSettings",
     "RuleSettings",
     "Section",
     "Settings",

@@ -23,6 +23,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
     ("alert_manager", "rules", ANY),
+    ("alert_manager", "probes", ANY),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)
