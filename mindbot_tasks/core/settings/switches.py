@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.core.settings.alerts import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.item import Item, Loc, find, walk
 from mindbot_tasks.core.settings.known_models import vendor_of, vendors
+from mindbot_tasks.core.settings.notifiers import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.shape import BOTS, DEFAULT_BOT
 from mindbot_tasks.core.words import Sentence
 
@@ -30,6 +30,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
     ("alert_manager", "rules", ANY),
+    ("alert_manager", "probes", ANY),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)
