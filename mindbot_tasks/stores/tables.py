@@ -94,6 +94,12 @@ class MessageRow(Base):
             sqlite_where=text("lease_owner IS NOT NULL"),
             postgresql_where=text("lease_owner IS NOT NULL"),
         ),
+        Index(
+            "ix_messages_quarantined",
+            "finished_at",
+            sqlite_where=text("state = 'quarantined'"),
+            postgresql_where=text("state = 'quarantined'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

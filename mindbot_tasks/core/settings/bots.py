@@ -39,7 +39,9 @@ class BotSettings(Section):
     language: Literal["", "auto", "en", "zh"] = ""
     workflows: list[str] = []  #: empty: all
     default_workflow: str = ""
+    tools: list[str] = []  #: of the agent, those that it may use here; empty: all that it has
     model: str = ""  #: "provider/model" or "model"; "" means: as provider_selection says
+    show_routing: bool = False  #: under each answer, for everybody who reads it
 
     @model_validator(mode="after")
     def _says_when(self) -> BotSettings:
