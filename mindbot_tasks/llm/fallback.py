@@ -23,7 +23,7 @@ from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
 from mindbot_tasks.llm.catalogue import price_of_model
-from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.answer import Answer, Usage
 from mindbot_tasks.stores import breaker, performance, spending
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits
 from mindbot_tasks.stores.spending import Call
@@ -174,6 +174,8 @@ class _End:
         if self.spoken is None and self.error is None:
             return  # stopped: who knows what it cost
         answerer, said = self._way.answerer, self.spoken.answer if self.spoken is not None else None
+        # an agent notes each of its calls; this one is only the answer
+        used = said.usage if said is not None and not getattr(answerer, "notes_calls", False) else Usage()
         provider = said.provider if said is not None else _provider_of(answerer)
         model = str(getattr(answerer, "model", "")) or (said.model if said is not None else "")
         spending.note(
@@ -182,8 +184,8 @@ class _End:
                 model,
                 said.workflow if said is not None else str(getattr(answerer, "workflow", "")),
                 ok=said is not None,
-                input_tokens=said.usage.input_tokens if said is not None else 0,
-                output_tokens=said.usage.output_tokens if said is not None else 0,
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
                 price=price_of_model(get_settings(), provider, model),
                 took_ms=self.took_ms,
             )

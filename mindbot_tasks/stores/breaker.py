@@ -29,7 +29,7 @@ from typing import Any
 import redis
 import structlog
 
-from mindbot_tasks.core.metrics import BREAKER_OPEN, LIMIT_REFUSALS
+from mindbot_tasks.core.metrics import BREAKER_OPEN, LIMIT_REFUSALS, RETRIED_CALLS
 from mindbot_tasks.stores.breaker_local import LocalBreakers
 from mindbot_tasks.stores.breaker_lua import ASK, REPORT
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits, Outcome, Reason
@@ -91,6 +91,8 @@ def ask(
         )
     if leave.reason:
         LIMIT_REFUSALS.labels(f"{leave.reason}:{name}").inc()
+    if leave.again:
+        RETRIED_CALLS.labels(name).inc()
     BREAKER_OPEN.labels(name).set(leave.reason == "breaker" or leave.probe)
     return leave
 
