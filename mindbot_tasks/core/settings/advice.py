@@ -8,6 +8,7 @@ from mindbot_tasks.core.settings.item import Item, find, walk
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.switches import HOSTED
+from mindbot_tasks.core.settings.workflows import is_version
 from mindbot_tasks.core.words import Sentence
 
 #: start of a model's name -> one that its vendor serves. Vendors' deprecation pages, 2026-11-20
@@ -49,7 +50,9 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
             if (instead := successor(item.value)) and not own_server:
                 what = Sentence("settings.model_gone", model=item.value, instead=instead)
                 warnings.append(Problem(item.place, item.path, what))
-    return warnings + _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+    for more in (_unknown_providers, _long_timeouts, _versions, _recipients):
+        warnings += more(settings, root)
+    return warnings
 
 
 def _unknown_providers(settings: Settings, root: Item) -> list[Problem]:
@@ -93,6 +96,16 @@ def _long_timeouts(settings: Settings, root: Item) -> list[Problem]:
             if not rest and section.timeout > limit:
                 what = Sentence("settings.longer_than_answer", value=section.timeout, limit=limit)
                 warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+def _versions(settings: Settings, root: Item) -> list[Problem]:
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        if workflow.workflow_id and not is_version(workflow.workflow_id):
+            item, _ = find(root, ("workflows", name, "workflow_id"))
+            what = Sentence("settings.not_a_version", value=workflow.workflow_id)
+            warnings.append(Problem(item.place, item.path, what))
     return warnings
 
 

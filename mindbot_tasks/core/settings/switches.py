@@ -13,6 +13,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     *((bot, ANY) for bot in BOTS),
     ("providers", ANY),
     ("workflows", ANY),
+    ("workflows", ANY, "endpoints", ANY),
     ("agent", "langchain"),
     ("agent", "providers", ANY),
     ("agent", "workflows"),
@@ -92,7 +93,9 @@ def _needed_key(loc: Loc, item: Item) -> str | None:
         local = kind == "openai" and has("base_url")  # a server of one's own may ask for no key
         return "api_key" if kind in HOSTED and not local and not has("api_key") else None
     if _matches(loc, ("workflows", ANY)):
-        return None if has("dify_api_key") else "dify_api_key"
+        more = [dict(child.children()) for _, child in keys["endpoints"].children()] if "endpoints" in keys else []
+        has_other = any("api_key" in each and each["api_key"].value not in ("", None) for each in more)
+        return None if has("dify_api_key") or has_other else "dify_api_key"
     if _matches(loc, ("alert_manager", "sms", "providers", ANY)):
         kind = str(keys["type"].value) if has("type") else str(loc[-1])
         return next((key for key in REQUIRED_BY_SMS_TYPE.get(kind, ()) if not has(key)), None)
