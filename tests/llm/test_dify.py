@@ -22,6 +22,7 @@ from mindbot_tasks.core.errors import (
     Unavailable,
 )
 from mindbot_tasks.core.http import Patience
+from mindbot_tasks.llm.dify.address import base_of
 from mindbot_tasks.llm.dify.app import DifyApp
 from tests.llm.asking import nobody, question, stopping
 from tests.llm.contract import AnswererContract
@@ -47,6 +48,7 @@ def app(far: Emulator, key: str) -> DifyApp:
 
 class TestContract(AnswererContract):
     path = CHAT
+    recovers = True
 
 
 @pytest.mark.parametrize("key", ["app-chat", "app-agent", "app-chatflow"])

@@ -35,6 +35,7 @@ def look_at_provider(asked: Asked, what: str, provider: ProviderSettings) -> Non
 
 def _app(asked: Asked, what: str, endpoint: str, key: SecretStr | None, manner: Manner) -> None:
     base = base_of(endpoint)
+    told: list[Finding] = []
     try:
         info = asked.get(f"{base}/info", key).json_or_none()
         if not isinstance(info, dict):
@@ -44,19 +45,20 @@ def _app(asked: Asked, what: str, endpoint: str, key: SecretStr | None, manner: 
         found = family_of(mode)
         said = family_of(manner.mode) or family_in(endpoint)
         if found is not None and said is not None and found != said:
-            told = manner.mode if family_of(manner.mode) else endpoint.rpartition("/v1/")[2]
-            asked.findings.append(warn(what, "mode_differs", "set_mode", mode=mode, said=told))
+            shown = manner.mode if family_of(manner.mode) else endpoint.rpartition("/v1/")[2]
+            told.append(warn(what, "mode_differs", "set_mode", mode=mode, said=shown))
+        fine = ok(what, "dify_fine", mode=mode or "-")
         if found in ("completion", "workflow"):
             form = asked.get(f"{base}/parameters?user=mindbot-doctor", key).json_or_none()
-            asked.findings += _inputs(what, mode, read_parameters(form), manner)
-        elif not asked.findings or asked.findings[-1].what != what:
-            asked.findings.append(ok(what, "dify_fine", mode=mode or "-"))
+            fine, wrong = _inputs(what, mode, read_parameters(form), manner)
+            told += wrong
     except FarSideError as exc:
-        asked.findings.append(refused(what, exc, "check_key", said_no=not exc.retryable))
+        told.append(refused(what, exc, "check_key", said_no=not exc.retryable))
+    asked.findings += told or [fine]
 
 
-def _inputs(what: str, mode: str, form: Parameters, manner: Manner) -> list[Finding]:
-    """Whether the question and everything that the form wants will be there."""
+def _inputs(what: str, mode: str, form: Parameters, manner: Manner) -> tuple[Finding, list[Finding]]:
+    """Where the question goes, and what is wrong with the variables that are filled."""
     variables = {field.variable for field in form.fields}
     text = "" if uses(manner.inputs, "text") else manner.text_input or text_field(form.fields)
     given = {*manner.inputs, *([text] if text else [])}
@@ -70,10 +72,8 @@ def _inputs(what: str, mode: str, form: Parameters, manner: Manner) -> list[Find
     )
     if missing:
         found.append(_named("input_missing", what, missing, variables))
-    if not found:
-        shown = text or ", ".join(sorted(name for name, template in manner.inputs.items() if "{text}" in template))
-        found.append(ok(what, "dify_fine_into", mode=mode, variable=shown))
-    return found
+    shown = text or ", ".join(sorted(name for name, template in manner.inputs.items() if "{text}" in template))
+    return ok(what, "dify_fine_into", mode=mode, variable=shown), found
 
 
 def _named(key: str, what: str, names: list[str], variables: set[str]) -> Finding:
