@@ -21,7 +21,12 @@ _PREFIX = "workflow:"
 def workflow_way(settings: Settings, name: str) -> Way | None:
     """None: there is no such workflow, or it is off."""
     workflow = settings.workflows.get(name)
-    if workflow is None or not workflow.enabled:
+    return None if workflow is None else way_of(settings, name, workflow)
+
+
+def way_of(settings: Settings, name: str, workflow: WorkflowSettings) -> Way | None:
+    """A workflow by its settings, under this name; None: it is off, or nobody gave a key."""
+    if not workflow.enabled:
         return None
     from mindbot_tasks.llm.dify.pool import DifyPool
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from mindbot_tasks.core.settings import InvalidSettings
-from tests.core.settings_files import Files
+from tests.core.settings_files import Files, files
+
+__all__ = ["files"]
 
 
 def test_a_workflow_of_the_agent_gives_what_the_section_does_not_say(files: Files) -> None:
