@@ -47,6 +47,21 @@ LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide
 BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )
+PROVIDER_CALLS = Counter(
+    "mindbot_provider_calls",
+    "Calls of models, answers or not.",
+    ["provider", "model", "workflow", "purpose", "outcome"],
+)
+TOKENS = Counter("mindbot_tokens", "Tokens, as the providers counted them.", ["provider", "model", "direction"])
+COST = Counter("mindbot_cost", "What calls of models cost, in the currency of the prices.", ["provider", "model"])
+RETRIED_CALLS = Counter("mindbot_retried_calls", "Calls that were a retry within the retry budget.", ["answerer"])
+BUDGET_USED = Gauge(
+    "mindbot_budget_used_ratio",
+    "Share of today's budget; 1: all.",
+    ["scope", "bot"],
+    multiprocess_mode="livemostrecent",
+)
+BUDGET_LIMITED = Counter("mindbot_budget_limited", "Messages that met a budget.", ["scope", "level"])
 WEBHOOKS = Counter("mindbot_webhooks", "Webhook calls by HTTP status.", ["platform", "status"])
 BRIDGE_FRAMES = Counter(
     "mindbot_bridge_frames", "What came over connections that MindBot holds.", ["platform", "kind", "outcome"]

@@ -7,17 +7,17 @@ from pydantic import SecretStr
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.base import Answerer
-from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, speaks_openai, why_not
+from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, first_model, kind_of, speaks_openai, why_not
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.limits import provider_limits
 from mindbot_tasks.llm.workflows import patience_of
-from mindbot_tasks.stores.limiter import Rate
 
 
 def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
     provider = settings.providers[name]
     if not provider.enabled or why_not(name, provider):
         return None
-    rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
+    limits = provider_limits(name, provider, model_name or first_model(settings, name))
     if kind_of(name, provider) == "dify":
         from mindbot_tasks.llm.dify.address import DEFAULT_ENDPOINT
         from mindbot_tasks.llm.dify.app import DifyApp
@@ -25,8 +25,8 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
         app = DifyApp(
             f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=patience_of(settings)
         )
-        return Way(app, provider.timeout, rate)
-    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
+        return Way(app, provider.timeout, limits)
+    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, limits)
 
 
 def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:

@@ -10,6 +10,7 @@ from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import Settings, WorkflowSettings
 from mindbot_tasks.core.settings.workflows import is_version
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.limits import workflow_limits
 
 if TYPE_CHECKING:
     from mindbot_tasks.llm.dify.app import Manner
@@ -33,7 +34,8 @@ def way_of(settings: Settings, name: str, workflow: WorkflowSettings) -> Way | N
     endpoints = endpoints_of(settings, name, workflow)
     if not endpoints:
         return None
-    return Way(DifyPool(f"{_PREFIX}{name}", endpoints, workflow.max_retries), workflow.timeout)
+    pool = DifyPool(f"{_PREFIX}{name}", endpoints, workflow.max_retries)
+    return Way(pool, workflow.timeout, workflow_limits(name, workflow))
 
 
 def endpoints_of(settings: Settings, name: str, workflow: WorkflowSettings) -> tuple[Endpoint, ...]:

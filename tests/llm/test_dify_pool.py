@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from mindbot_tasks.llm.dify import pool as pool_module
 from mindbot_tasks.llm.dify.pool import DifyPool, Endpoint
 from mindbot_tasks.llm.workflows import endpoints_of, workflow_way
 from mindbot_tasks.stores import breaker
+from mindbot_tasks.stores.leave import MIN_CALLS
 from tests.llm.asking import nobody, question, stopping
 from tests.llm.dify_apps import CHAT, app, paths
 
@@ -46,8 +48,12 @@ def second(second_process: Emulator) -> Emulator:
     return second_process
 
 
+_names = itertools.count()
+
+
 def one(dify: Emulator, max_retries: int = 2) -> DifyPool:
-    return DifyPool("workflow:flow", (Endpoint("a", app(dify, "app-chat", CHAT)),), max_retries)
+    name = f"workflow:one{next(_names)}"  # with a breaker and a budget of retries of its own
+    return DifyPool(name, (Endpoint("a", replace(app(dify, "app-chat", CHAT), name=name)),), max_retries)
 
 
 def two(dify: Emulator, second: Emulator, name: str, **options: Any) -> DifyPool:
@@ -108,6 +114,16 @@ def test_who_was_too_slow_is_not_asked_again(dify: Emulator) -> None:
     with pytest.raises(DeadlineExceeded):
         ask(one(dify), Deadline(1))
     assert paths(dify) == [CHAT]
+
+
+def test_retries_have_a_budget_of_the_whole_fleet(dify: Emulator) -> None:
+    """A far side in trouble does not get more work for it."""
+    dify.control.fault("status", CHAT, status=503, always=True)
+    pool = one(dify)
+    for number in range(1, 9):
+        with pytest.raises(Unavailable):
+            ask(pool, message_id=number)
+    assert 8 < paths(dify).count(CHAT) <= 8 + 4
 
 
 def test_one_endpoint_asks_redis_nothing(dify: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,9 +200,8 @@ def test_a_sick_endpoint_is_set_aside(dify: Emulator, second: Emulator) -> None:
 
 def test_an_open_breaker_keeps_an_endpoint_from_being_called(dify: Emulator, second: Emulator) -> None:
     pool = two(dify, second, "open")
-    for _ in range(breaker.MIN_CALLS + 2):
-        breaker.ask("workflow:open#a", None)
-        breaker.report("workflow:open#a", "bad", probe=False)
+    for _ in range(MIN_CALLS + 2):
+        breaker.report("workflow:open#a", "bad", breaker.ask("workflow:open#a"))
     for _ in range(6):
         assert ask(pool).answer.details["endpoint"] == "b"
     assert paths(dify) == []

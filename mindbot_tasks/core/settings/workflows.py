@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from mindbot_tasks.core.settings.section import Count, Seconds, Section, Url, Wrong
+from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Section, Url, Wrong
 from mindbot_tasks.core.settings.variants import VariantSettings
 from mindbot_tasks.core.words import Sentence
 
@@ -81,6 +81,8 @@ class WorkflowSettings(Section):
     send_history: Literal["auto", "always", "never"] = "auto"
     task_patterns: list[Pattern] = []
     priority: int = 100
+    rate_limit: AtLeastOne | None = None  #: runs per minute, of the whole fleet
+    max_concurrency: Count = 0  #: runs at the same time, of the whole fleet; 0: as many as there are
     timeout: Seconds = 60
     max_retries: Count = 2
     enabled: bool = True

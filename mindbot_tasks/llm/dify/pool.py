@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import DeadlineExceeded, FarSideError, RetryableError, Stopped, Throttled, Unavailable
+from mindbot_tasks.core.errors import DeadlineExceeded, FarSideError, RetryableError, Throttled, Unavailable
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
 from mindbot_tasks.llm.dify import sessions
 from mindbot_tasks.llm.dify.address import base_of
 from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.dify.errors import WRONG_APP
-from mindbot_tasks.stores import breaker, limiter
+from mindbot_tasks.stores import breaker
+from mindbot_tasks.stores.leave import Leave, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ _ASIDE_S = 15.0  # after a failure an endpoint is not the first choice of this p
 _PAUSE_S = 5.0  # after a 429 that does not say how long
 _MOST_PAUSE_S = 300.0
 _BACKOFF_S = 0.3
+_LEASE_MARGIN_S = 10.0
 _MOST_WAIT_S = 2.0  # in a worker slot; who needs longer is waited for by the message, not by the worker
 #: one more try is all that makes sense: the model or the flow itself said no
 _ONCE_MORE = frozenset({"completion_request_error", "workflow_failed"})
@@ -75,10 +77,11 @@ class DifyPool:
             if not ready or tries >= most:
                 break
             endpoint = ready[0]
-            if endpoint.label in told and not _wait(told[endpoint.label], tries, deadline):
+            before = told.get(endpoint.label)
+            if before is not None and not _wait(before, tries, deadline):
                 break
             try:
-                spoken = self._ask(endpoint, session, question, deadline, len(ready) - 1, on_text)
+                spoken = self._ask(endpoint, session, question, deadline, len(ready) - 1, on_text, before)
             except _Closed as exc:
                 order = [other for other in order if other is not endpoint]
                 failures.append(exc.refusal)
@@ -104,35 +107,42 @@ class DifyPool:
         deadline: Deadline,
         others: int,
         on_text: OnText,
+        before: FarSideError | None,
     ) -> Spoken:
-        """One try of one endpoint. Raises _Closed when it is not to be called now, and what its app raises."""
+        """One try of one endpoint, which may have failed `before`.
+
+        Raises _Closed when it is not to be called now, and what its app raises.
+        """
         own = self._own(endpoint, session)
         asked = replace(question, session_id=sessions.write(own))
         if len(self.endpoints) == 1:
-            # its breaker and its limits are those of the workflow
-            return self._labelled(endpoint, endpoint.app.answer(asked, deadline, on_text))
-        leave = breaker.ask(endpoint.name, None)
-        if leave.reason:
-            raise _Closed(endpoint, leave)
+            # its breaker, its limits and its budget of retries are those of the workflow; the first try has their leave
+            if before is not None:
+                breaker.report(self.name, _outcome(before), failed_message=question.message_id)
+                _check(self.name, breaker.ask(self.name, message_id=question.message_id))
+            return endpoint.app.answer(asked, deadline, on_text)
         share_s = max(_MIN_SHARE_S, deadline.remaining_s() * 0.6) if others else deadline.remaining_s()
-        outcome: breaker.Outcome = "none"
+        leave = breaker.ask(endpoint.name, message_id=question.message_id, lease_s=share_s + _LEASE_MARGIN_S)
+        _check(self.name, leave)
+        outcome: Outcome = "none"
+        failed: FarSideError | None = None
         try:
             spoken = endpoint.app.answer(asked, deadline.within(share_s), on_text)
             outcome = "ok"
             self._aside.pop(endpoint.name, None)
             return self._labelled(endpoint, spoken)
-        except Stopped:
-            raise
         except FarSideError as exc:
+            failed, outcome = exc, _outcome(exc)
             self._aside[endpoint.name] = time.monotonic() + _ASIDE_S
-            if isinstance(exc, Throttled):
-                wait_s = exc.retry_after_s if exc.retry_after_s is not None else _PAUSE_S
-                limiter.pause(endpoint.name, min(wait_s, _MOST_PAUSE_S))
-            elif isinstance(exc, Unavailable) and exc.kind != "content":
-                outcome = "bad"
             raise
         finally:
-            breaker.report(endpoint.name, outcome, probe=leave.probe)
+            breaker.report(
+                endpoint.name,
+                outcome,
+                leave,
+                pause_s=_pause_s(failed),
+                failed_message=question.message_id if isinstance(failed, RetryableError) else 0,
+            )
 
     def _order(self, session: sessions.Session) -> list[Endpoint]:
         """Where the conversation is, then by weight and luck, those that failed just now at the end."""
@@ -167,8 +177,7 @@ class DifyPool:
         return bare.rested() if same_server else sessions.Session()
 
     def _labelled(self, endpoint: Endpoint, spoken: Spoken) -> Spoken:
-        if len(self.endpoints) == 1:
-            return spoken
+        """The answer of one of several, with the way back to it."""
         session = replace(sessions.read(spoken.session_id), endpoint=endpoint.label)
         details = {**spoken.answer.details, "endpoint": endpoint.label}
         answer = replace(spoken.answer, details=details)
@@ -184,16 +193,41 @@ class DifyPool:
 
 
 class _Closed(Exception):
-    """An endpoint that is not to be called now."""
+    """Somebody who is not to be called now."""
 
-    def __init__(self, endpoint: Endpoint, leave: breaker.Leave) -> None:
-        super().__init__(leave.reason)
-        raised = Unavailable if leave.reason == "breaker" else Throttled
-        self.refusal = raised(
-            "left alone after failures", kind="server" if raised is Unavailable else "rate_limit",
-            code="breaker_open" if raised is Unavailable else f"our_{leave.reason}", provider=endpoint.app.name,
-            retry_after_s=leave.wait_s,
-        )  # fmt: skip
+    def __init__(self, refusal: RetryableError) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+def _check(name: str, leave: Leave) -> None:
+    """Raises _Closed for a leave that is none."""
+    if leave.reason == "breaker":
+        raise _Closed(
+            Unavailable("left alone after failures", code="breaker_open", provider=name, retry_after_s=leave.wait_s)
+        )
+    if leave.reason:
+        raise _Closed(
+            Throttled(
+                "fleet-wide limit",
+                kind="rate_limit",
+                code=f"our_{leave.reason}",
+                provider=name,
+                retry_after_s=leave.wait_s,
+            )
+        )
+
+
+def _outcome(exc: FarSideError) -> Outcome:
+    """What a failure says about the far side's health."""
+    return "bad" if isinstance(exc, Unavailable) and exc.kind != "content" else "none"
+
+
+def _pause_s(exc: FarSideError | None) -> float:
+    """How long nobody in the fleet may call an endpoint after this."""
+    if not isinstance(exc, Throttled):
+        return 0.0
+    return min(exc.retry_after_s if exc.retry_after_s is not None else _PAUSE_S, _MOST_PAUSE_S)
 
 
 def _wait(failed: FarSideError, tries: int, deadline: Deadline) -> bool:
@@ -215,8 +249,13 @@ def _worst(failures: Sequence[FarSideError]) -> FarSideError:
     if failures and isinstance(failures[-1], DeadlineExceeded):
         return failures[-1]
     hopeful = [failure for failure in failures if isinstance(failure, RetryableError)]
-    real = [failure for failure in hopeful if failure.code != "breaker_open"] or hopeful
+    real = [failure for failure in hopeful if not _is_ours(failure)] or hopeful
     if real:
         return min(real, key=lambda failure: failure.retry_after_s or 0.0)
     told = [failure for failure in failures if failure.code not in WRONG_APP] or list(failures)
     return told[-1] if told else Unavailable("there is no endpoint", kind="server")
+
+
+def _is_ours(failure: FarSideError) -> bool:
+    """It never left the house."""
+    return failure.code == "breaker_open" or (failure.code or "").startswith("our_")
