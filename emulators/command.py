@@ -104,14 +104,18 @@ def coze_command(**options: Any) -> web.Application:
 
 @emulate.command(name="dify")
 @served
-@click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
-              "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
+@click.option("--app", "apps", multiple=True, metavar="KEY=MODE[:VARIABLE]", help="An app by its key; may be "
+              "repeated. Modes: chat, agent-chat, advanced-chat, completion, workflow; the last two take the question "
+              "in an input variable (query).")  # fmt: skip
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
 @click.option("--upload", "uploads", multiple=True, metavar="TYPE", help="A type of files that the apps want: image, "
               "document, audio, video; may be repeated. Default: none.")  # fmt: skip
 @click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
 def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
-    """Dify's service API: chat apps, agents, chatflows and workflows."""
+    """Dify's service API: chat apps, agents, chatflows, completion apps and workflows.
+
+    A question that begins with draw, cite, approve, fail or partly gets what it asks for.
+    """
     try:
         return dify.create_app(apps=dify.parse_apps(apps), **options)
     except ValueError as exc:

@@ -19,7 +19,8 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
         return None
     limits = provider_limits(name, provider, model_name or first_model(settings, name))
     if kind_of(name, provider) == "dify":
-        from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
+        from mindbot_tasks.llm.dify.address import DEFAULT_ENDPOINT
+        from mindbot_tasks.llm.dify.app import DifyApp
 
         app = DifyApp(
             f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=patience_of(settings)

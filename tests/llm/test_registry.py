@@ -164,7 +164,7 @@ def test_the_cheapest_is_asked_first_without_a_strategy_too(shared: Any) -> None
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify;"
+        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify.pool;"
         "print([name for name in sys.modules if name.split('.')[0] in ('langchain', 'langchain_core', 'openai',"
         " 'chromadb', 'numpy', 'simpleeval')])"
     )
