@@ -1,4 +1,4 @@
-"""Turns a provider or a workflow of the configuration into a way to answer."""
+"""Turns a provider of the configuration into a way to answer."""
 
 from __future__ import annotations
 
@@ -23,19 +23,8 @@ from mindbot_tasks.llm.catalogue import (
 )
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.keys import Ring, SeveralKeys
+from mindbot_tasks.llm.workflows import patience_of
 from mindbot_tasks.stores.limiter import Rate
-
-
-def workflow_way(settings: Settings, name: str) -> Way | None:
-    workflow = settings.workflows.get(name)
-    if workflow is None or not workflow.enabled or workflow.dify_api_key is None:
-        return None
-    from mindbot_tasks.llm.dify import DifyApp
-
-    app = DifyApp(
-        f"workflow:{name}", workflow.dify_endpoint, workflow.dify_api_key, workflow=name, patience=_patience(settings)
-    )
-    return Way(app, workflow.timeout)
 
 
 def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
@@ -89,7 +78,7 @@ def sees(model: ModelSettings) -> bool:
 
 def patience_with(settings: Settings, name: str) -> Patience:
     """How long to wait for what; where the first question may have to load the model, for its first word too."""
-    patience, provider = _patience(settings), settings.providers[name]
+    patience, provider = patience_of(settings), settings.providers[name]
     if is_self_run(name, provider):
         return replace(patience, first_byte_s=max(patience.first_byte_s, provider.timeout))
     return patience
@@ -154,10 +143,6 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
 def _needed(key: SecretStr | None) -> SecretStr:
     assert key is not None  # noqa: S101 - `why_not` has looked
     return key
-
-
-def _patience(settings: Settings) -> Patience:
-    return Patience(settings.times.connect_s, settings.times.first_byte_s, settings.times.gap_s)
 
 
 def _system_prompt(settings: Settings) -> str:

@@ -27,7 +27,8 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
         if named is not None:
             warnings += _about_model(settings, named, item)
     warnings = list(dict.fromkeys(warnings))  # what the agent says of a provider stands in two places
-    return warnings + _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+    warnings += _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+    return warnings + _variants_of_nobody(settings, root)
 
 
 def _model_at(settings: Settings, root: Item, loc: Loc) -> Vendor | None:
@@ -115,5 +116,17 @@ def _recipients(settings: Settings, root: Item) -> list[Problem]:
             if not person.phone and not person.email:
                 item, _ = find(root, ("alert_manager", "recipients", group, number))
                 what = Sentence("settings.recipient_unreachable", name=person.name)
+                warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+def _variants_of_nobody(settings: Settings, root: Item) -> list[Problem]:
+    """Variants that name a workflow which nobody can ask."""
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        for variant, one in workflow.variants.items():
+            item, rest = find(root, ("workflows", name, "variants", variant, "workflow"))
+            if one.workflow and one.workflow not in settings.workflows and not rest:
+                what = Sentence("settings.unknown_workflow", name=one.workflow)
                 warnings.append(Problem(item.place, item.path, what))
     return warnings

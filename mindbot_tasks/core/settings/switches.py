@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.core.settings.alerts import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.item import Item, Loc, find, walk
 from mindbot_tasks.core.settings.known_models import vendor_of, vendors
+from mindbot_tasks.core.settings.notifiers import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.shape import BOTS, DEFAULT_BOT
 from mindbot_tasks.core.words import Sentence
 
@@ -15,17 +15,22 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("providers", ANY),
     ("providers", ANY, "api_keys", ANY),  # the others still work
     ("workflows", ANY),
+    ("workflows", ANY, "variants", ANY),
     ("agent", "langchain"),
     ("agent", "providers", ANY),
     ("agent", "providers", ANY, "api_keys", ANY),
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
+    ("agent", "workflows", "workflows", ANY, "variants", ANY),
+    ("agent", "tools", "web_search"),
+    ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
     ("alert_manager", "rules", ANY),
+    ("alert_manager", "probes", ANY),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)
