@@ -6,9 +6,12 @@ import functools
 
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
+    AgentToolsSettings,
     AgentWorkflowsSettings,
     IntegrationSettings,
     LangchainSettings,
+    McpServerSettings,
+    WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
     AlertManagerSettings,
@@ -43,6 +46,7 @@ from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 __all__ = [
     "AgentSettings",
+    "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
     "AlertManagerSettings",
@@ -56,6 +60,7 @@ __all__ = [
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "McpServerSettings",
     "ModelSettings",
     "Place",
     "Problem",
@@ -71,6 +76,7 @@ __all__ = [
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
+    "WebSearchSettings",
     "WebSettings",
     "WorkflowRef",
     "WorkflowSettings",
