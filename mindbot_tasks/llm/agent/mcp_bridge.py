@@ -107,11 +107,12 @@ class Server:
     def call(self, tool: str, arguments: Mapping[str, Any], deadline: Deadline) -> str:
         """What the tool says. Raises ToolFailed, Unavailable, DeadlineExceeded or a Stopped."""
         session = _wait(self.start(), deadline)
+        life = self._ended
         limit_s = min(self.settings.timeout, deadline.remaining_s())
         work = session.call_tool(tool, dict(arguments), read_timeout_seconds=timedelta(seconds=limit_s))
         running = _loop.begin(work)
         try:
-            result = _wait(running, deadline)
+            result = _wait(running, deadline, life)
         except McpError as exc:
             if exc.error.code == CONNECTION_CLOSED:
                 raise self._away() from None
@@ -227,14 +228,18 @@ async def _offers(session: ClientSession) -> tuple[Offer, ...]:
     )
 
 
-def _wait(running: Future[T], deadline: Deadline) -> T:
+def _wait(running: Future[T], deadline: Deadline, life: Future[None] | None = None) -> T:
+    """The result; `life`: who is dead will not answer any more."""
     while True:
         deadline.check()
+        over = life is not None and life.done()
         try:
             return running.result(timeout=_LOOK_EVERY_S)
         except TimeoutError:
             if running.done():
                 raise Unavailable("no answer in time", kind="timeout") from None
+            if over:
+                raise anyio.BrokenResourceError from None
 
 
 def _told(result: CallToolResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections import Counter
@@ -33,6 +34,8 @@ from mindbot_tasks.model.answer import Answer, Usage
 from mindbot_tasks.stores.limiter import Rate
 
 log = structlog.get_logger(__name__)
+# it would write a line about each call that we end on purpose
+logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.ERROR)
 
 #: calls that a model may ask for in one breath
 MAX_AT_ONCE = 8
