@@ -11,9 +11,10 @@ from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import selection
 from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.llm.building import provider_way, workflow_way
+from mindbot_tasks.llm.building import provider_way
 from mindbot_tasks.llm.catalogue import first_model, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import workflow_way
 from mindbot_tasks.stores import performance
 
 GENERAL = "general_chat"
@@ -64,7 +65,7 @@ def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]
         selection.Candidate(
             name,
             settings.providers[name].weight,
-            price_of(settings.providers[name]),
+            price_of(settings, name),
             seen.get(f"provider:{name}", performance.Seen()),
         )
         for name in providers

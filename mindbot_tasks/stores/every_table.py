@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.stores import tables_agent  # noqa: F401 - tells Base of its tables
+from mindbot_tasks.stores import (
+    tables_agent,
+    tables_alerts,
+    tables_spending,
+)
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "tables_agent", "tables_alerts",
+    "tables_spending",
+]

@@ -14,17 +14,25 @@ from mindbot_tasks.core.settings.agent import (
     WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
+    AlertLimitsSettings,
     AlertManagerSettings,
+    MaintenanceSettings,
+    ProbeSettings,
+    RecipientSettings,
+    RemedySettings,
+    RotationSettings,
+    RuleSettings,
+)
+from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.knowledge import ChromaSettings
+from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
-    RecipientSettings,
-    RuleSettings,
     SmsProviderSettings,
     SmsSettings,
 )
-from mindbot_tasks.core.settings.bots import BotSettings
-from mindbot_tasks.core.settings.knowledge import ChromaSettings
-from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -49,9 +57,12 @@ __all__ = [
     "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
+    "AlertLimitsSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
+    "BudgetSettings",
+    "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
     "DingTalkSettings",
@@ -60,13 +71,17 @@ __all__ = [
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "MaintenanceSettings",
     "McpServerSettings",
     "ModelSettings",
     "Place",
+    "ProbeSettings",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "RemedySettings",
+    "RotationSettings",
     "RuleSettings",
     "Section",
     "Settings",

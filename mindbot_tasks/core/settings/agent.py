@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from mindbot_tasks.core.settings.providers import ProviderSettings
-from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Section, Url, Wrong
+from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Section, Share, Url, Wrong
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 from mindbot_tasks.core.words import Sentence
 
@@ -95,6 +95,7 @@ class McpServerSettings(Section):
 class AgentWorkflowsSettings(Section):
     enabled: bool = True
     routing_strategy: Literal["tool-first", "workflow-first", "hybrid"] = "hybrid"
+    confidence_threshold: Share = 0.6  #: from here on `hybrid` trusts the classification
     fallback_enabled: bool = True
     workflows: dict[str, WorkflowSettings] = {}
 
