@@ -13,6 +13,7 @@ METADATA = Base.metadata
 
 __all__ = [
     "METADATA",
-    "tables_agent", "tables_alerts",
+    "tables_agent",
+    "tables_alerts",
     "tables_spending",
 ]

@@ -11,7 +11,7 @@ from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Setting
 from mindbot_tasks.llm.agent import providers_of, wanted
 from mindbot_tasks.llm.attachments import is_picture, seems_to_see
 from mindbot_tasks.llm.base import Attachment
-from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, speaks_openai
+from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, price_of_model, speaks_openai
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -55,10 +55,10 @@ def sees(settings: Settings, attachment: Attachment) -> bool:
     return is_picture(attachment) and any(one.vision for one in chosen(settings)[:1])
 
 
-def cost(one: Chosen, input_tokens: int, output_tokens: int) -> float:
-    """What so many tokens cost; 0 for a model without a price."""
-    price = (one.model.input_price or 0.0, one.model.output_price or 0.0)
-    return (input_tokens * price[0] + output_tokens * price[1]) / 1_000_000
+def cost(settings: Settings, one: Chosen, input_tokens: int, output_tokens: int) -> float:
+    """What so many tokens cost; 0 for a model whose price nobody knows."""
+    price = price_of_model(settings, one.provider, one.model.name)
+    return 0.0 if price is None else (input_tokens * price.input + output_tokens * price.output) / 1_000_000
 
 
 _lock = threading.Lock()

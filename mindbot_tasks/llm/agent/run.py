@@ -154,7 +154,7 @@ class Run:
         usage = Usage(int(told["input_tokens"]), int(told["output_tokens"])) if told else Usage()
         self.input_tokens += usage.input_tokens
         self.output_tokens += usage.output_tokens
-        self.cost += models.cost(one, usage.input_tokens, usage.output_tokens)
+        self.cost += models.cost(self._call.settings, one, usage.input_tokens, usage.output_tokens)
         self.last_provider = one.provider
         self.last_model = str((message.response_metadata or {}).get("model_name") or one.model.name)
         return usage

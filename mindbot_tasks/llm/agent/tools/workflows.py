@@ -11,7 +11,7 @@ from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.agent.tools.base import Call, Tool, ToolFailed, arguments
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.llm.building import workflow_way
+from mindbot_tasks.llm.workflows import workflow_way
 
 GROUP = "dify_chat"
 
