@@ -64,7 +64,7 @@ worker_send_task_events = True
 task_send_sent_event = True
 task_track_started = False
 
-QUEUES = ("collect", "classify", "generate", "reply", "ingest", "alerts", "upkeep")
+QUEUES = ("collect", "classify", "generate", "agent", "reply", "ingest", "alerts", "upkeep")
 # and one for the replies of each bot that only the process with its connection can send
 task_queues = [Queue(name, routing_key=name) for name in (*QUEUES, *own_queues(_settings))]
 task_create_missing_queues = False

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from mindbot_tasks import chains
+from mindbot_tasks import chains, lanes
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import commands, hearing, rules
 from mindbot_tasks.chat.classification import Classifier
@@ -61,6 +61,10 @@ def classify(self: MindBotTask, message_id: int) -> None:
     classification = Classifier.of(settings.workflows, bot.workflows).classify(meant, bot.default_workflow)
     with one_statement() as connection:
         steps.save_classification(connection, held, classification, parts=parts, text=text)
+    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label)
+    if queue != lanes.GENERATE:
+        links: Any = self.request.chain
+        chains.send_next_to(queue, links, Stage.GENERATE)
     live.tell_state(held.platform, message_id, State.CLASSIFIED)
     log.info("classified", label=classification.label, confidence=round(classification.confidence, 3))
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
+from celery import signals
 
 from mindbot_tasks import chains
 from mindbot_tasks.app import app
@@ -17,10 +19,11 @@ from mindbot_tasks.chat.budgets import refusal
 from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
-from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.errors import BelongsElsewhere, RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
-from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.llm import fallback, registry, seeing, thrift
+from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.llm import agent, fallback, registry, seeing, thrift
+from mindbot_tasks.llm.base import Question
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.workflows import waiting_label
 from mindbot_tasks.model.message import Stage, State
@@ -31,7 +34,7 @@ from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import budgets, live, steps
 from mindbot_tasks.stores.claims import Claim
-from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.task import MindBotTask
 
@@ -55,14 +58,12 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
-    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
-    label = waiting_label(held.sessions) or question.classification.label
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
     ways: Sequence[Way] = ()
     if question.attachments:
-        ways = registry.answerers(settings, label, wishes_of(held, settings))
+        ways = _ways(self, held, question, settings)
         question = seeing.with_contents(question, [way.answerer for way in ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
@@ -74,7 +75,6 @@ def generate(self: MindBotTask, message_id: int) -> None:
         with transaction() as connection:
             steps.save_answer(connection, held, passing_on(question.language))
         return
-    wishes = wishes_of(held, settings)
     standing = budgets.check(settings, Whose(held.platform, held.bot, held.sender_ref))
     if standing is not None and standing.level == "hard":
         refused = refusal(standing, question.language, budgets.left_of_day_s(settings))
@@ -82,20 +82,18 @@ def generate(self: MindBotTask, message_id: int) -> None:
             steps.save_answer(connection, held, in_own_words(refused))
         log.info("refused_by_budget", scope=standing.scope)
         return
-    ways = ways or registry.answerers(settings, label, wishes)
+    ways = ways or _ways(self, held, question, settings)
     if standing is not None:
-        ways = thrift.cheaper_first(settings, ways, wishes.system_prompt)
+        ways = thrift.cheaper_first(settings, ways, wishes_of(held, settings).system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
-    with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-        spoken = fallback.answer(
-            ways,
-            question,
-            held.sessions,
-            deadline,
-            on_text,
-            partial(tokens_of, question),
-        )
+    try:
+        agent.check_place(ways)  # before anything is shown
+        with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
+            spoken = fallback.answer(ways, question, held.sessions, deadline, on_text, partial(tokens_of, question))
+    except BelongsElsewhere as exc:
+        _hand_over(self, held, exc.queue)
+        return
     answer = spoken.answer
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
@@ -110,6 +108,48 @@ def generate(self: MindBotTask, message_id: int) -> None:
         took_ms=int((time.monotonic() - started) * 1000),
         tokens=spoken.answer.usage.output_tokens,
     )
+
+
+@signals.celeryd_after_setup.connect
+def _prepare(instance: Any = None, **_: Any) -> None:
+    """Load what agents need before the first message comes, in a worker that serves their queue, and in no other."""
+    settings = get_settings()
+    if not settings.runs_agent:
+        return
+    agent.serve(agent.QUEUE in instance.app.amqp.queues.consume_from)
+    if agent.is_served_here():
+        agent.preload(settings)
+
+
+@signals.worker_shutdown.connect
+def _end_servers(**_: Any) -> None:
+    """The programs that offer tools end with the worker that has started them."""
+    agent.stop()
+
+
+def _ways(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Sequence[Way]:
+    """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
+    wishes = wishes_of(held, settings)
+    confirming = agent.confirming(settings, wishes, question)
+    if confirming is not None:
+        return (confirming,)
+    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
+    label = waiting_label(held.sessions) or question.classification.label
+    ways = registry.answerers(settings, label, wishes)
+    came_by = (task.request.delivery_info or {}).get("routing_key")
+    if came_by == agent.QUEUE and not wishes.model:
+        # classified for the agent, or handed over because all before it have failed
+        return agent.agent_first(ways)
+    return ways
+
+
+def _hand_over(task: MindBotTask, held: Claim, queue: str) -> None:
+    """Have it answered by a process that is made for it; at once, and without counting as a retry."""
+    with one_statement() as connection:
+        steps.hand_over(connection, held, queue)
+    task.request.chain = None  # the chain goes on from there
+    log.info("handed_over", queue=queue)
+    chains.start(held.message_id, Stage.GENERATE, reply_queue(held.platform, held.bot), generate_queue=queue)
 
 
 def _leave_alone(task: MindBotTask, held: Claim) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mindbot_tasks.stores import (
+    tables_agent,
     tables_alerts,
     tables_spending,
 )
@@ -12,6 +13,7 @@ METADATA = Base.metadata
 
 __all__ = [
     "METADATA",
+    "tables_agent",
     "tables_alerts",
     "tables_spending",
 ]

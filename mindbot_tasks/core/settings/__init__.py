@@ -6,9 +6,12 @@ import functools
 
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
+    AgentToolsSettings,
     AgentWorkflowsSettings,
     IntegrationSettings,
     LangchainSettings,
+    McpServerSettings,
+    WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
     AlertLimitsSettings,
@@ -51,6 +54,7 @@ from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSett
 
 __all__ = [
     "AgentSettings",
+    "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
     "AlertLimitsSettings",
@@ -69,6 +73,7 @@ __all__ = [
     "InvalidSettings",
     "LangchainSettings",
     "MaintenanceSettings",
+    "McpServerSettings",
     "ModelSettings",
     "Place",
     "ProbeSettings",
@@ -87,6 +92,7 @@ __all__ = [
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
+    "WebSearchSettings",
     "WebSettings",
     "WorkflowRef",
     "WorkflowSettings",
