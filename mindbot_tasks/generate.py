@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
-from mindbot_tasks import chains
+from mindbot_tasks import chains, standing
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import rules
+from mindbot_tasks.chat import provenance, rules
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
@@ -20,7 +19,6 @@ from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry, seeing
-from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
@@ -54,10 +52,9 @@ def generate(self: MindBotTask, message_id: int) -> None:
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
-    ways: Sequence[Way] = ()
+    route = registry.route(settings, question.classification, wishes_of(held, settings), question.user_key)
     if question.attachments:
-        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
-        question = seeing.with_contents(question, [way.answerer for way in ways])
+        question = seeing.with_contents(question, [way.answerer for way in route.ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
             said = answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
@@ -71,14 +68,9 @@ def generate(self: MindBotTask, message_id: int) -> None:
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
     with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-        spoken = fallback.answer(
-            ways or registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
-            question,
-            held.sessions,
-            deadline,
-            on_text,
-        )
-    answer = spoken.answer
+        spoken = fallback.answer(route.ways, question, held.sessions, deadline, on_text)
+    offered = standing.offered(settings, held.platform, held.bot, held.label)
+    answer = provenance.noted(spoken.answer, route, held, settings, question.language, offered=offered)
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.stores import tables_routing  # noqa: F401 - it describes tables
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
