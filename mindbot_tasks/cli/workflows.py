@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -19,17 +20,19 @@ from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.words import Lang, lang_of, say
 from mindbot_tasks.standing import WORKFLOW, Standing
+from mindbot_tasks.stores.tallies import Tally
 
+F = TypeVar("F", bound=Callable[..., Any])
 _HEADS = ("calls", "success", "p50", "p95", "thumbs", "reasked", "satisfaction", "recovery", "skipped", "errors")
 
 
-def _days(default: int) -> Any:
+def _days(default: int) -> Callable[[F], F]:
     return click.option(
         "--days", default=default, show_default=True, type=click.IntRange(1, 400), help="How far back, today included."
     )
 
 
-def _as_json() -> Any:
+def _as_json() -> Callable[[F], F]:
     return click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
 
 
@@ -109,7 +112,7 @@ def ab(name: str, days: int, as_json: bool) -> None:
     if not shares and not sums:
         raise MindBotError(say("routing.no_experiment", lang, name=name))
     for variant in shares:
-        sums.setdefault(variant, standing.tallies.Tally())
+        sums.setdefault(variant, Tally())
     report = [figures(name, variant, tally) for variant, tally in sorted(sums.items())]
     compared = comparison.compare(dict(sorted(sums.items())))
     if as_json:
