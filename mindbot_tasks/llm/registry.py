@@ -133,7 +133,7 @@ def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
         selection.Candidate(
             name,
             settings.providers[name].weight,
-            price_of(settings.providers[name]),
+            price_of(settings, name),
             seen.get(f"provider:{name}", performance.Seen()),
         )
         for name in models

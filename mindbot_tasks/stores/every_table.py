@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.stores import tables_routing  # noqa: F401 - it describes tables
+from mindbot_tasks.stores import (
+    tables_alerts,
+    tables_routing,
+    tables_spending,
+)
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "tables_alerts",
+    "tables_routing",
+    "tables_spending",
+]

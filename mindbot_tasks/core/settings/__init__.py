@@ -11,17 +11,25 @@ from mindbot_tasks.core.settings.agent import (
     LangchainSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
+    AlertLimitsSettings,
     AlertManagerSettings,
+    MaintenanceSettings,
+    ProbeSettings,
+    RecipientSettings,
+    RemedySettings,
+    RotationSettings,
+    RuleSettings,
+)
+from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.knowledge import ChromaSettings
+from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
-    RecipientSettings,
-    RuleSettings,
     SmsProviderSettings,
     SmsSettings,
 )
-from mindbot_tasks.core.settings.bots import BotSettings
-from mindbot_tasks.core.settings.knowledge import ChromaSettings
-from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -45,9 +53,12 @@ __all__ = [
     "AgentSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
+    "AlertLimitsSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
+    "BudgetSettings",
+    "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
     "DingTalkSettings",
@@ -56,12 +67,16 @@ __all__ = [
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "MaintenanceSettings",
     "ModelSettings",
     "Place",
+    "ProbeSettings",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "RemedySettings",
+    "RotationSettings",
     "RuleSettings",
     "Section",
     "Settings",
