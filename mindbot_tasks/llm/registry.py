@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mindbot_tasks.core.settings import AgentSettings, AgentWorkflowsSettings, Settings
 from mindbot_tasks.llm import routing, selection
+from mindbot_tasks.llm.agent import NAME as AGENT
 from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
 from mindbot_tasks.llm.building import provider_way
@@ -38,6 +39,10 @@ class Route:
     variant_answerer: str = ""  #: who answers for it
     sick: tuple[str, ...] = ()  #: answerers that went behind the others because they fail too often
     probed: tuple[str, ...] = ()  #: sick ones that were left in their place, to see whether they are well again
+
+    @property
+    def has_agent(self) -> bool:
+        return any(way.answerer.name == AGENT for way in self.ways)
 
     def described(self) -> dict[str, JSON]:
         """For the details of an answer, in debug mode."""
