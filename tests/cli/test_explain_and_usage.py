@@ -27,7 +27,7 @@ CONFIGURATION = """
 language: en
 providers:
   openai: {api_key: k, models: [{name: m, input_price: 2, output_price: 8}]}
-  deepseek: {models: [m]}
+  deepseek: {api_key: k, models: [m]}
   google: {models: [m]}
 workflows:
   code_analysis: {dify_endpoint: "http://127.0.0.1:9/v1", dify_api_key: k, task_patterns: ['code|debug']}
