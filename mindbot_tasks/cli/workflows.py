@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -23,7 +23,8 @@ from mindbot_tasks.standing import WORKFLOW, Standing
 from mindbot_tasks.stores.tallies import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
-_HEADS = ("calls", "success", "p50", "p95", "thumbs", "reasked", "satisfaction", "recovery", "skipped", "errors")
+_SHORT = ("calls", "success", "times", "satisfaction", "recovery", "errors")  #: as wide as a terminal
+_ALL = ("calls", "success", "times", "thumbs", "reasked", "satisfaction", "recovery", "skipped", "errors")
 
 
 def _days(default: int) -> Callable[[F], F]:
@@ -56,9 +57,13 @@ def workflows(context: click.Context, days: int, everybody: bool, as_json: bool)
         click.echo(say("routing.nothing", lang, days=days))
     if not found:
         return
-    table = _table(lang, "workflow")
+    table = Table(say("routing.head_workflow", lang), say("routing.head_state", lang))
+    for head in _SHORT:
+        table.add_column(say(f"routing.head_{head}", lang), justify="left" if head == "errors" else "right")
     for one in found:
-        table.add_row(escape(_short(one.figures.answerer)), *_cells(one.figures), say(f"routing.{_state(one)}", lang))
+        cells = _cells(one.figures)
+        state = say(f"routing.{_state(one)}", lang)
+        table.add_row(escape(_short(one.figures.answerer)), state, *(cells[head] for head in _SHORT))
     Console().print(table)
     click.echo(say("routing.satisfaction_is", lang))
 
@@ -87,11 +92,9 @@ def show(name: str, days: int, as_json: bool) -> None:
         }
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    table = _table(lang, "workflow")
-    table.add_row(escape(_short(one.figures.answerer)), *_cells(one.figures), say(f"routing.{_state(one)}", lang))
-    for variant in variants:
-        table.add_row(escape(f"  {variant.variant}"), *_cells(variant), "")
-    Console().print(table)
+    columns = {_short(one.figures.answerer): _cells(one.figures), **{each.variant: _cells(each) for each in variants}}
+    Console().print(_upright(columns, _ALL, lang))
+    click.echo(say("routing.state_is", lang, state=say(f"routing.{_state(one)}", lang)))
     click.echo(say("routing.satisfaction_is", lang))
     if next_ones:
         what = ", ".join(f"{each.workflow} {each.share:.0%}" for each in next_ones)
@@ -123,10 +126,8 @@ def ab(name: str, days: int, as_json: bool) -> None:
         }
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    table = _table(lang, "variant", "share", last=False)
-    for one in report:
-        table.add_row(escape(one.variant), f"{shares.get(one.variant, 0.0):.0%}", *_cells(one))
-    Console().print(table)
+    columns = {one.variant: {"share": f"{shares.get(one.variant, 0.0):.0%}", **_cells(one)} for one in report}
+    Console().print(_upright(columns, ("share", *_ALL), lang))
     verdicts = Table(*(say(f"routing.head_{head}", lang) for head in ("variant", "what", "p", "verdict")))
     for each in compared:
         verdicts.add_row(
@@ -155,28 +156,27 @@ def _shares(settings: Settings, name: str) -> dict[str, float]:
     return {variant: weight / total if total else 0.0 for variant, weight in weights.items()}
 
 
-def _table(lang: Lang, *first: str, last: bool = True) -> Table:
-    table = Table(*(say(f"routing.head_{head}", lang) for head in first))
-    for head in _HEADS:
-        table.add_column(say(f"routing.head_{head}", lang), justify="left" if head == "errors" else "right")
-    if last:
-        table.add_column(say("routing.head_state", lang))
+def _upright(columns: Mapping[str, Mapping[str, str]], heads: Sequence[str], lang: Lang) -> Table:
+    """One column for each, one row for each figure."""
+    table = Table("", *(escape(name) for name in columns))
+    for head in heads:
+        table.add_row(say(f"routing.head_{head}", lang), *(cells[head] for cells in columns.values()))
     return table
 
 
-def _cells(one: Figures) -> list[str]:
-    return [
-        f"{one.calls:,}",
-        _share(one.success),
-        _seconds(one.p50_s),
-        _seconds(one.p95_s),
-        f"{one.up}/{one.down}",
-        str(one.reasked),
-        "-" if one.satisfaction is None else f">= {one.satisfaction:.0%}",
-        _share(one.recovery),
-        str(one.skipped),
-        escape(", ".join(f"{kind} {count}" for kind, count in one.errors.items()) or "-"),
-    ]
+def _cells(one: Figures) -> dict[str, str]:
+    times = "-" if one.p50_s is None else f"{_seconds(one.p50_s)} / {_seconds(one.p95_s)}"
+    return {
+        "calls": f"{one.calls:,}",
+        "success": _share(one.success),
+        "times": times,
+        "thumbs": f"{one.up} / {one.down}",
+        "reasked": str(one.reasked),
+        "satisfaction": "-" if one.satisfaction is None else f">= {one.satisfaction:.0%}",
+        "recovery": _share(one.recovery),
+        "skipped": str(one.skipped),
+        "errors": escape(", ".join(f"{kind} {count}" for kind, count in one.errors.items()) or "-"),
+    }
 
 
 def _share(value: float | None) -> str:
@@ -184,7 +184,7 @@ def _share(value: float | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g} s"
+    return "-" if value is None else f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
 
 
 def _short(answerer: str) -> str:
