@@ -23,7 +23,7 @@ from mindbot_tasks.standing import WORKFLOW, Standing
 from mindbot_tasks.stores.tallies import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
-_SHORT = ("calls", "success", "times", "satisfaction", "recovery", "errors")  #: as wide as a terminal
+_SHORT = ("calls", "success", "times", "satisfaction", "errors")  #: as wide as a terminal
 _ALL = ("calls", "success", "times", "thumbs", "reasked", "satisfaction", "recovery", "skipped", "errors")
 
 
@@ -57,13 +57,18 @@ def workflows(context: click.Context, days: int, everybody: bool, as_json: bool)
         click.echo(say("routing.nothing", lang, days=days))
     if not found:
         return
-    table = Table(say("routing.head_workflow", lang), say("routing.head_state", lang))
-    for head in _SHORT:
-        table.add_column(say(f"routing.head_{head}", lang), justify="left" if head == "errors" else "right")
+    table = Table()
+    for head in ("workflow", *_SHORT):
+        left = head in ("workflow", "errors")
+        table.add_column(
+            say(f"routing.head_{head}", lang), justify="left" if left else "right", no_wrap=head != "errors"
+        )
     for one in found:
         cells = _cells(one.figures)
-        state = say(f"routing.{_state(one)}", lang)
-        table.add_row(escape(_short(one.figures.answerer)), state, *(cells[head] for head in _SHORT))
+        state = _state(one)
+        name = escape(_short(one.figures.answerer))
+        name = name if state == "well" else f"{name} ({say(f'routing.{state}', lang)})"
+        table.add_row(name, *(cells[head] for head in _SHORT))
     Console().print(table)
     click.echo(say("routing.satisfaction_is", lang))
 

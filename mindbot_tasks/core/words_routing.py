@@ -28,7 +28,6 @@ WORDS: Words = {
     "head_recovery": ("recovered", "由他人补救"),
     "head_skipped": ("skipped", "跳过"),
     "head_errors": ("errors", "错误"),
-    "head_state": ("state", "状态"),
     "state_is": ("now: {state}", "当前状态:{state}"),
     "well": ("well", "正常"),
     "demoted": ("demoted", "已降级"),
