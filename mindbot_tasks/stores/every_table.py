@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindbot_tasks.stores import (
     tables_agent,
     tables_alerts,
+    tables_routing,
     tables_spending,
 )
 from mindbot_tasks.stores.tables import Base
@@ -15,5 +16,6 @@ __all__ = [
     "METADATA",
     "tables_agent",
     "tables_alerts",
+    "tables_routing",
     "tables_spending",
 ]
