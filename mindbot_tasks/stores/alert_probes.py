@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import earlier, later
+from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables_alerts import MetricHourRow, ProbeResultRow, ProbeRow
 
 HOUR_MS = 3_600_000
@@ -80,21 +81,19 @@ def ask(connection: Connection, *, now: int, expires_ms: int, limit: int = 200) 
     return sorted(rows.scalars())
 
 
-def take(connection: Connection, name: str, *, now: int, jitter_ms: int) -> RowMapping | None:
+def take(connection: Connection, name: str, *, now: int, jitter_ms: int) -> Record | None:
     """This run is ours; None when another one was quicker. The next is due an interval later, whatever happens."""
-    return (
+    return one(
         connection.execute(
             update(ProbeRow)
             .where(ProbeRow.name == name, ProbeRow.next_at <= now)
             .values(next_at=now + ProbeRow.interval_ms + jitter_ms, asked_until=None)
             .returning(ProbeRow.__table__)
         )
-        .mappings()
-        .first()
     )
 
 
-def record(connection: Connection, row: RowMapping, found: Finding, *, now: int) -> bool:
+def record(connection: Connection, row: Record, found: Finding, *, now: int) -> bool:
     """Keep what was found; returns whether the probe went from well to ill or back. Run it in a transaction."""
     changed = row["ok"] is not None and bool(row["ok"]) != found.ok
     readings = dict(found.readings)
@@ -161,14 +160,14 @@ def _add_up(connection: Connection, subject: str, readings: Readings, now: int) 
     )
 
 
-def every(connection: Connection) -> Sequence[RowMapping]:
+def every(connection: Connection) -> list[Record]:
     """All probes, by name."""
-    return connection.execute(select(ProbeRow.__table__).order_by(ProbeRow.name)).mappings().all()
+    return many(connection.execute(select(ProbeRow.__table__).order_by(ProbeRow.name)))
 
 
-def hours(connection: Connection, metric: str, subject: str, *, since: int) -> Sequence[RowMapping]:
+def hours(connection: Connection, metric: str, subject: str, *, since: int) -> list[Record]:
     """The hours of one metric since that time (milliseconds), oldest first."""
-    return (
+    return many(
         connection.execute(
             select(MetricHourRow.__table__)
             .where(
@@ -176,22 +175,18 @@ def hours(connection: Connection, metric: str, subject: str, *, since: int) -> S
             )
             .order_by(MetricHourRow.hour)
         )
-        .mappings()
-        .all()
     )
 
 
-def results(connection: Connection, probe: str, *, since: int, limit: int = 1000) -> Sequence[RowMapping]:
+def results(connection: Connection, probe: str, *, since: int, limit: int = 1000) -> list[Record]:
     """What the latest runs found, newest first."""
-    return (
+    return many(
         connection.execute(
             select(ProbeResultRow.__table__)
             .where(ProbeResultRow.probe == probe, ProbeResultRow.at >= since)
             .order_by(ProbeResultRow.at.desc(), ProbeResultRow.id.desc())
             .limit(limit)
         )
-        .mappings()
-        .all()
     )
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, insert, select, update
+from sqlalchemy import Connection, and_, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mindbot_tasks.model.alert import AlertState, Severity
+from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables_alerts import AlertEventRow, AlertRow
 
 #: no letters or digits that look or sound alike
@@ -74,7 +75,7 @@ def open_or_refresh(connection: Connection, opening: Opening, *, now: int) -> tu
     return int(found["id"]), change
 
 
-def _again(row: RowMapping) -> dict[str, Any]:
+def _again(row: Record) -> dict[str, Any]:
     """Its policy begins anew."""
     return {
         "state": AlertState.FIRING.value,
@@ -90,12 +91,12 @@ def _again(row: RowMapping) -> dict[str, Any]:
 
 
 def _open(connection: Connection, opening: Opening, now: int) -> tuple[int, Change]:
-    lately = connection.execute(
+    lately = one(connection.execute(
         select(AlertRow.__table__)
         .where(AlertRow.fingerprint == opening.fingerprint, AlertRow.resolved_at > now - opening.cooldown_ms)
         .order_by(AlertRow.id.desc())
         .limit(1)
-    ).mappings().first()  # fmt: skip
+    ))  # fmt: skip
     if lately is not None:
         told = lately["told_at"]
         values = _again(lately) | {
@@ -154,23 +155,19 @@ def _insert(connection: Connection, opening: Opening, now: int) -> int | None:
     return connection.execute(row.on_conflict_do_nothing().returning(AlertRow.id)).scalar()
 
 
-def open_alert(connection: Connection, fingerprint: str) -> RowMapping | None:
+def open_alert(connection: Connection, fingerprint: str) -> Record | None:
     """The one that is not resolved."""
-    return (
+    return one(
         connection.execute(
             select(AlertRow.__table__).where(AlertRow.fingerprint == fingerprint, AlertRow.resolved_at.is_(None))
         )
-        .mappings()
-        .first()
     )
 
 
-def open_alerts(connection: Connection) -> Sequence[RowMapping]:
+def open_alerts(connection: Connection) -> list[Record]:
     """Every alert that is not resolved, oldest first."""
-    return (
+    return many(
         connection.execute(select(AlertRow.__table__).where(AlertRow.resolved_at.is_(None)).order_by(AlertRow.id))
-        .mappings()
-        .all()
     )
 
 
@@ -179,15 +176,15 @@ def normal_code(code: str) -> str:
     return code.strip().lstrip("#").strip().upper()[:12]
 
 
-def by_code(connection: Connection, code: str) -> RowMapping | None:
-    return connection.execute(select(AlertRow.__table__).where(AlertRow.code == normal_code(code))).mappings().first()
+def by_code(connection: Connection, code: str) -> Record | None:
+    return one(connection.execute(select(AlertRow.__table__).where(AlertRow.code == normal_code(code))))
 
 
-def by_id(connection: Connection, alert_id: int) -> RowMapping | None:
-    return connection.execute(select(AlertRow.__table__).where(AlertRow.id == alert_id)).mappings().first()
+def by_id(connection: Connection, alert_id: int) -> Record | None:
+    return one(connection.execute(select(AlertRow.__table__).where(AlertRow.id == alert_id)))
 
 
-def acknowledge(connection: Connection, code: str, *, by: str, via: str, now: int) -> RowMapping | None:
+def acknowledge(connection: Connection, code: str, *, by: str, via: str, now: int) -> Record | None:
     """Somebody takes care: escalation stops. None when there is no such firing alert; of many callers one wins.
 
     The reminder for an alert that is acknowledged and stays is due after the policy's `reminder_ms`.
@@ -195,7 +192,7 @@ def acknowledge(connection: Connection, code: str, *, by: str, via: str, now: in
     found = by_code(connection, code)
     if found is None:
         return None
-    won = (
+    won = one(
         connection.execute(
             update(AlertRow)
             .where(AlertRow.id == found["id"], AlertRow.state == AlertState.FIRING.value)
@@ -208,47 +205,39 @@ def acknowledge(connection: Connection, code: str, *, by: str, via: str, now: in
             )
             .returning(AlertRow.__table__)
         )
-        .mappings()
-        .first()
     )
     if won is not None:
         note(connection, won["id"], won["rule"], "acknowledged", now=now, actor=by, text=f"by {via}")
     return won
 
 
-def resolve(connection: Connection, alert_id: int, *, by: str, now: int) -> RowMapping | None:
+def resolve(connection: Connection, alert_id: int, *, by: str, now: int) -> Record | None:
     """It is over. None when it was before."""
-    won = (
+    won = one(
         connection.execute(
             update(AlertRow)
             .where(AlertRow.id == alert_id, AlertRow.resolved_at.is_(None))
             .values(state=AlertState.RESOLVED.value, resolved_at=now, resolved_by=by[:160], next_step_at=None)
             .returning(AlertRow.__table__)
         )
-        .mappings()
-        .first()
     )
     if won is not None:
         note(connection, alert_id, won["rule"], "resolved", now=now, actor=by)
     return won
 
 
-def due(connection: Connection, *, now: int, limit: int = 100) -> Sequence[RowMapping]:
+def due(connection: Connection, *, now: int, limit: int = 100) -> list[Record]:
     """Alerts whose next step is due, the worst first."""
     rank = {severity.value: severity.rank for severity in Severity}
-    rows = (
+    rows = many(
         connection.execute(
             select(AlertRow.__table__).where(AlertRow.next_step_at <= now).order_by(AlertRow.next_step_at).limit(limit)
         )
-        .mappings()
-        .all()
     )
     return sorted(rows, key=lambda row: (rank[row["severity"]], row["next_step_at"]))
 
 
-def take_step(
-    connection: Connection, row: RowMapping, *, next_step_at: int | None, now: int, again: bool = False
-) -> bool:
+def take_step(connection: Connection, row: Record, *, next_step_at: int | None, now: int, again: bool = False) -> bool:
     """This step of the policy is ours: True for exactly one caller. `again`: the policy begins anew with it."""
     # an alert that was acknowledged in the meantime has another state, and so tells nobody
     taken = connection.execute(
@@ -275,7 +264,7 @@ def take_step(
     return taken is not None
 
 
-def mute(connection: Connection, row: RowMapping, *, by: str, until: int, now: int) -> None:
+def mute(connection: Connection, row: Record, *, by: str, until: int, now: int) -> None:
     """Nobody is told for now; look again at `until`."""
     connection.execute(
         update(AlertRow)
@@ -303,3 +292,22 @@ def note(
             alert_id=alert_id, rule=rule, at=now, kind=kind, actor=actor[:160], note=text[:500], data=dict(data or {})
         )
     )
+
+
+def hurry(connection: Connection, alert_id: int, *, now: int) -> bool:
+    """Somebody could not be reached: the next level is due at once. False when there is none, or it is due anyway."""
+    row = by_id(connection, alert_id)
+    if row is None or row["state"] != AlertState.FIRING or row["step"] >= len(row["policy"].get("levels") or ()):
+        return False
+    done = connection.execute(
+        update(AlertRow)
+        .where(
+            AlertRow.id == alert_id,
+            AlertRow.step == row["step"],
+            AlertRow.state == AlertState.FIRING.value,
+            AlertRow.next_step_at > now,
+        )
+        .values(next_step_at=now)
+        .returning(AlertRow.id)
+    ).first()
+    return done is not None

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.alert import Accepted, Channel, Delivery, DeliveryReport, Event, Severity
+from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables import DutyRow
 from mindbot_tasks.stores.tables_alerts import AlertEventRow, AlertRow, NotificationRow
 
@@ -90,10 +91,10 @@ def one_planner(connection: Connection, *, now: int) -> None:
     )
 
 
-def due(connection: Connection, *, now: int, limit: int = 1000) -> list[RowMapping]:
+def due(connection: Connection, *, now: int, limit: int = 1000) -> list[Record]:
     """What is to be sent, sent again, or asked about; the worst first. With the alert's state."""
     rank = {severity.value: severity.rank for severity in Severity}
-    rows = (
+    rows = many(
         connection.execute(
             select(NotificationRow.__table__, AlertRow.state.label("alert_state"), AlertRow.code.label("alert_code"))
             .join(AlertRow, AlertRow.id == NotificationRow.alert_id)
@@ -101,8 +102,6 @@ def due(connection: Connection, *, now: int, limit: int = 1000) -> list[RowMappi
             .order_by(NotificationRow.next_try_at)
             .limit(limit)
         )
-        .mappings()
-        .all()
     )
     return sorted(rows, key=lambda row: (rank[row["severity"]], row["id"]))
 
@@ -142,7 +141,7 @@ def suppressed_for(connection: Connection, address: str, *, since: int) -> int:
     ).scalar_one()
 
 
-def claim(connection: Connection, row: RowMapping, *, now: int) -> bool:
+def claim(connection: Connection, row: Record, *, now: int) -> bool:
     """From here on we send it: True for one caller. For the limits it counts as sent from now on."""
     taken = connection.execute(
         update(NotificationRow)
@@ -213,7 +212,7 @@ def put_off(
     )
 
 
-def unknown(connection: Connection, row: RowMapping) -> bool:
+def unknown(connection: Connection, row: Record) -> bool:
     """Whoever sent it is gone, and it is not bad enough to risk a second message."""
     done = connection.execute(
         update(NotificationRow)
@@ -261,7 +260,7 @@ def unsent_are_moot(connection: Connection, alert_id: int) -> None:
     )
 
 
-def told_of(connection: Connection, alert_id: int) -> Sequence[RowMapping]:
+def told_of(connection: Connection, alert_id: int) -> list[Record]:
     """Everybody who was told, or may have been, that it fires: once for each recipient and channel."""
     rows = connection.execute(
         select(NotificationRow.__table__)
@@ -272,22 +271,20 @@ def told_of(connection: Connection, alert_id: int) -> Sequence[RowMapping]:
         )
         .order_by(NotificationRow.id)
     ).mappings()
-    return list({(row["channel"], row["recipient"], row["address"]): row for row in rows}.values())
+    return list({(row["channel"], row["recipient"], row["address"]): dict(row) for row in rows}.values())
 
 
-def of_alert(connection: Connection, alert_id: int) -> Sequence[RowMapping]:
+def of_alert(connection: Connection, alert_id: int) -> list[Record]:
     """All notifications of an alert, oldest first."""
-    return (
+    return many(
         connection.execute(
             select(NotificationRow.__table__).where(NotificationRow.alert_id == alert_id).order_by(NotificationRow.id)
         )
-        .mappings()
-        .all()
     )
 
 
-def by_id(connection: Connection, row_id: int) -> RowMapping | None:
-    return connection.execute(select(NotificationRow.__table__).where(NotificationRow.id == row_id)).mappings().first()
+def by_id(connection: Connection, row_id: int) -> Record | None:
+    return one(connection.execute(select(NotificationRow.__table__).where(NotificationRow.id == row_id)))
 
 
 def note_delivery(
@@ -297,14 +294,12 @@ def note_delivery(
 
     One that did not arrive goes to the next vendor at once: run `mindbot.notify` after the commit.
     """
-    row = (
+    row = one(
         connection.execute(
             select(NotificationRow.__table__).where(
                 NotificationRow.provider_message_id == provider_message_id, NotificationRow.notifier == notifier
             )
         )
-        .mappings()
-        .first()
     )
     if row is None:
         return False
@@ -345,7 +340,7 @@ def note_delivery(
     return True
 
 
-def ask_again_later(connection: Connection, row: RowMapping, *, next_try_at: int | None) -> None:
+def ask_again_later(connection: Connection, row: Record, *, next_try_at: int | None) -> None:
     """The vendor knew nothing new of it."""
     content = {**row["content"], "queries": int(row["content"].get("queries", 0)) + 1}
     connection.execute(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from mindbot_tasks.stores.records import Record, many
 from mindbot_tasks.stores.tables_alerts import SilenceRow
 
 
@@ -40,21 +41,17 @@ def end(connection: Connection, silence_id: int, *, now: int) -> bool:
     return done is not None
 
 
-def current(connection: Connection, *, now: int) -> Sequence[RowMapping]:
+def current(connection: Connection, *, now: int) -> list[Record]:
     """Those that hold now or later."""
-    return (
+    return many(
         connection.execute(select(SilenceRow.__table__).where(SilenceRow.ends_at > now).order_by(SilenceRow.id))
-        .mappings()
-        .all()
     )
 
 
-def ended_between(connection: Connection, *, after: int, until: int) -> Sequence[RowMapping]:
+def ended_between(connection: Connection, *, after: int, until: int) -> list[Record]:
     """Those that came to their end in that time."""
-    return (
+    return many(
         connection.execute(select(SilenceRow.__table__).where(SilenceRow.ends_at > after, SilenceRow.ends_at <= until))
-        .mappings()
-        .all()
     )
 
 
