@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -33,6 +34,8 @@ NEXT_CHANNEL: Final[Mapping[Channel, tuple[Channel, ...]]] = {
     Channel.INCIDENT: (),
     Channel.WEBHOOK: (),
 }
+#: what people read is put together when there is too much of it
+_RATIONED: Final = (Channel.SMS, Channel.EMAIL, Channel.CHAT)
 #: after every vendor has failed, all are tried again so much later; the last value holds as long as it fires
 _AGAIN_S: Final = (15, 30, 60, 120, 300)
 #: notices that nobody needs to be woken for are given up after so many tries
@@ -105,7 +108,7 @@ def _plan(connection: Connection, post: Post, done: Delivered) -> list[Job]:
     now = post.clock(connection)
     outbox.one_planner(connection, now=now)
     jobs: list[Job] = []
-    rationed: dict[str, list[Record]] = {}
+    rationed: dict[tuple[str, str], list[Record]] = {}
     for row in outbox.due(connection, now=now):
         if row["status"] in ("accepted", "sent"):
             jobs.append(Job(row, row["attempts"], asks=True))
@@ -117,15 +120,16 @@ def _plan(connection: Connection, post: Post, done: Delivered) -> list[Job]:
                 log.warning("notification_unknown", notification=row["id"], channel=row["channel"])
         elif _moot(row):
             outbox.leave_out(connection, [row["id"]], "moot")
-        elif row["channel"] == Channel.SMS:
-            rationed.setdefault(row["address"], []).append(row)
+        elif row["channel"] in _RATIONED:
+            rationed.setdefault((row["channel"], row["address"]), []).append(row)
         else:
             jobs += _claim(connection, row, now)
     if rationed:
         cap = post.settings.limits.cost_per_day
         spent = cap is not None and outbox.cost_since(connection, since=now - DAY_MS) >= cap
-        for address, rows in rationed.items():
-            jobs += _ration(connection, address, rows, post, done, spent=spent, now=now)
+        for (channel, address), rows in rationed.items():
+            costs = spent and channel == Channel.SMS
+            jobs += _ration(connection, Channel(channel), address, rows, post, done, spent=costs, now=now)
     return jobs
 
 
@@ -139,10 +143,18 @@ def _claim(connection: Connection, row: Record, now: int) -> list[Job]:
 
 
 def _ration(
-    connection: Connection, address: str, rows: list[Record], post: Post, done: Delivered, *, spent: bool, now: int
+    connection: Connection,
+    channel: Channel,
+    address: str,
+    rows: list[Record],
+    post: Post,
+    done: Delivered,
+    *,
+    spent: bool,
+    now: int,
 ) -> list[Job]:
     limits = post.settings.limits
-    sent_at = outbox.sent_since(connection, address, since=now - 3_600_000)
+    sent_at = outbox.sent_since(connection, channel, address, since=now - 3_600_000)
     # a message that is tried again with another vendor has had its turn
     fresh = [row for row in rows if row["attempts"] == 0]
     jobs = [job for row in rows if row["attempts"] for job in _claim(connection, row, now)]
@@ -153,7 +165,7 @@ def _ration(
     done.held += len(share.held)
     done.suppressed += len(share.left_out)
     sending = [*share.single, *share.together[:1]]
-    if sending and (missed := outbox.suppressed_for(connection, address, since=now - 3_600_000)):
+    if sending and (missed := outbox.suppressed_for(connection, channel, address, since=now - 3_600_000)):
         sending[0] = _with(
             connection, sending[0], say("alerts.sms_suppressed", sending[0]["content"]["lang"], count=missed)
         )
@@ -169,6 +181,9 @@ def _ration(
 def _with(connection: Connection, row: Record, more: str) -> Record:
     """The same, and this said besides; for a summary the SMS may take two parts."""
     content = {**row["content"], "short": fit_sms(row["content"]["short"] + more, parts=2)}
+    if content["long_text"]:
+        content["long_text"] += f"\n\n{more.strip()}"
+        content["long_html"] = content["long_html"].replace("</body>", f"<p>{html.escape(more.strip())}</p></body>")
     outbox.rewrite(connection, row["id"], content)
     return {**row, "content": content}
 

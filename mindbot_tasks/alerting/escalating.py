@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 
 from mindbot_tasks.alerting import answering
 from mindbot_tasks.alerting.escalation import Services, Step, inhibitor, next_step, not_before, whom, within_hours
+from mindbot_tasks.alerting.present import present
 from mindbot_tasks.alerting.wording import Scene, content
 from mindbot_tasks.core.conditions import Value
 from mindbot_tasks.core.settings import AlertManagerSettings
 from mindbot_tasks.model.alert import AlertState, Event, Severity
-from mindbot_tasks.stores import alerts, history, outbox, silences
+from mindbot_tasks.stores import alert_probes, alerts, history, outbox, silences
 from mindbot_tasks.stores.outbox import Intent
 from mindbot_tasks.stores.records import Record
 
@@ -29,14 +30,39 @@ class Surroundings:
     settings: AlertManagerSettings
     services: Services
     values: Mapping[str, Mapping[str, Value]]
-    probes: Sequence[Mapping[str, Any]] = ()
+    probes: Sequence[Record]
+    silences: Sequence[Record]
+    open: Sequence[Record]  #: alerts
     public_url: str = ""
     secret: str = ""
 
 
+def surroundings(
+    connection: Connection,
+    settings: AlertManagerSettings,
+    services: Services,
+    *,
+    public_url: str,
+    secret: str,
+    now: int,
+) -> Surroundings:
+    """As they are now."""
+    probes = alert_probes.every(connection)
+    return Surroundings(
+        settings,
+        services,
+        present(probes, now=now).values,
+        probes,
+        silences.current(connection, now=now),
+        alerts.open_alerts(connection),
+        public_url,
+        secret,
+    )
+
+
 def escalate_one(connection: Connection, row: Record, around: Surroundings, *, now: int) -> int:
     """Take the step of this alert that is due; returns how many are to be told by it. Run it in a transaction."""
-    if muted := _muted_by(connection, row, around, now=now):
+    if muted := _muted_by(row, around, now=now):
         alerts.mute(connection, row, by=muted, until=now + LOOK_AGAIN_MS, now=now)
         return 0
     acknowledged = row["state"] == AlertState.ACKNOWLEDGED
@@ -51,18 +77,18 @@ def escalate_one(connection: Connection, row: Record, around: Surroundings, *, n
     return _tell(connection, row, step, around, now=now)
 
 
-def _muted_by(connection: Connection, row: Record, around: Surroundings, *, now: int) -> str | None:
+def _muted_by(row: Record, around: Surroundings, *, now: int) -> str | None:
     if row["source"] == "test":
         return None
     labels = labels_of(row)
-    for silence in silences.current(connection, now=now):
+    for silence in around.silences:
         if silence["starts_at"] <= now and silences.matches(silence["matchers"], labels):
             return f"silence {silence['id']}"
     for name, window in around.settings.maintenance.items():
         zone = window.timezone or around.settings.timezone
         if within_hours(window.hours, zone, now=now, days=window.days) and silences.matches(window.match, labels):
             return f"maintenance {name}"
-    code = inhibitor(row, alerts.open_alerts(connection))
+    code = inhibitor(row, around.open)
     return f"alert {code}" if code else None
 
 

@@ -106,13 +106,13 @@ def due(connection: Connection, *, now: int, limit: int = 1000) -> list[Record]:
     return sorted(rows, key=lambda row: (rank[row["severity"]], row["id"]))
 
 
-def sent_since(connection: Connection, address: str, *, since: int) -> list[int]:
-    """When SMS to this address went out (or may have), newest first."""
+def sent_since(connection: Connection, channel: Channel, address: str, *, since: int) -> list[int]:
+    """When something went out to this address (or may have), newest first."""
     rows = connection.execute(
         select(NotificationRow.accepted_at)
         .where(
             NotificationRow.address == address,
-            NotificationRow.channel == Channel.SMS.value,
+            NotificationRow.channel == channel.value,
             NotificationRow.accepted_at > since,
         )
         .order_by(NotificationRow.accepted_at.desc())
@@ -130,11 +130,12 @@ def cost_since(connection: Connection, *, since: int) -> float:
     return float(found or 0.0)
 
 
-def suppressed_for(connection: Connection, address: str, *, since: int) -> int:
+def suppressed_for(connection: Connection, channel: Channel, address: str, *, since: int) -> int:
     """How many were left out for this address since then."""
     return connection.execute(
         select(func.count()).where(
             NotificationRow.address == address,
+            NotificationRow.channel == channel.value,
             NotificationRow.status == "suppressed",
             NotificationRow.created_at > since,
         )
