@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.stores import tables_alerts  # noqa: F401 - its tables belong to the metadata
+from mindbot_tasks.stores import (
+    tables_alerts,
+    tables_spending,
+)
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "tables_alerts",
+    "tables_spending",
+]

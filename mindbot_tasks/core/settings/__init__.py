@@ -21,6 +21,7 @@ from mindbot_tasks.core.settings.alerts import (
     RuleSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
@@ -56,6 +57,8 @@ __all__ = [
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
+    "BudgetSettings",
+    "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
     "DingTalkSettings",
