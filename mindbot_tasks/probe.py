@@ -124,5 +124,5 @@ def _broker(_context: Context) -> Finding:
 
 def _errors() -> tuple[type[Exception], ...]:
     """What this broker's library raises when it is away, or knows no such queue yet."""
-    connection = app.connection_for_write()
+    connection: Any = app.connection_for_write()
     return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)

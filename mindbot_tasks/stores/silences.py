@@ -12,10 +12,17 @@ from mindbot_tasks.stores.tables_alerts import SilenceRow
 
 
 def add(
-    connection: Connection, matchers: Mapping[str, str], *, starts_at: int, ends_at: int, author: str, comment: str,
+    connection: Connection,
+    matchers: Mapping[str, str],
+    *,
+    starts_at: int,
+    ends_at: int,
+    author: str,
+    comment: str,
     now: int,
-) -> int:  # fmt: skip
-    """Returns its id."""
+    maintenance: bool = False,
+) -> int:
+    """Returns its id. `maintenance`: people are told when it is over."""
     return connection.execute(
         insert(SilenceRow)
         .values(
@@ -25,6 +32,7 @@ def add(
             author=author[:160],
             comment=comment[:500],
             created_at=now,
+            maintenance=maintenance,
         )
         .returning(SilenceRow.id)
     ).scalar_one()
