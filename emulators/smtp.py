@@ -104,10 +104,8 @@ class MailServer:
         """Keep one message."""
         await asyncio.sleep(self._delay_s)
         said = self._refusals.pop() if self._refusals else ""
-        content = envelope.content
-        message = email.message_from_bytes(
-            content if isinstance(content, bytes) else str(content).encode(), policy=default
-        )
+        content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
+        message = email.message_from_bytes(content, policy=default)
         plain, html = message.get_body(("plain",)), message.get_body(("html",))
         told = {
             "to": list(envelope.rcpt_tos),

@@ -21,6 +21,7 @@ from emulators.front import Front
 
 _CHINA = timezone(timedelta(hours=8))
 _STATES = {"delivered": 3, "undelivered": 2, "silent": 1}
+_CODES = {"delivered": "DELIVERED", "undelivered": "MOBILE_NOT_ON_SERVICE", "silent": ""}
 
 
 def create_app(
@@ -105,9 +106,7 @@ class AlibabaServer:
         found = [
             {
                 "SendStatus": _STATES[self._outcome],
-                "ErrCode": {"delivered": "DELIVERED", "undelivered": "MOBILE_NOT_ON_SERVICE", "silent": ""}[
-                    self._outcome
-                ],
+                "ErrCode": _CODES[self._outcome],
                 "PhoneNum": each["to"],
                 "OutId": each["out_id"],
                 "TemplateCode": each["template"],
@@ -139,6 +138,8 @@ class AlibabaServer:
         return "" if hmac.compare_digest(wanted, given.get("Signature", "")) else "SignatureDoesNotMatch"
 
 
-def _said(status: int, code: str, message: str, *, facts: dict[str, Any] | None = None, delay_s: float = 0, **more: Any) -> Answer:  # fmt: skip
+def _said(
+    status: int, code: str, message: str, *, facts: dict[str, Any] | None = None, delay_s: float = 0, **more: Any
+) -> Answer:
     body = {"Code": code, "Message": message, "RequestId": secrets.token_hex(16).upper(), **more}
     return json_answer(body, status, accepted=code == "OK", facts={"code": code, **(facts or {})}, delay_s=delay_s)

@@ -110,7 +110,7 @@ class TwilioServer:
             return _error(400, 21602, "Message body is required.")
         if len(body) > _MOST_CHARS:
             return _error(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
-        message = {
+        message: dict[str, Any] = {
             "sid": "SM" + secrets.token_hex(16),
             "account_sid": call.params["account"],
             "to": to,
