@@ -27,6 +27,7 @@ from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSetting
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
+    IncidentSettings,
     SmsProviderSettings,
     SmsSettings,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "DingTalkSettings",
     "EmailSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
