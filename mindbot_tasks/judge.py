@@ -21,13 +21,18 @@ EVERY_MS = 5_000
 
 
 @app.task(name="mindbot.judge", base=MindBotTask)
-def judge() -> int:
-    """One pass over all rules, once in a slot of five seconds; returns how many alerts opened or closed."""
+def judge(asked_by: str = "") -> int:
+    """One pass over all rules, once in a slot of five seconds; returns how many alerts opened or closed.
+
+    `asked_by`: beat says who it is, so that the watchdog sees whether it lives.
+    """
     manager = get_settings().alert_manager
     if manager is None or not manager.enabled:
         return 0
     try:
         with one_statement() as connection:
+            if asked_by:
+                workers.take_duty(connection, asked_by, every_ms=0)
             if not workers.take_duty(connection, "judge", every_ms=EVERY_MS - 500):
                 return 0
         with transaction() as connection:

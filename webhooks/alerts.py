@@ -68,5 +68,3 @@ def acknowledge(code: str) -> ResponseReturnValue:
         won = answering.acknowledge(connection, code, by="link", via="link", now=now)
     words = say("alerts.page_done" if won else "alerts.page_late", _lang(), code=store.normal_code(code))
     return _page(f"<p>{html.escape(words)}</p>", 200 if won else 409)
-
-

@@ -132,3 +132,8 @@ def _made(name: str, rule: RuleSettings, settings: AlertManagerSettings) -> Rule
         hint=rule.hint,
         remedy=rule.remedy,
     )
+
+
+def plain(name: str, severity: Severity, settings: AlertManagerSettings) -> Rule:
+    """A rule without a condition of its own: for what the watchdog saw, and for drills."""
+    return _made(name, _rule("database_up == false", severity.value, sms=True, escalate_s=300), settings)

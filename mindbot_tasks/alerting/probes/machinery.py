@@ -85,6 +85,7 @@ def queues(_context: Context) -> Finding:
     with reading() as connection:
         seen = health.snapshot(connection)
         through = workers.through_ms(connection)
+        beat_ms = workers.duty_age_ms(connection, "beat")
     return Finding(
         True,
         readings={
@@ -92,7 +93,7 @@ def queues(_context: Context) -> Finding:
             "unfinished_messages": float(sum(seen.unfinished.values())),
             "workers": float(seen.workers),
             "unserved_queues": float(len(set(NEEDED) - seen.served)),
-            "beat_age": None if seen.sweep_age_s is None else max(0.0, seen.sweep_age_s),
+            "beat_age": None if beat_ms is None else max(0.0, beat_ms / 1000),
             # of a queue that nobody serves the rule no_worker speaks
             "queue_canary_age": {queue: max(0.0, age / 1000) for queue, age in through.items() if queue in seen.served},
         },
