@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import time
@@ -110,16 +111,26 @@ def _broker(_context: Context) -> Finding:
         try:
             with app.connection_for_write(connect_timeout=2) as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
-                channel = connection.default_channel
                 for queue in app.amqp.queues.values():
-                    declared: Any = queue.bind(channel).queue_declare(passive=True)
-                    depths[queue.name] = float(declared.message_count)
+                    depths[queue.name] = _depth(connection, queue)
         except _errors() as exc:
             raise Unavailable(type(exc).__name__, kind="connection") from None
 
     call = timed(ask)
     took = call.took_ms if call.ok else None
     return found(call, {"broker_up": float(call.ok), "queue_depth": depths, "broker_response_time": took})
+
+
+def _depth(connection: Any, queue: Any) -> float:
+    """How many tasks wait; of a queue that does not exist yet none do. On a channel of its own: a no closes it."""
+    channel = connection.channel()
+    try:
+        return float(queue.bind(channel).queue_declare(passive=True).message_count)
+    except connection.channel_errors:
+        return 0.0
+    finally:
+        with contextlib.suppress(*connection.connection_errors, *connection.channel_errors):
+            channel.close()
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -84,7 +84,6 @@ def queues(_context: Context) -> Finding:
     """What the ledger knows of queues, workers and sweeps."""
     with reading() as connection:
         seen = health.snapshot(connection)
-        through = workers.through_ms(connection)
         beat_ms = workers.duty_age_ms(connection, "beat")
     return Finding(
         True,
@@ -95,7 +94,9 @@ def queues(_context: Context) -> Finding:
             "unserved_queues": float(len(set(NEEDED) - seen.served)),
             "beat_age": None if beat_ms is None else max(0.0, beat_ms / 1000),
             # of a queue that nobody serves the rule no_worker speaks
-            "queue_canary_age": {queue: max(0.0, age / 1000) for queue, age in through.items() if queue in seen.served},
+            "queue_canary_age": {
+                queue: max(0.0, age_s) for queue, age_s in seen.canary_age_s.items() if queue in seen.served
+            },
         },
     )
 

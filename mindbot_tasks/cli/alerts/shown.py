@@ -49,7 +49,7 @@ def list_(everything: bool, rule: str, limit: int, as_json: bool) -> None:
         table.add_row(
             *(f"[{colour}]{escape(cell)}[/]" if place == 1 else escape(cell) for place, cell in enumerate(cells))
         )
-    console().print(table)
+    console().print(table, soft_wrap=True)
 
 
 def level_of(row: Record) -> int:
@@ -131,7 +131,7 @@ def metrics(as_json: bool) -> None:
         known = METRICS.get(name)
         meaning = "" if known is None else known.english if lang == "en" else known.chinese
         table.add_row(name, escape("\n".join(shown)) or f"[dim]{tell('no_data')}[/]", f"[dim]{escape(meaning)}[/]")
-    console().print(table)
+    console().print(table, soft_wrap=True)
 
 
 @click.command()
@@ -157,7 +157,7 @@ def stats(since_s: float, as_json: bool) -> None:
             one.rule, str(one.alerts), str(one.reopened), str(one.notifications), f"{one.cost:.2f}",
             _span(one.to_acknowledge_s), _span(one.to_resolve_s),
         )  # fmt: skip
-    console().print(table)
+    console().print(table, soft_wrap=True)
 
 
 def _span(seconds: float | None) -> str:
