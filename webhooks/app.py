@@ -17,6 +17,7 @@ from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.settings.listeners import listeners
 from mindbot_tasks.stores.database import answer_within
 from webhooks import errors, headers, health, receive
+from webhooks.alerts import alerts
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
 from webhooks.console import console, protect_from_forgery
@@ -66,7 +67,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.register_blueprint(health.health)
     app.register_blueprint(api)
     app.register_blueprint(console)
-    protect_from_forgery(app, exempt=[receive.receive, api])
+    app.register_blueprint(alerts)
+    protect_from_forgery(app, exempt=[receive.receive, api, alerts])
     limit_calls(app, api, settings)
     return app
 

@@ -73,6 +73,8 @@ BRIDGE_FRAMES = Counter(
 BRIDGE_CONNECTS = Counter(
     "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
 )
+ALERTS = Counter("mindbot_alerts", "Alerts that opened, came back or grew.", ["rule", "severity", "change"])
+NOTIFICATIONS = Counter("mindbot_notifications", "Notifications of alerts by what became of them.", ["outcome"])
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 

@@ -30,6 +30,7 @@ from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSetting
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
+    IncidentSettings,
     SmsProviderSettings,
     SmsSettings,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "EmailSettings",
     "EndpointSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
