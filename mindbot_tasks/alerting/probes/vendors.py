@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from mindbot_tasks.alerting.probes.context import Context, found, timed
 from mindbot_tasks.core.alert_metrics import CONNECTED, DISCONNECTED
-from mindbot_tasks.core.errors import Throttled
+from mindbot_tasks.core.errors import Rejected, Throttled
 from mindbot_tasks.core.http import Patience, get_http, refuse
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.llm import catalogue
+from mindbot_tasks.llm import catalogue, listing
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.condition import Condition, conditions
@@ -69,28 +69,22 @@ def providers(settings: Settings) -> list[str]:
     return [
         name
         for name, provider in settings.providers.items()
-        if provider.enabled
-        and not catalogue.why_not(name, provider)
-        and catalogue.kind_of(name, provider) != "dify"
-        and catalogue.model_list(name, provider) is not None
+        if provider.enabled and not catalogue.why_not(name, provider) and catalogue.kind_of(name, provider) != "dify"
     ]
 
 
 def provider(context: Context) -> Finding:
-    """Its list of models: the cheapest call that needs the key. One that has no such list, or no time, is there."""
-    listing = catalogue.model_list(context.subject, context.settings.providers[context.subject])
-    assert listing is not None  # noqa: S101 - `providers` has looked
+    """The cheapest call that needs the key. One that has no such address, or no time, is there."""
+    caller = listing.Caller(context.subject, context.settings.providers[context.subject], patience=_PATIENCE)
 
     def ask() -> None:
-        response = get_http().request(
-            "GET", listing.url, deadline=context.deadline, headers=dict(listing.headers), patience=_PATIENCE
-        )
-        if response.ok or response.status in (404, 405):
-            return
         try:
-            refuse(response)
+            caller.ping(context.deadline)
         except Throttled:
             return
+        except Rejected as exc:
+            if exc.status not in (404, 405):
+                raise
 
     call = timed(ask)
     return found(call, {"provider_check_failed": float(context.failures(ok=call.ok))})
