@@ -6,5 +6,6 @@ from typing import Any
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "mindbot.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "learn": {"task": "mindbot.learn", "schedule": 900.0, "options": {"expires": 600}},
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mindbot_tasks.chat.classification import Classifier
+from mindbot_tasks.chat.learned import current
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.words import Lang, lang_of, say
@@ -26,7 +27,9 @@ def explain(text: str, as_json: bool) -> None:
     """Say how TEXT would be classified, and who would be asked for the answer in which order. Asks nobody."""
     settings = get_settings()
     lang = lang_of(settings.language)
-    classification = Classifier.of(settings.workflows).classify(text)
+    if settings.classifier.enabled:
+        current.follow_if_reachable()
+    classification = Classifier.of(settings.workflows, rules=settings.classifier).classify(text)
     rows = _rows(settings, classification.label, lang)
     if as_json:
         told = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.stores import tables_learning as _learning  # noqa: F401
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata

@@ -20,6 +20,7 @@ from mindbot_tasks.core.settings.alerts import (
     SmsSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
@@ -50,6 +51,7 @@ __all__ = [
     "BotSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ClassifierSettings",
     "DingTalkSettings",
     "EmailSettings",
     "FilesSettings",

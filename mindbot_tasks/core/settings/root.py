@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mindbot_tasks.core.settings.agent import AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = {}
     provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
     workflows: dict[str, WorkflowSettings] = {}
+    classifier: ClassifierSettings = ClassifierSettings()
     agent: AgentSettings | None = None
     chromadb: ChromaSettings | None = None
     files: FilesSettings = FilesSettings()
