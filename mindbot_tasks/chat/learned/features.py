@@ -21,6 +21,8 @@ _MOST_PAIRS = 10  # concepts of which every pair counts
 _TOKEN = re.compile(
     r"(?P<code>```|[{};]\s*$|\bdef \w+\(|\bselect\b.+\bfrom\b|\w+\([^)\s]*\)|</?\w+>|=>|[!=]=|\w+\.\w+\(|console\.log)"
     r"|(?P<url>https?://\S+)"
+    r"|(?P<name>[a-z]*__\w+|[a-z]+(?:_[a-z0-9]+)+|[a-z]+(?:error|exception)\b)"
+    r"|(?P<formula>\b\d*[a-z]\s?[-+*/^=²]\s?\d*[a-z0-9]\b|\d\s?[-+*/×÷^=]\s?\d)"
     r"|(?P<file>[\w\-]{1,40}\.(?:[a-z]{1,4}\d?)\b)"
     r"|(?P<word>[a-z]+(?:[+#]{1,2}(?![a-z])|'[a-z]+)?)"
     r"|(?P<number>\d+(?:[.,]\d+)*%?)"
@@ -55,7 +57,7 @@ def features(text: str) -> list[str]:
     seen: list[str] = []
     meant: dict[str, None] = {}
     before = "^"
-    han = words = 0
+    han = words = numbers = 0
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match[0]
         if kind == "word":
@@ -76,6 +78,7 @@ def features(text: str) -> list[str]:
                 meant[concept] = None
             before = token[-1]
         elif kind == "number":
+            numbers += 1
             seen.append("#%" if token.endswith("%") else f"#{min(len(token), 5)}")
             before = "#"
         elif kind == "file":
@@ -86,8 +89,12 @@ def features(text: str) -> list[str]:
             before = "file"
         else:
             seen.append(f"<{kind}>" if kind != "mark" else token)
-            if kind == "code":
-                meant["syntax"] = None
+            if kind != "mark":
+                meant[kind] = None
+            if kind == "name":
+                seen += (f"w:{part}" for part in token.split("_") if part)
+    if numbers:
+        meant[f"numbers_{min(numbers, 3)}"] = None
     seen += [f"c:{concept}" for concept in meant]
     some = sorted(meant)[:_MOST_PAIRS]
     seen += [f"c:{one}&{other}" for number, one in enumerate(some) for other in some[number + 1 :]]
@@ -96,6 +103,15 @@ def features(text: str) -> list[str]:
     if not meant:
         seen.append("c:none")
     return seen
+
+
+def counts_for(feature: str) -> float:
+    """What a feature counts by its kind: parts of English words and pairs of concepts are many, and say little each."""
+    if feature.startswith("c:"):
+        return 0.7 if "&" in feature else 1.0
+    if feature.startswith(("w:", "#", "<", "size:", "file:")):
+        return 1.0
+    return 0.7 if feature.isascii() and " " not in feature.strip() else 1.0
 
 
 def seen_before(before: str) -> bool:

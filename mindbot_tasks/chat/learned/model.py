@@ -18,7 +18,7 @@ from mindbot_tasks.core.errors import PayloadInvalid
 
 #: messages that only make sense after the one before them: continue, shorter, why
 FOLLOW_UP = "follow_up"
-IDF_STEP = 1 / 24  # idf values lie between 1 and 10
+RARITY_STEP = 1 / 24  # values up to 10.6
 _MOST_BYTES = 16 << 20
 
 
@@ -39,19 +39,19 @@ class Model:
     scale: float  #: what a weight of 1 means
     temperature: float  #: logits are divided by it, so that 80 % sure is right in 80 % of cases
     vocabulary: tuple[str, ...]
-    idf: bytes
+    rarity: bytes  #: of each feature: its idf, times what its kind counts
     weights: array.array[int]  #: those of the first feature for each label, those of the second ...
     about: Mapping[str, Any]  #: figures of its training
 
     @cached_property
     def _rows(self) -> dict[str, tuple[float, ...]]:
-        """Feature -> its idf, then its weight for each label."""
+        """Feature -> its rarity, then its weight for each label."""
         count = len(self.labels)
         worth = [code * self.scale for code in range(128)] + [code * self.scale for code in range(-128, 0)]
-        idfs = [1 + code * IDF_STEP for code in range(256)]
+        rarities = [code * RARITY_STEP for code in range(256)]
         codes = self.weights.tobytes()  # the same number is the same object: a third of the memory
         return {
-            feature: (idfs[self.idf[at]], *(worth[code] for code in codes[at * count : at * count + count]))
+            feature: (rarities[self.rarity[at]], *(worth[code] for code in codes[at * count : at * count + count]))
             for at, feature in enumerate(self.vocabulary)
         }
 
@@ -115,7 +115,7 @@ class Model:
                 "temperature": round(self.temperature, 4),
                 "about": dict(self.about),
                 "vocabulary": "\n".join(self.vocabulary),
-                "idf": base64.b64encode(self.idf).decode(),
+                "rarity": base64.b64encode(self.rarity).decode(),
                 "weights": base64.b64encode(self.weights.tobytes()).decode(),
             }
         )
@@ -136,14 +136,16 @@ def loads(data: bytes) -> Model:
             scale=_finite(read["scale"]),
             temperature=_finite(read["temperature"]),
             vocabulary=tuple(read["vocabulary"].split("\n")),
-            idf=base64.b64decode(read["idf"], validate=True),
+            rarity=base64.b64decode(read["rarity"], validate=True),
             weights=weights,
             about=dict(read["about"]),
         )
     except (orjson.JSONDecodeError, binascii.Error, KeyError, TypeError, ValueError, AttributeError) as exc:
         raise PayloadInvalid(f"this is no version of the classifier ({type(exc).__name__})") from exc
     size = len(model.vocabulary)
-    fits = len(model.idf) == size and len(weights) == size * len(model.labels) and len(model.bias) == len(model.labels)
+    fits = (
+        len(model.rarity) == size and len(weights) == size * len(model.labels) and len(model.bias) == len(model.labels)
+    )
     if not fits or not model.labels or model.temperature <= 0:
         raise PayloadInvalid("this version of the classifier is incomplete")
     _ = model._rows  # now, and not while the first message waits
@@ -157,9 +159,9 @@ def _finite(value: Any) -> float:
     return number
 
 
-def idf_code(idf: float) -> int:
-    """An idf value in the 8 bits that are kept of it."""
-    return min(255, max(0, round((idf - 1) / IDF_STEP)))
+def rarity_code(rarity: float) -> int:
+    """A rarity in the 8 bits that are kept of it."""
+    return min(255, max(0, round(rarity / RARITY_STEP)))
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> list[float]:

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from mindbot_tasks.chat.learned.examples import Labelled
-from mindbot_tasks.chat.learned.features import features
+from mindbot_tasks.chat.learned.features import counts_for, features
 from mindbot_tasks.chat.learned.measuring import Judged
-from mindbot_tasks.chat.learned.model import IDF_STEP, Model, idf_code, softmax
+from mindbot_tasks.chat.learned.model import RARITY_STEP, Model, rarity_code, softmax
 from mindbot_tasks.core.errors import PayloadInvalid
 
 FEWEST = 8  #: a label with fewer examples is not learned
@@ -95,7 +95,9 @@ class _Fit:
 
     def _regress(self, seen: Sequence[Sequence[str]], wanted: Any, weights: Any, documents: Counter[str]) -> None:
         self._index = {feature: at for at, feature in enumerate(self.vocabulary)}
-        self.idf = bytes(idf_code(math.log((1 + len(seen)) / (1 + documents[f])) + 1) for f in self.vocabulary)
+        self.rarity = bytes(
+            rarity_code((math.log((1 + len(seen)) / (1 + documents[f])) + 1) * counts_for(f)) for f in self.vocabulary
+        )
         regression = LogisticRegression(C=_STRENGTH, max_iter=300)
         regression.fit(self._matrix(seen), wanted, sample_weight=weights)
         self.coefficients, self.bias = regression.coef_, regression.intercept_
@@ -109,7 +111,7 @@ class _Fit:
         ends = [0]
         for one in seen:
             counts = Counter(at for feature in one if (at := self._index.get(feature)) is not None)
-            row = [(at, (1 + math.log(count)) * (1 + self.idf[at] * IDF_STEP)) for at, count in counts.items()]
+            row = [(at, (1 + math.log(count)) * self.rarity[at] * RARITY_STEP) for at, count in counts.items()]
             length = math.sqrt(sum(value * value for _, value in row)) or 1.0
             columns += [at for at, _ in row]
             values += [value / length for _, value in row]
@@ -128,7 +130,7 @@ class _Fit:
             scale=scale,
             temperature=temperature,
             vocabulary=tuple(self.vocabulary),
-            idf=self.idf,
+            rarity=self.rarity,
             weights=array.array("b", codes.T.tobytes()),
             about=about,
         )
