@@ -16,5 +16,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 10, "queue": "alerts"},
     },
     "escalate": {"task": "mindbot.escalate", "schedule": 5.0, "options": {"expires": 10, "queue": "alerts"}},
+    "learn": {"task": "mindbot.learn", "schedule": 900.0, "options": {"expires": 600}},
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -82,6 +82,7 @@ task_routes = {
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
     "mindbot.tally": {"queue": "upkeep"},
+    "mindbot.learn": {"queue": "upkeep"},
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
@@ -97,6 +98,7 @@ imports = (
     "mindbot_tasks.sweep",
     "mindbot_tasks.purge",
     "mindbot_tasks.tally",
+    "mindbot_tasks.learn",
     "mindbot_tasks.canary",
 )
 

@@ -25,6 +25,7 @@ from mindbot_tasks.core.settings.alerts import (
 )
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
@@ -66,6 +67,7 @@ __all__ = [
     "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ClassifierSettings",
     "DingTalkSettings",
     "EmailSettings",
     "EndpointSettings",
