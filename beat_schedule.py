@@ -17,5 +17,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "escalate": {"task": "mindbot.escalate", "schedule": 5.0, "options": {"expires": 10, "queue": "alerts"}},
     "learn": {"task": "mindbot.learn", "schedule": 900.0, "options": {"expires": 600}},
+    "tend": {"task": "mindbot.tend", "schedule": 10.0, "options": {"expires": 20}},  # only where chromadb is configured
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -83,6 +83,8 @@ task_routes = {
     "mindbot.purge": {"queue": "upkeep"},
     "mindbot.tally": {"queue": "upkeep"},
     "mindbot.learn": {"queue": "upkeep"},
+    "mindbot.tend": {"queue": "upkeep"},
+    "mindbot.ingest": {"queue": "ingest"},
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
@@ -99,6 +101,8 @@ imports = (
     "mindbot_tasks.purge",
     "mindbot_tasks.tally",
     "mindbot_tasks.learn",
+    "mindbot_tasks.tend",
+    "mindbot_tasks.ingest",
     "mindbot_tasks.canary",
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
+from mindbot_tasks.stores.knowledge_version import NEWEST
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
 
@@ -20,6 +21,7 @@ class Pulse:
     known: bool  #: False: it was taken for dead and must register anew
     sweep_age_ms: int | None  #: since the last sweep; None: there was none
     classifier: int = 0  #: number of the active version of the classifier; 0: the one that comes with MindBot
+    knowledge: int = 0  #: version of what the bot has read; 0: nothing
 
 
 def register(connection: Connection, name: str, queues: Sequence[str], *, now: int | None = None) -> int:
@@ -40,9 +42,13 @@ def beat(connection: Connection, worker_id: int, *, now: int | None = None) -> P
         update(WorkerRow)
         .where(WorkerRow.id == worker_id, WorkerRow.gone_at.is_(None))
         .values(seen_at=at)
-        .returning(WorkerRow.id, sweep.label("sweep_age"), learning.active().label("classifier"))
+        .returning(
+            WorkerRow.id, sweep.label("sweep_age"), learning.active().label("classifier"), NEWEST.label("knowledge")
+        )
     ).first()
-    return Pulse(True, row.sweep_age, row.classifier or 0) if row is not None else Pulse(False, None)
+    return (
+        Pulse(True, row.sweep_age, row.classifier or 0, row.knowledge or 0) if row is not None else Pulse(False, None)
+    )
 
 
 def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> list[int]:

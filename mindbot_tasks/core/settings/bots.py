@@ -40,6 +40,7 @@ class BotSettings(Section):
     workflows: list[str] = []  #: empty: all
     default_workflow: str = ""
     tools: list[str] = []  #: of the agent, those that it may use here; empty: all that it has
+    knowledge: list[str] | None = None  #: knowledge bases that it may search; None: the usual one; empty: none
     model: str = ""  #: "provider/model" or "model"; "" means: as provider_selection says
     show_routing: bool = False  #: under each answer, for everybody who reads it
 

@@ -1,0 +1,73 @@
+"""What `mindbot kb` says, and what an answer says about what the bot has read."""
+
+from __future__ import annotations
+
+from mindbot_tasks.core.words import Words
+
+WORDS: Words = {
+    # in answers
+    "sources": ("Sources:", "来源:"),
+    "unavailable": (
+        "The knowledge base could not be searched just now; this answer was given without it.",
+        "知识库暂时无法检索,此回答未参考其中内容。",
+    ),
+    "not_read": (
+        "This is not in what I have read.",
+        "我读过的资料里没有这个内容。",
+    ),
+    "quoted": ("From what I have read:", "我读过的资料中写道:"),
+    # commands
+    "added": ("{source}: added", "{source}:已添加"),
+    "again": ("{source}: is read again", "{source}:将重新读取"),
+    "skipped": ("{source}: skipped ({why})", "{source}:已跳过({why})"),
+    "nothing_to_add": ("there is nothing here that can be read", "这里没有可读取的文档"),
+    "not_found": ("there is no document {name}", "没有文档 {name}"),
+    "no_base": ("there is no knowledge base {name}", "没有知识库 {name}"),
+    "empty": (
+        "nothing has been read yet; begin with: mindbot kb add docs/",
+        "尚未读取任何文档;可先运行:mindbot kb add docs/",
+    ),
+    "done": (
+        "{ready} documents ready, {failed} failed, {waiting} waiting",
+        "{ready} 个文档就绪,{failed} 个失败,{waiting} 个等待中",
+    ),
+    "left": (
+        "the workers go on with it; see `mindbot kb list`",
+        "其余由 worker 继续处理;查看:`mindbot kb list`",
+    ),
+    "removed": ("{count} documents are taken away", "已移除 {count} 个文档"),
+    "reindexed": ("the vectors of {count} documents are made anew", "正在重新生成 {count} 个文档的向量"),
+    "reading": ("reading", "读取中"),
+    "trouble_vectors": ("the vector store does not answer: words only", "向量库无响应:仅按词检索"),
+    "trouble_embeddings": ("the embedding server does not answer: words only", "向量模型服务无响应:仅按词检索"),
+    "trouble_reindex": (
+        "the vectors are of another model: words only; run `mindbot kb reindex`",
+        "向量由其他模型生成:仅按词检索;请运行 `mindbot kb reindex`",
+    ),
+    "trouble_database": ("the database does not answer", "数据库无响应"),
+    "words_only": (
+        "no chromadb section is configured: documents are found by their words only",
+        "未配置 chromadb:仅按词检索文档",
+    ),
+    "head_id": ("id", "编号"),
+    "head_base": ("base", "知识库"),
+    "head_source": ("source", "来源"),
+    "head_title": ("title", "标题"),
+    "head_state": ("state", "状态"),
+    "head_chunks": ("pieces", "片段"),
+    "head_embedded": ("vectors", "向量"),
+    "head_note": ("note", "备注"),
+    "head_mode": ("found by", "检索方式"),
+    "head_refused": ("refused rightly", "正确拒答"),
+    "head_kept": ("answered rightly", "正确应答"),
+    "head_language": ("language", "语言"),
+    "head_questions": ("questions", "问题数"),
+    "state_queued": ("waits to be read", "等待读取"),
+    "state_embedding": ("vectors are made", "生成向量中"),
+    "state_ready": ("ready", "就绪"),
+    "state_failed": ("failed", "失败"),
+    "state_removing": ("is taken away", "移除中"),
+    "mode_dense": ("vectors", "向量"),
+    "mode_lexical": ("words", "词"),
+    "mode_hybrid": ("both", "两者结合"),
+}

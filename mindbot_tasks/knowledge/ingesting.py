@@ -1,0 +1,251 @@
+"""Reads documents, step by step; whatever is killed, the next one goes on from the rows.
+
+queued -> (fetched, extracted, cut) -> embedding -> ready, or failed with a reason; removing -> gone. Each step commits
+what it did, and every step can be done twice. An unavailable server is no failure: the row says when to try again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError
+from mindbot_tasks.core.settings import ChromaSettings, Settings
+from mindbot_tasks.knowledge import chunking
+from mindbot_tasks.knowledge.chroma import WrongSize, collection_of, get_chroma
+from mindbot_tasks.knowledge.embedding import Embedder, embedder_of
+from mindbot_tasks.knowledge.extraction import Unreadable, extract
+from mindbot_tasks.knowledge.fetching import fetch
+from mindbot_tasks.stores import knowledge, knowledge_chunks
+from mindbot_tasks.stores.database import reading, transaction
+from mindbot_tasks.stores.knowledge import EMBEDDING, FAILED, MAX_STRIKES, QUEUED, READY, REMOVING, Work
+
+log = structlog.get_logger(__name__)
+
+#: longer than any single step may take: extraction is the longest
+LEASE_MS = 180_000
+_CALL_S = 60.0
+_WAIT_MS, _LONGEST_WAIT_MS = 15_000, 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one document is."""
+
+    source: str
+    state: str
+    done: int = 0
+    total: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def _silent(progress: Progress) -> None:
+    """The default."""
+
+
+class _Lost(Exception):
+    """Somebody else has the document now, or it is wanted otherwise."""
+
+
+def work_off(
+    settings: Settings,
+    *,
+    seconds: float,
+    only: Sequence[int] = (),
+    on_progress: OnProgress = _silent,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Work on what is due until nothing is, or the time is over; returns how many documents were taken up.
+
+    Raises DatabaseUnavailable; then the rows say what is left to do.
+    """
+    ends_at = time.monotonic() + seconds
+    taken = 0
+    while time.monotonic() < ends_at and not stop():
+        with transaction() as connection:
+            work = knowledge.claim(connection, lease_ms=LEASE_MS, only=only)
+        if work is None:
+            break
+        taken += 1
+        _one(settings, work, on_progress)
+    return taken
+
+
+def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:
+    with structlog.contextvars.bound_contextvars(document_id=work.id):
+        try:
+            if work.strikes > MAX_STRIKES:
+                raise Unreadable("whoever worked on it was killed, several times")
+            if work.state == REMOVING:
+                _remove(settings, work)
+                return
+            if work.state in (QUEUED, FAILED):
+                on_progress(Progress(work.source, QUEUED))
+                work = _read(settings, work)
+            _embed(settings, work, on_progress)
+            on_progress(Progress(work.source, READY))
+        except _Lost:
+            log.info("document_wanted_otherwise")
+        except (Unreadable, Rejected) as exc:
+            if work.state == REMOVING:
+                _again_later(work, exc)
+                return
+            with transaction() as connection:
+                knowledge.advance(connection, work, state=FAILED, error=str(exc)[:500])
+                knowledge.forget_content(connection, work.id)
+            on_progress(Progress(work.source, FAILED))
+            log.warning("document_failed", reason=type(exc).__name__)
+        except RetryableError as exc:
+            _again_later(work, exc)
+            on_progress(Progress(work.source, "waiting"))
+
+
+def _again_later(work: Work, exc: FarSideError | Unreadable) -> None:
+    asked_ms = int((getattr(exc, "retry_after_s", None) or 0) * 1000)
+    wait_ms = min(max(_WAIT_MS, asked_ms), _LONGEST_WAIT_MS)
+    provider = getattr(exc, "provider", "")
+    with transaction() as connection:
+        knowledge.later(connection, work, wait_ms, f"{provider}: {exc}" if provider else str(exc))
+    log.warning("document_waits", provider=provider, wait_ms=wait_ms)
+
+
+def _held(work: Work | None) -> Work:
+    if work is None:
+        raise _Lost
+    return work
+
+
+def _read(settings: Settings, work: Work) -> Work:
+    """From the source to pieces in the database. Raises Unreadable or a FarSideError."""
+    wanted = settings.chromadb or ChromaSettings()
+    with reading() as connection:
+        content = knowledge.content(connection, work.id)
+    name, media_type = work.source, ""
+    if work.kind == "url":
+        content, name, media_type = fetch(settings, work.source, Deadline(_CALL_S))
+    if content is None:
+        raise Unreadable("its bytes are gone; add it again")
+    cut_as = f"{chunking.VERSION}:{wanted.chunk_size}:{wanted.chunk_overlap}:{name}:"
+    fingerprint = hashlib.sha256(cut_as.encode() + content).hexdigest()
+    if fingerprint == work.fingerprint:
+        with transaction() as connection:
+            held = _held(knowledge.advance(connection, work, lease_ms=LEASE_MS, state=EMBEDDING))
+            knowledge.forget_content(connection, work.id)
+        return held
+    extracted = extract(content, name, media_type)
+    title = extracted.title or work.title
+    pieces = chunking.chunks(extracted.blocks, title, size=wanted.chunk_size, overlap=wanted.chunk_overlap)
+    with transaction() as connection:
+        held = _held(
+            knowledge.advance(
+                connection, work, lease_ms=LEASE_MS, state=EMBEDDING, fingerprint=fingerprint, title=title[:300],
+                note=extracted.note[:500], chunks=len(pieces), embedded=0, error="", size=len(content),
+            )
+        )  # fmt: skip
+        kept, new = knowledge_chunks.replace(connection, work.id, pieces)
+        knowledge.forget_content(connection, work.id)
+        knowledge.touch(connection, work.base)
+    log.debug("document_read", chunks=len(pieces), kept=kept, new=new)
+    return held
+
+
+def _embed(settings: Settings, work: Work, on_progress: OnProgress) -> None:
+    """Vectors for the pieces that have none of this model. Raises a FarSideError."""
+    embedder = embedder_of(settings)
+    if embedder is None:
+        with transaction() as connection:
+            knowledge_chunks.forget(connection, knowledge_chunks.stale(connection, work.id))
+            total, _ = knowledge_chunks.counts(connection, work.id, "")
+            _held(knowledge.advance(connection, work, state=READY, chunks=total, embedded=0, error=""))
+        return
+    chroma = get_chroma(settings)
+    collection = collection_of(work.base)
+    with reading() as connection:
+        gone = knowledge_chunks.stale(connection, work.id)
+    if gone:
+        chroma.delete(collection, gone, Deadline(_CALL_S))
+        with transaction() as connection:
+            knowledge_chunks.forget(connection, gone)
+    while True:
+        with reading() as connection:
+            rows = knowledge_chunks.without_vector(connection, work.id, embedder.id, embedder.batch)
+            total, done = knowledge_chunks.counts(connection, work.id, embedder.id)
+        on_progress(Progress(work.source, EMBEDDING, done, total))
+        if not rows:
+            break
+        vectors = embedder.embed([f"{row.title}\n{row.text}" for row in rows], Deadline(_CALL_S))
+        _agree(settings, work.base, embedder, len(vectors[0]))
+        try:
+            chroma.upsert(collection, [row.id for row in rows], vectors, Deadline(_CALL_S))
+        except WrongSize:
+            # left over from another model, although the base was emptied: nothing of it is of use
+            chroma.drop(collection, Deadline(_CALL_S))
+            with transaction() as connection:
+                knowledge.reindex(connection, work.base)
+            raise _Lost from None
+        with transaction() as connection:
+            knowledge_chunks.has_vectors(connection, [row.id for row in rows], embedder.id)
+            work = _held(knowledge.advance(connection, work, lease_ms=LEASE_MS, embedded=done + len(rows)))
+    with transaction() as connection:
+        _held(knowledge.advance(connection, work, state=READY, chunks=total, embedded=done, error=""))
+
+
+def _agree(settings: Settings, base: str, embedder: Embedder, dimension: int) -> None:
+    """Vectors of two models do not go into one base. Raises Rejected with the way out."""
+    with transaction() as connection:
+        known = knowledge.bases(connection)[base]
+        if not known.embedder:
+            knowledge.set_embedder(connection, base, embedder.id, dimension)
+            return
+    if (known.embedder, known.dimension) != (embedder.id, dimension):
+        raise Rejected(
+            f"the vectors of {base} are of {known.embedder} ({known.dimension}), not of {embedder.id} ({dimension}); "
+            f"run `mindbot kb reindex {base}`",
+            kind="invalid_request",
+            provider="knowledge",
+        )
+
+
+def _remove(settings: Settings, work: Work) -> None:
+    """Vectors first, then the rows: what is killed in between is done again. Raises a FarSideError."""
+    with reading() as connection:
+        ids = knowledge_chunks.every(connection, work.id)
+        made = knowledge.bases(connection)[work.base].embedder
+    if ids and made and settings.chromadb is not None:
+        get_chroma(settings).delete(collection_of(work.base), ids, Deadline(_CALL_S))
+    with transaction() as connection:
+        knowledge.forget(connection, work)
+        knowledge.touch(connection, work.base)
+    log.info("document_removed", chunks=len(ids))
+
+
+def repair(settings: Settings) -> list[str]:
+    """Have vectors made anew where the vector store has lost some; returns the bases concerned.
+
+    Raises DatabaseUnavailable or a FarSideError.
+    """
+    embedder = embedder_of(settings)
+    if embedder is None:
+        return []
+    lost = []
+    with reading() as connection:
+        known = knowledge.bases(connection)
+        expected = {name: knowledge_chunks.with_vectors(connection, name) for name in known}
+        without = {name: knowledge_chunks.readable(connection, name) - expected[name] for name in known}
+    for name, row in known.items():
+        lacks = row.embedder in ("", embedder.id) and without[name] > 0 and not row.embedder
+        if expected[name] and get_chroma(settings).count(collection_of(name), Deadline(_CALL_S)) < expected[name]:
+            lacks = True
+        if lacks and row.embedder in ("", embedder.id):
+            with transaction() as connection:
+                knowledge.reindex(connection, name)
+            lost.append(name)
+            log.warning("vectors_made_anew", base=name, expected=expected[name])
+    return lost

@@ -1,0 +1,63 @@
+"""Vectors without any model: a text is the sum of its pieces, each at a place that its hash says.
+
+No download, no numpy, the same on every machine. It knows no meanings; it finds what is written alike: other forms of a
+word, words within words, Chinese without segmentation. What it misses is the business of the lexical index beside it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import unicodedata
+import zlib
+from collections import Counter
+
+from mindbot_tasks.knowledge.terms import STOP_HAN, STOP_WORDS, stem
+
+DIMENSION = 1024
+ID = f"offline-ngrams-1/{DIMENSION}"
+_WORDS = re.compile(r"[a-z0-9]+|[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+_WHOLE, _PART, _PAIR, _CHAR = 1.0, 0.35, 1.0, 0.4
+
+
+def embed(text: str) -> list[float]:
+    """The vector of a text, of length 1; of an empty one, all zeros but the first."""
+    weights: dict[str, float] = {}
+    counts: Counter[str] = Counter(_WORDS.findall(unicodedata.normalize("NFKC", text).lower()))
+    pieces: Counter[str] = Counter()
+    for word, count in counts.items():
+        for piece, weight in _pieces(word):
+            pieces[piece] += count
+            weights[piece] = weight
+    vector = [0.0] * DIMENSION
+    for piece, count in pieces.items():
+        place, sign = _place(piece)
+        vector[place] += sign * weights[piece] * (1.0 + math.log(count))
+    length = math.sqrt(sum(value * value for value in vector))
+    if not length:
+        return [1.0, *vector[1:]]
+    return [round(value / length, 5) for value in vector]
+
+
+@functools.lru_cache(maxsize=100_000)
+def _place(piece: str) -> tuple[int, float]:
+    hashed = zlib.crc32(piece.encode())
+    return hashed % DIMENSION, 1.0 if hashed & 0x8000_0000 else -1.0
+
+
+@functools.lru_cache(maxsize=20_000)
+def _pieces(word: str) -> tuple[tuple[str, float], ...]:
+    if not word.isascii():
+        chars = [(char, _CHAR) for char in word if char not in STOP_HAN]
+        pairs = [
+            (word[at : at + 2], _PAIR)
+            for at in range(len(word) - 1)
+            if not (word[at] in STOP_HAN and word[at + 1] in STOP_HAN)
+        ]
+        return (*chars, *pairs)
+    if word in STOP_WORDS:
+        return ()
+    edged = f"^{stem(word)}$"
+    parts = [(edged[at : at + size], _PART) for size in (3, 4) for at in range(len(edged) - size + 1)]
+    return ((edged, _WHOLE), *parts)

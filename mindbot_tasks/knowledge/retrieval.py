@@ -1,0 +1,209 @@
+"""Finds what the bot has read about a question: by vectors, by words, and by both together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import structlog
+
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
+from mindbot_tasks.core.settings import ChromaSettings, Settings
+from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
+from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, scale_of
+from mindbot_tasks.knowledge.lexical import lexicon
+from mindbot_tasks.knowledge.reranking import reranked
+from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
+from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_version
+from mindbot_tasks.stores.database import reading
+
+log = structlog.get_logger(__name__)
+
+Mode = Literal["hybrid", "dense", "lexical"]
+_CANDIDATES = 30
+_RRF = 60
+#: a piece that is about it scores as the better of both says; below, words alone have to say more
+_LEXICAL_FROM, _LEXICAL_SURE = 0.25, 0.85
+_TWIN = 0.85  #: share of common words from which two passages say the same
+_WIDEST = 2400  #: characters of a passage with its neighbours
+_FRESH_S = 2.0
+_LONGEST_QUESTION = 2000
+
+
+@dataclass(slots=True)
+class _Candidate:
+    chunk_id: int
+    fused: float = 0.0
+    similarity: float = 0.0  #: 0 to 1, on the scale of its model
+    coverage: float = 0.0
+
+    @property
+    def confidence(self) -> float:
+        by_words = max(0.0, min(1.0, (self.coverage - _LEXICAL_FROM) / (_LEXICAL_SURE - _LEXICAL_FROM)))
+        return max(by_words, self.similarity, min(1.0, (by_words + self.similarity) * 0.7))
+
+
+def bases_of(settings: Settings, allowed: Sequence[str] | None) -> tuple[str, ...]:
+    """The knowledge bases that may be searched; None: the usual one."""
+    return (default_base(settings),) if allowed is None else tuple(dict.fromkeys(allowed))
+
+
+def default_base(settings: Settings) -> str:
+    return (settings.chromadb or _DEFAULTS).collection_name
+
+
+def is_wanted(settings: Settings) -> bool:
+    """Whether there may be anything to search; costs nothing where nobody has added a document."""
+    return settings.chromadb is not None or knowledge_version.heard() > 0
+
+
+def search(
+    settings: Settings,
+    question: str,
+    bases: Sequence[str],
+    deadline: Deadline,
+    *,
+    mode: Mode = "hybrid",
+    limit: int | None = None,
+    min_score: float | None = None,
+) -> Found:
+    """The passages about a question, best first; none, when what was read says nothing about it.
+
+    Never fails: what did not work is in `trouble`. `bases` are all that may be searched; what an index says beyond
+    them is not believed. Raises a Stopped.
+    """
+    wanted = settings.chromadb or _DEFAULTS
+    question = question.strip()[:_LONGEST_QUESTION]
+    if not question or not bases:
+        return NOTHING
+    deadline = deadline.within(wanted.timeout)
+    try:
+        states = _states(bases)
+        if not states:
+            return NOTHING
+        candidates: dict[int, _Candidate] = {}
+        trouble = ""
+        for base, (version, embedder) in states.items():
+            if mode != "lexical":
+                trouble = _dense(settings, base, embedder, question, deadline, candidates) or trouble
+            if mode != "dense":
+                _lexical(base, version, question, candidates)
+        ranked = sorted(candidates.values(), key=lambda one: -one.fused)[:_CANDIDATES]
+        with reading() as connection:
+            known = knowledge_chunks.passages(connection, [one.chunk_id for one in ranked], bases)
+        count = limit or wanted.results
+        threshold = wanted.min_score if min_score is None else min_score
+        good = [one for one in ranked if one.chunk_id in known and one.confidence >= threshold]
+        passages = [replace(known[one.chunk_id][0], score=round(one.confidence, 4)) for one in good]
+        passages = _without_twins(reranked(wanted, question, passages, deadline))[:count]
+        return Found(tuple(_with_neighbours(passages, known)), trouble)
+    except DatabaseUnavailable:
+        log.warning("knowledge_unavailable", reason="database")
+        return Found((), "database")
+
+
+def _dense(
+    settings: Settings,
+    base: str,
+    made_by: str,
+    question: str,
+    deadline: Deadline,
+    candidates: dict[int, _Candidate],
+) -> str:
+    """Add what is near; returns what did not work."""
+    embedder = embedder_of(settings)
+    if embedder is None or not made_by:
+        return ""
+    if made_by != embedder.id:
+        log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
+        return "reindex"
+    try:
+        vector = embed_question(embedder, question, deadline)
+    except FarSideError as exc:
+        log.warning("question_not_embedded", embedder=embedder.id, kind=exc.kind, status=exc.status)
+        return "embeddings"
+    try:
+        near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
+    except FarSideError as exc:
+        log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
+        return "vectors"
+    low, high = scale_of(embedder.id)
+    for rank, (chunk_id, cosine) in enumerate(near):
+        one = candidates.setdefault(chunk_id, _Candidate(chunk_id))
+        one.fused += 1 / (_RRF + rank)
+        one.similarity = max(0.0, min(1.0, (cosine - low) / (high - low)))
+    return ""
+
+
+def _lexical(base: str, version: int, question: str, candidates: dict[int, _Candidate]) -> None:
+    for rank, hit in enumerate(lexicon.search(base, version, question, _CANDIDATES)):
+        one = candidates.setdefault(hit.chunk_id, _Candidate(hit.chunk_id))
+        one.fused += 1 / (_RRF + rank)
+        one.coverage = hit.coverage
+
+
+def _without_twins(passages: Iterable[Passage]) -> list[Passage]:
+    kept: list[tuple[Passage, frozenset[str]]] = []
+    for passage in passages:
+        words = frozenset(passage.text.split()) if " " in passage.text.strip() else frozenset(passage.text)
+        if not any(len(words & other) >= _TWIN * max(len(words | other), 1) for _, other in kept):
+            kept.append((passage, words))
+    return [passage for passage, _ in kept]
+
+
+def _with_neighbours(passages: Sequence[Passage], known: Mapping[int, tuple[Passage, int]]) -> list[Passage]:
+    """Short passages with what stands before and after them under the same headings."""
+    at = {passage.chunk_id: (passage.document_id, known[passage.chunk_id][1]) for passage in passages}
+    places = [(document, place + step) for document, place in at.values() for step in (-1, 1)]
+    with reading() as connection:
+        around = knowledge_chunks.beside(connection, places)
+    taken = set(at.values())
+    grown = []
+    for passage in passages:
+        document, place = at[passage.chunk_id]
+        text = passage.text
+        for step in (1, -1):
+            neighbour = around.get((document, place + step))
+            if (
+                neighbour is None
+                or (document, place + step) in taken
+                or neighbour.title != passage.title
+                or len(text) + len(neighbour.text) > _WIDEST
+            ):
+                continue
+            taken.add((document, place + step))
+            text = f"{text}\n{neighbour.text}" if step == 1 else f"{neighbour.text}\n{text}"
+        grown.append(replace(passage, text=text))
+    return grown
+
+
+_known_states: dict[str, tuple[float, int, str]] = {}
+_states_lock = threading.Lock()
+
+
+def _states(bases: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Base -> (version, whose vectors), at most two seconds old. Raises DatabaseUnavailable."""
+    now = time.monotonic()
+    with _states_lock:
+        if any(now - _known_states.get(base, (-_FRESH_S,))[0] >= _FRESH_S for base in bases):
+            with reading() as connection:
+                rows = knowledge.bases(connection)
+            for base in bases:
+                row = rows.get(base)
+                _known_states[base] = (now, row.version, row.embedder) if row is not None else (now, 0, "")
+        found = {base: _known_states[base] for base in bases}
+    return {base: (version, embedder) for base, (_, version, embedder) in found.items() if version}
+
+
+def forget() -> None:
+    """Look at everything anew; for tests, and for a process that has just changed it."""
+    with _states_lock:
+        _known_states.clear()
+    lexicon.forget()
+
+
+_DEFAULTS = ChromaSettings()
