@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,20 +13,25 @@ from celery import signals
 
 from mindbot_tasks import chains, standing
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import provenance, rules
+from mindbot_tasks.chat import provenance, reading, rules
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.budgets import refusal
 from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
+from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import BelongsElsewhere, RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.knowledge import retrieval
 from mindbot_tasks.llm import agent, fallback, registry, seeing, thrift
+from mindbot_tasks.llm.agent.tools import knowledge
 from mindbot_tasks.llm.base import Question
+from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.registry import Route
 from mindbot_tasks.llm.workflows import waiting_label
 from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.knowledge import NOTHING, Found
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.obey import in_own_words
 from mindbot_tasks.platforms import registry as platforms
@@ -79,6 +85,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
         ways = thrift.cheaper_first(settings, ways, wishes_of(held, settings).system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
+    question, read = _with_knowledge(question, ways, settings, deadline)
     try:
         agent.check_place(ways)  # before anything is shown
         with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
@@ -88,6 +95,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
         return
     offered = standing.offered(settings, held.platform, held.bot, held.label)
     answer = provenance.noted(spoken.answer, route, held, settings, question.language, offered=offered)
+    answer = reading.with_sources(answer, read, question.language)
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
@@ -110,6 +118,18 @@ def _without_a_model(held: Claim, question: Question, platform: Platform, settin
     if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
         return passing_on(question.language)
     return None
+
+
+def _with_knowledge(
+    question: Question, ways: Sequence[Way], settings: Settings, deadline: Deadline
+) -> tuple[Question, Found]:
+    """The question with what was read about it; a workflow that comes first has a knowledge of its own."""
+    if not retrieval.is_wanted(settings) or ways[0].answerer.name.startswith("workflow:"):
+        return question, NOTHING
+    found = reading.knowledge_for(question, settings, deadline)
+    if found.passages:
+        return reading.with_knowledge(question, found), found
+    return replace(question, nothing_read=not found.trouble), found
 
 
 def _route(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Route:
@@ -135,6 +155,7 @@ def _prepare(instance: Any = None, **_: Any) -> None:
     settings = get_settings()
     if not settings.runs_agent:
         return
+    knowledge.plug(partial(reading.search_tool, settings))
     agent.serve(agent.QUEUE in instance.app.amqp.queues.consume_from)
     if agent.is_served_here():
         agent.preload(settings)

@@ -41,7 +41,7 @@ def question_for(held: Claim, settings: Settings) -> Question:
 
 def tokens_of(question: Question) -> int:
     """About how many tokens go out with a question, the system prompt aside."""
-    return estimate(question.text) + sum(estimate(turn.text) + PER_TURN for turn in question.history)
+    return estimate(question.prompt) + sum(estimate(turn.text) + PER_TURN for turn in question.history)
 
 
 def wishes_of(held: Claim, settings: Settings) -> Wishes:

@@ -15,7 +15,6 @@ WORDS: Words = {
         "This is not in what I have read.",
         "我读过的资料里没有这个内容。",
     ),
-    "quoted": ("From what I have read:", "我读过的资料中写道:"),
     # commands
     "added": ("{source}: added", "{source}:已添加"),
     "again": ("{source}: is read again", "{source}:将重新读取"),

@@ -86,6 +86,7 @@ WORDS: Words = {
     "no_knowledge": ("no chromadb section is configured", "未配置 chromadb"),
     "no_agent": ("agent.langchain is off, or has no provider", "agent.langchain 未启用,或没有可用的提供方"),
     "agent_wanted": ("agent.langchain is on", "agent.langchain 已启用"),
+    "chroma_elsewhere": ("chromadb.url names a server: {url}", "chromadb.url 指定了服务器:{url}"),
     "knowledge_wanted": ("the knowledge base is configured", "已配置知识库"),
     "no_alerts": ("alert_manager is off", "alert_manager 未启用"),
     "watchdog_unsupported": (

@@ -62,6 +62,7 @@ def told(question: Question, seen: Iterable[Attachment] = ()) -> str:
 def divided(question: Question, sees: bool) -> tuple[str, list[Attachment]]:
     """The words for a model, and the pictures that go along with them."""
     if not question.attachments:
-        return question.text, []
+        return question.prompt, []
     seen = [attachment for attachment in question.attachments if sees and attachment.content and is_picture(attachment)]
-    return told(question, seen), seen
+    words = told(question, seen)
+    return (f"{question.knowledge}\n\n{words}" if question.knowledge else words), seen

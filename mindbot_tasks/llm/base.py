@@ -36,6 +36,14 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
+    knowledge: str = ""  #: what was read about it, fenced as data; goes before the text to a model, and nowhere else
+    quote: str = ""  #: the same for people, for the answerer that has no model
+    nothing_read: bool = False  #: it was looked for, and is not in what was read
+
+    @property
+    def prompt(self) -> str:
+        """What a model is asked."""
+        return f"{self.knowledge}\n\n{self.text}" if self.knowledge else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,23 +54,27 @@ _WORDS = {
         "none": (
             "No language model is configured, so I can only tell the time, calculate, and show how I would route "
             "your message.\n\nTo get real answers, set `OPENAI_API_KEY` (or another provider's key) or a Dify key in "
-            "`.env`, enable the provider in `mindbot.yaml`, and run `mindbot config check`."
+            "`.env`, enable the provider in `mindbot.yaml`, and run `mindbot config check`. Even without one I "
+            "quote documents: `mindbot kb add docs/` has me read MindBot's own."
         ),
         "label": "I would send this message to **{label}** (confidence {confidence:.0%}; {reason}).",
         "sum": "{expression} = **{result}**",
         "time": "It is **{time}** ({zone}), {weekday} {date}.",
-        "quote": "From the knowledge base:\n\n{quote}",
+        "quote": "From what I have read:\n\n{quote}",
+        "unread": "This is not in what I have read.",
     },
     "zh": {
         "none": (
             "目前没有配置大模型，我只能报时、做算术，并告诉您这条消息会交给谁处理。\n\n"
             "要得到真正的回答，请在 `.env` 中设置 `OPENAI_API_KEY`（或其他提供商的密钥）或 Dify 密钥，"
-            "在 `mindbot.yaml` 中启用它，然后运行 `mindbot config check`。"
+            "在 `mindbot.yaml` 中启用它，然后运行 `mindbot config check`。没有模型时我也能引用文档："
+            "`mindbot kb add docs/` 让我读取 MindBot 自己的文档。"
         ),
         "label": "这条消息会交给 **{label}** 处理（置信度 {confidence:.0%}；{reason}）。",
         "sum": "{expression} = **{result}**",
         "time": "现在是 **{time}**（{zone}），{date}，星期{weekday}。",
-        "quote": "知识库中的内容：\n\n{quote}",
+        "quote": "我读过的资料中写道：\n\n{quote}",
+        "unread": "我读过的资料里没有这个内容。",
     },
 }
 
@@ -82,22 +86,24 @@ class Offline:
 
     def __init__(
         self,
-        quote: Callable[[str], str | None] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._quote = quote
         self._now = now
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """The time, a sum or a quotation, else what is missing and how the message was classified."""
         words = _WORDS["zh" if question.language == "zh" else "en"]
         useful = self._time(question, words) or _sum(question.text, words)
-        if useful is None and self._quote is not None:
-            quoted = self._quote(question.text)
-            useful = words["quote"].format(quote=quoted) if quoted else None
+        if useful is None and question.quote:
+            useful = words["quote"].format(quote=question.quote)
         label = question.classification
+        unread = [words["unread"]] if question.nothing_read else []
         text = useful or "\n\n".join(
-            (words["none"], words["label"].format(label=label.label, confidence=label.confidence, reason=label.reason))
+            (
+                *unread,
+                words["none"],
+                words["label"].format(label=label.label, confidence=label.confidence, reason=label.reason),
+            )
         )
         on_text(text)
         return Spoken(Answer(text=text, provider="offline", details={"helped": useful is not None}))

@@ -43,7 +43,7 @@ def test_check_lists_everything_of_the_reference_with_reasons() -> None:
         ("providers.openai", "off", "OPENAI_API_KEY is not set"),
         ("workflows.code_analysis", "off", "DIFY_CODE_API_KEY is not set"),
         ("alert_manager.sms.providers.alibaba_sms", "off", "ALIBABA_ACCESS_KEY, ALIBABA_SECRET_KEY are not set"),
-        ("chromadb", "on", "mindbot_knowledge; understood, but not served by this version yet"),
+        ("chromadb", "on", "mindbot_knowledge"),
     ]:
         (row,) = lines_about(result, name)
         assert (row[0], row[2], row[3]) == (state, name, why)

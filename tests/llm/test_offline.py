@@ -77,9 +77,12 @@ def test_it_says_what_is_missing_and_how_the_message_was_understood() -> None:
 
 
 def test_it_quotes_when_there_is_something_to_quote_from() -> None:
-    quoting = Offline(quote=lambda text: "Holidays: 30 days." if "holiday" in text else None)
-    assert "Holidays: 30 days." in quoting.answer(question("holiday rules?"), Deadline(1), nobody).answer.text
-    assert "No language model" in quoting.answer(question("weather?"), Deadline(1), nobody).answer.text
+    quoting = Offline()
+    told = quoting.answer(question("holiday rules?", quote="Holidays: 30 days."), Deadline(1), nobody).answer.text
+    assert "Holidays: 30 days." in told
+    told = quoting.answer(question("weather?", nothing_read=True), Deadline(1), nobody).answer.text
+    assert told.startswith("This is not in what I have read.")
+    assert "No language model" in told
 
 
 def test_what_it_says_is_shown() -> None:

@@ -20,6 +20,7 @@ _EN: Final = {
     "hello_more": "Your message takes the same way as one from DingTalk or WeCom: signed webhook, ledger, "
     "classify, generate, reply. Watch it light up.",
     "suggestions": [
+        "How do I connect DingTalk in Stream mode?",
         "What time is it?",
         "What is (17 + 4) * 2?",
         "How do I connect a model?",
@@ -83,7 +84,13 @@ _ZH: Final = {
     "flower": "Flower",
     "hello": "和机器人说点什么",
     "hello_more": "您的消息与来自钉钉或企业微信的消息走同一条路:签名回调、入账、分类、生成、回复。看它一步步点亮。",
-    "suggestions": ["现在几点?", "(17 + 4) * 2 等于多少?", "怎样接入一个模型?", "写一条简单的 SQL 查询"],
+    "suggestions": [
+        "怎样用 Stream 模式接入钉钉?",
+        "现在几点?",
+        "(17 + 4) * 2 等于多少?",
+        "怎样接入一个模型?",
+        "写一条简单的 SQL 查询",
+    ],
     "placeholder": "输入消息……",
     "hint": "Enter 发送,Shift + Enter 换行",
     "send": "发送",

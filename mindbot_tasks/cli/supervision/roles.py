@@ -50,6 +50,14 @@ def need_ingest(settings: Settings) -> Need:
     return Need(wanted, "knowledge_wanted" if wanted else "no_knowledge", {})
 
 
+def need_chroma(settings: Settings) -> Need:
+    if settings.chromadb is None:
+        return Need(False, "no_knowledge", {})
+    if settings.chromadb.url:
+        return Need(False, "chroma_elsewhere", {"url": settings.chromadb.url})
+    return Need(True, "knowledge_wanted", {})
+
+
 def need_agent(settings: Settings) -> Need:
     return Need(settings.runs_agent, "agent_wanted" if settings.runs_agent else "no_agent", {})
 
@@ -78,6 +86,7 @@ NEEDS: Mapping[str, Callable[[Settings], Need]] = {
     "bridges": need_bridges,
     "worker_agent": need_agent,
     "worker_ingest": need_ingest,
+    "chroma": need_chroma,
     "watchdog": need_watchdog,
     "local_model": need_local_model,
 }

@@ -98,6 +98,8 @@ def _called(name: str, settings: Settings, wishes: Wishes) -> Sequence[Tool] | s
         return [web_search.tool(wanted)] if wanted is not None else Sentence("agent.no_search")
     if name == "knowledge_search":
         search = knowledge.tool()
+        if search is None and settings.chromadb is not None:
+            return []  # a process that answers nobody, such as `config check`, has not plugged it in
         return [search] if search is not None else Sentence("agent.no_knowledge")
     if settings.agent is not None and name in settings.agent.mcp:
         return []  # they come with the servers
