@@ -79,8 +79,8 @@ def _parts(block: Block, size: int, overlap: int) -> list[str]:
         # each piece of a table says what its columns are
         has_rule = bool(re.fullmatch(r"[\s|:-]+", lines[1]))
         header = "\n".join(lines[: 1 + has_rule])
-        rows = [f"\n{line}" for line in lines[1 + has_rule :]]
-        return [header + part for part in _fill(rows, size - width(header), 0, "")]
+        rows = [f"{line}\n" for line in lines[1 + has_rule :]]
+        return [f"{header}\n{part}" for part in _fill(rows, size - width(header) - 1, 0, "")]
     return list(_fill([f"{line}\n" for line in lines], size, 0, ""))
 
 

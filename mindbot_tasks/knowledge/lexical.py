@@ -81,8 +81,11 @@ class Index:
             known = self.postings.get(term)
             seen = len(known) if known is not None else 0
             weight = math.log(1 + (count - min(seen, count) + 0.5) / (seen + 0.5))
-            # a single character says much less than a pair
-            found.append((weight * (0.4 if len(term) == 1 and not term.isascii() else 1.0), known))
+            if not term.isascii():
+                # a single character says much less than a pair; a pair that nobody wrote is often none, but the end of
+                # one word and the start of the next
+                weight *= 0.4 if len(term) == 1 or known is None else 1.0
+            found.append((weight, known))
         whole = sum(weight for weight, _ in found)
         scores: dict[int, float] = {}
         covered: dict[int, float] = {}

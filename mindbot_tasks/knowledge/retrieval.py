@@ -14,7 +14,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
-from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, scale_of
+from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, fusion_of, scale_of
 from mindbot_tasks.knowledge.lexical import lexicon
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 
 Mode = Literal["hybrid", "dense", "lexical"]
 _CANDIDATES = 30
-_RRF = 60
 #: a piece that is about it scores as the better of both says; below, words alone have to say more
 _LEXICAL_FROM, _LEXICAL_SURE = 0.25, 0.85
 _TWIN = 0.85  #: share of common words from which two passages say the same
@@ -91,7 +90,7 @@ def search(
             if mode != "lexical":
                 trouble = _dense(settings, base, embedder, question, deadline, candidates) or trouble
             if mode != "dense":
-                _lexical(base, version, question, candidates)
+                _lexical(base, version, embedder, question, candidates)
         ranked = sorted(candidates.values(), key=lambda one: -one.fused)[:_CANDIDATES]
         with reading() as connection:
             known = knowledge_chunks.passages(connection, [one.chunk_id for one in ranked], bases)
@@ -132,17 +131,19 @@ def _dense(
         log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
         return "vectors"
     low, high = scale_of(embedder.id)
+    k, weight = fusion_of(embedder.id)
     for rank, (chunk_id, cosine) in enumerate(near):
         one = candidates.setdefault(chunk_id, _Candidate(chunk_id))
-        one.fused += 1 / (_RRF + rank)
+        one.fused += weight / (k + rank)
         one.similarity = max(0.0, min(1.0, (cosine - low) / (high - low)))
     return ""
 
 
-def _lexical(base: str, version: int, question: str, candidates: dict[int, _Candidate]) -> None:
+def _lexical(base: str, version: int, embedder: str, question: str, candidates: dict[int, _Candidate]) -> None:
+    k, _ = fusion_of(embedder)
     for rank, hit in enumerate(lexicon.search(base, version, question, _CANDIDATES)):
         one = candidates.setdefault(hit.chunk_id, _Candidate(hit.chunk_id))
-        one.fused += 1 / (_RRF + rank)
+        one.fused += 1 / (k + rank)
         one.coverage = hit.coverage
 
 

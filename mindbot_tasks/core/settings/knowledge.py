@@ -26,7 +26,7 @@ class ChromaSettings(Section):
     token: SecretStr | None = None  #: for that server
     port: Port = 8601  #: of the local one; when it is taken, the next free one
     results: AtLeastOne = 4  #: passages that go along with a question
-    min_score: Share = 0.4  #: of how sure it must be that a passage is about the question
+    min_score: Share = 0.38  #: of how sure it must be that a passage is about the question
     rerank_url: Url = ""  #: a server that sorts passages anew: POST {model, query, documents}
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None

@@ -103,9 +103,9 @@ class _Page(HTMLParser):
             self._pre = False
 
     def handle_data(self, data: str) -> None:
-        if self._in_title and not self._found.title:
-            self._found.title = " ".join(data.split())[:300]
-        if not self._skipping:
+        if self._in_title:
+            self._found.title = self._found.title or " ".join(data.split())[:300]
+        elif not self._skipping:
             self._words.append(data)
 
     def _flush(self) -> None:
