@@ -110,6 +110,8 @@ class DifyApp:
         client = self.client
         started, asked_at = time.monotonic(), time.time()
         body = self._body(question, uploaded, family, session, deadline)
+        if family == "chat" and (found := self._earlier(question, body, session, started, deadline, on_text)):
+            return found
         told = Told(Visible(on_text, started), self.name, family, self.manner.output)
         told.conversation_id = session.conversation_id
         try:
@@ -131,6 +133,24 @@ class DifyApp:
             if told.task_id and not told.ended:
                 self._stop(stop_path(family, told.task_id), question.user_key)
             raise
+        return self._spoken(question, told, session, started, deadline)
+
+    def _earlier(
+        self,
+        question: Question,
+        body: Mapping[str, Any],
+        session: Session,
+        started: float,
+        deadline: Deadline,
+        on_text: OnText,
+    ) -> Spoken | None:
+        """The answer to a try whose worker died; None: there is none, or it could be that of an equal question."""
+        if not question.again or any(turn.role == "user" and turn.text == question.text for turn in question.history):
+            return None
+        told = Told(Visible(on_text, started), self.name, "chat", self.manner.output)
+        told.conversation_id = session.conversation_id
+        if not runs.earlier(self.client, told, question.user_key, str(body["query"]), deadline):
+            return None
         return self._spoken(question, told, session, started, deadline)
 
     def _path(self, family: Family) -> str:
