@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
+from emulators import anthropic, coze, dify, dingtalk, gemini, ollama, openai, oscar
 from emulators.faults import AnyRule, parse_rules
 
 
@@ -67,6 +67,9 @@ def emulate() -> None:
 @click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
 @click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, as GLM does, unless told not to.")
+@click.option("--prefix", default="/v1", show_default=True, help="Where the API is, such as /api/paas/v4.")
+@click.option("--shutdown", "shutdowns", multiple=True, metavar="MODEL=DAY", help="A day on which a model ends.")
 def openai_command(**options: Any) -> web.Application:
     """A model server with OpenAI's chat completions."""
     return openai.create_app(**options)
@@ -90,6 +93,17 @@ def anthropic_command(**options: Any) -> web.Application:
 def gemini_command(**options: Any) -> web.Application:
     """Google's Gemini API."""
     return gemini.create_app(**options)
+
+
+@emulate.command(name="ollama")
+@served
+@click.option("--api-key", default="", help="Refuse other keys, as a proxy would. Default: nobody is asked for one.")
+@click.option("--model", "models", multiple=True, help="A model that is there; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, unless told not to.")
+def ollama_command(**options: Any) -> web.Application:
+    """Ollama's own API."""
+    return ollama.create_app(**options)
 
 
 @emulate.command(name="coze")

@@ -44,6 +44,7 @@ OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
 SENDS = Counter("mindbot_sends", "Pieces handed to a platform.", ["platform", "outcome"])
 LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
+KEYS_SET_ASIDE = Counter("mindbot_api_keys_set_aside", "API keys that rest for a while.", ["answerer", "reason"])
 BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )

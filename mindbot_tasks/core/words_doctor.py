@@ -169,10 +169,8 @@ WORDS: Words = {
     "add_voice_extra": ('pip install "mindbot[voice]"', 'pip install "mindbot[voice]"'),
     "provider_fine": ("the key is right, model {model}", "密钥正确,模型 {model}"),
     "provider_unusable": ("it cannot answer: {why}", "无法用于回答:{why}"),
-    "provider_unasked": (
-        "set up; it has no call that costs nothing, so the key was not tried",
-        "已配置;没有免费的接口可用于验证密钥,未验证",
-    ),
+    "key_fine": ("the key is right", "密钥正确"),
+    "model_shuts_down": ("{model} is switched off on {day}", "{model} 将于 {day} 停止服务"),
     "no_model_list": (
         "it does not list its models ({status}), so the key was not tried",
         "不提供模型列表({status}),未能验证密钥",

@@ -15,7 +15,7 @@ from mindbot_tasks.core.errors import FarSideError, Throttled
 from mindbot_tasks.core.http import Patience, Response, get_http, refuse
 
 CALL_S = 8.0
-_PATIENCE = Patience(connect_s=3, first_byte_s=6, gap_s=4)
+PATIENCE = Patience(connect_s=3, first_byte_s=6, gap_s=4)
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Asked:
 
     def _ask(self, method: str, url: str, **options: object) -> Response:
         deadline = Deadline(CALL_S)
-        response = get_http().request(method, url, deadline=deadline, patience=_PATIENCE, **options)
+        response = get_http().request(method, url, deadline=deadline, patience=PATIENCE, **options)
         self.clock_off_s = clock_off_s(response.headers, time.time())
         return response
 

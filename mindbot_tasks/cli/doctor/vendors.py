@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
-from mindbot_tasks.cli.doctor.asking import CALL_S, Asked, refused
+from mindbot_tasks.cli.doctor.asking import CALL_S, PATIENCE, Asked, clock_off_s, refused
 from mindbot_tasks.cli.doctor.dify import look_at_provider, look_at_workflow
 from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, SettingsError
 from mindbot_tasks.core.settings import ProviderSettings, Settings
 from mindbot_tasks.core.words import is_said
-from mindbot_tasks.llm import catalogue
+from mindbot_tasks.llm import catalogue, listing
+from mindbot_tasks.llm.keys import Ring
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.standard_webhooks import key_of
@@ -32,7 +35,7 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
     not_built = catalogue.not_built(settings)
     for name, provider in settings.providers.items():
         why = not_built.get(f"providers.{name}", "")
-        checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, n, p, w))  # type: ignore[misc]
+        checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, settings, n, p, w))  # type: ignore[misc]
     for name, workflow in settings.workflows.items():
         checks.append(lambda asked, n=name, w=workflow: look_at_workflow(asked, settings, n, w))  # type: ignore[misc]
 
@@ -93,7 +96,7 @@ def _chat(asked: Asked, name: str, secrets: list[str]) -> None:
         asked.findings.append(ok(what, "chat_fine"))
 
 
-def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str) -> None:
+def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSettings, why_not: str) -> None:
     what = f"providers.{name}"
     if not provider.enabled:
         return
@@ -103,30 +106,54 @@ def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str)
     if catalogue.kind_of(name, provider) == "dify":
         look_at_provider(asked, what, provider)
         return
-    listing = catalogue.model_list(name, provider)
-    if listing is None:
-        asked.findings.append(warn(what, "provider_unasked", "try_it"))
-        return
+    caller = listing.Caller(name, provider, patience=PATIENCE)
     try:
-        listed = asked.get(listing.url, None, dict(listing.headers)).json_or_none()
+        asked.clock_off_s = clock_off_s(caller.ping(Deadline(CALL_S)).headers, time.time())
+        listed = caller.models(Deadline(CALL_S))
     except FarSideError as exc:
         if exc.status in (404, 405):
             asked.findings.append(warn(what, "no_model_list", "try_it", status=exc.status))
+        elif exc.kind == "protocol":
+            asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
         else:
             asked.findings.append(refused(what, exc, "check_key", said_no=not exc.retryable))
         return
-    data = listed.get(listing.key) if isinstance(listed, dict) else None
-    if not isinstance(data, list):
-        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
-        return
-    names = {
-        str(entry.get("id") or entry.get("name")).removeprefix("models/") for entry in data if isinstance(entry, dict)
-    }
-    model = provider.models[0].name
-    if names and model not in names:
-        asked.findings.append(warn(what, "model_not_listed", "choose_model", model=model, some=_some(names)))
+    if listed is None:
+        asked.findings.append(ok(what, "key_fine"))
     else:
-        asked.findings.append(ok(what, "provider_fine", model=model))
+        asked.findings += list(_models(settings, name, provider, listed))
+    asked.findings += list(_other_keys(what, name, provider))
+
+
+def _models(
+    settings: Settings, name: str, provider: ProviderSettings, listed: tuple[listing.Listed, ...]
+) -> Iterator[Finding]:
+    """Whether each configured model is still served, and for how long."""
+    what, today = f"providers.{name}", datetime.now(UTC).date()
+    names = {each.name for each in listed}
+    for number, model in enumerate(provider.models):
+        found = listing.is_listed(model.name, listed)
+        if listed and found is None:
+            yield warn(what, "model_not_listed", "choose_model", model=model.name, some=_some(names))
+        elif found is not None and found.shutdown is not None:
+            left = (found.shutdown - today).days
+            if left <= settings.provider_selection.shutdown_warning_days:
+                yield warn(what, "model_shuts_down", "choose_model", model=model.name, day=found.shutdown,
+                           some=_some(names - {model.name}))  # fmt: skip
+            elif not number:
+                yield ok(what, "provider_fine", model=model.name)
+        elif not number:
+            yield ok(what, "provider_fine", model=model.name)
+
+
+def _other_keys(what: str, name: str, provider: ProviderSettings) -> Iterator[Finding]:
+    """The keys behind the first one, which nobody else looks at."""
+    ring = Ring(f"provider:{name}", provider.api_keys)
+    for at, key in enumerate(provider.api_keys[1:], 1):
+        try:
+            listing.Caller(name, provider, key.get_secret_value(), patience=PATIENCE).ping(Deadline(CALL_S))
+        except FarSideError as exc:
+            yield refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
 
 
 def _some(names: set[str]) -> str:

@@ -21,7 +21,8 @@ from mindbot_tasks.stores.limiter import Rate
 
 REAL_REDIS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 START_US = 1_700_000_000_000_000
-SPAWN = multiprocessing.get_context("spawn")
+SPAWN = multiprocessing.get_context("forkserver")
+SPAWN.set_forkserver_preload([__name__])
 TOKENS = Bucket("tokens:x", Rate.per_minute(60_000), "tokens")
 
 
