@@ -36,6 +36,7 @@ def question_for(held: Claim, settings: Settings) -> Question:
         conversation_key=f"{held.platform}:{held.bot}:{held.conversation_ref}",
         language=language,
         attachments=attachments_of(held.parts),
+        again=held.strikes > 1,
     )
 
 

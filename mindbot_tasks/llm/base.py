@@ -36,6 +36,7 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
+    again: bool = False  #: an earlier try may have been begun, and paid for, whose end nobody here saw
 
 
 @dataclass(frozen=True, slots=True)
