@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,10 +51,8 @@ class _Far:
 
 
 def outcome(call: Callable[[], object]) -> None:
-    try:
+    with contextlib.suppress(FarSideError):
         call()
-    except FarSideError:
-        pass
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -63,8 +63,6 @@ def outcome(call: Callable[[], object]) -> None:
 def test_a_stream_of_anything_ends_in_an_answer_or_an_error_of_ours(
     module: Any, bodies: list[Any], name: str, raw: st.DataObject
 ) -> None:
-    import orjson
-
     lines = [orjson.dumps(body) for body in bodies]
     if raw.draw(st.booleans()):
         lines.append(raw.draw(st.binary(max_size=20)))
@@ -84,8 +82,6 @@ def test_a_stream_of_anything_ends_in_an_answer_or_an_error_of_ours(
 @settings(max_examples=60, deadline=None)
 @given(body=JSON, status=st.sampled_from([400, 401, 403, 404, 413, 429, 500, 503, 529]))
 def test_every_refusal_is_one_of_ours(module: Any, body: Any, status: int) -> None:
-    import orjson
-
     with pytest.raises(FarSideError) as caught:
         module._raise_error(Response(status, {}, orjson.dumps(body), "provider:x"))
     assert caught.value.status == status

@@ -63,7 +63,7 @@ def _error(status: str, *details: dict[str, Any]) -> dict[str, Any]:
         (404, _error("NOT_FOUND"), Rejected, "not_found"),
         (400, _error("INVALID_ARGUMENT", {"reason": "API_KEY_INVALID"}), Rejected, "auth"),
         (429, _error("RESOURCE_EXHAUSTED"), Throttled, "rate_limit"),
-        (429, _error("RESOURCE_EXHAUSTED", {"violations": [{"quotaId": "RequestsPerDayPerProject"}]}), Rejected, "quota"),
+        (429, _error("RESOURCE_EXHAUSTED", {"violations": [{"quotaId": "RequestsPerDay"}]}), Rejected, "quota"),
         (429, _error("RESOURCE_EXHAUSTED", {"violations": [{"quotaId": "PerMinute"}, 5]}), Throttled, "rate_limit"),
         (429, _error("RESOURCE_EXHAUSTED", {"violations": 5}), Throttled, "rate_limit"),
         (503, _error("UNAVAILABLE"), Unavailable, "server"),
