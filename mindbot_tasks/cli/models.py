@@ -89,17 +89,20 @@ def models(only: tuple[str, ...], offline: bool, everything: bool, retry_keys: b
 
 
 def look(settings: Settings, names: Sequence[str], *, offline: bool) -> list[Asked]:
-    """Ask all of them at the same time, each with its first key."""
+    """Ask all of them at the same time, each with a key that is not set aside."""
 
     def one(name: str) -> Asked:
         provider = settings.providers[name]
         asked = Asked(name, problem=catalogue.why_not(name, provider))
+        key = ""
         if len(provider.api_keys) > 1:
-            asked.keys = Ring(f"provider:{name}", provider.api_keys).states()
+            ring = Ring(f"provider:{name}", provider.api_keys)
+            asked.keys = ring.states()
+            key = next((ring.keys[at].get_secret_value() for at in ring.usable()), "")
         if offline or asked.problem:
             return asked
         try:
-            asked.listed = Caller(name, provider, patience=_PATIENCE).models(Deadline(CALL_S))
+            asked.listed = Caller(name, provider, key, patience=_PATIENCE).models(Deadline(CALL_S))
         except FarSideError as exc:
             asked.problem = " ".join(str(part) for part in (exc.kind, exc.status, exc.code) if part)
         return asked
@@ -116,10 +119,9 @@ def rows_of(settings: Settings, asked: Sequence[Asked], today: date) -> list[Row
         vendor = catalogue.vendor_for(each.name, provider)
         for model in provider.models:
             row = Row(each.name, model.name, sees=bool(model.vision))
-            known = vendor.known(model.name) if vendor else None
             price = catalogue.price_of_model(settings, each.name, model.name)
             row.price = (price.input, price.output) if price else None
-            row.context_tokens = model.context_tokens or (known.context_tokens if known else 0)
+            row.context_tokens = catalogue.context_tokens_of(settings, each.name, model.name)
             gone = vendor.gone(model.name) if vendor else None
             if gone is not None:
                 row.shutdown, row.instead = gone.on, gone.instead
@@ -172,7 +174,10 @@ def _told(rows: Sequence[Row], asked: Sequence[Asked], *, everything: bool) -> d
 
 
 def _show(settings: Settings, rows: Sequence[Row], asked: Sequence[Asked], lang: Lang, *, everything: bool) -> None:
-    table = Table(*(say(f"models.head_{head}", lang) for head in ("provider", "model", "state", "price", "context")))
+    table = Table()
+    for head in ("provider", "model", "state", "price", "context"):
+        # a name that is cut short cannot be copied
+        table.add_column(say(f"models.head_{head}", lang), overflow="fold", no_wrap=head == "model")
     for row in rows:
         price = f"{row.price[0]:g} / {row.price[1]:g}" if row.price else "-"
         context = f"{row.context_tokens:,}" if row.context_tokens else "-"

@@ -6,7 +6,7 @@ import email.utils
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
@@ -137,7 +137,11 @@ def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSet
     if catalogue.kind_of(name, provider) == "dify":
         _dify(asked, what, provider.base_url or DEFAULT_ENDPOINT, provider.api_key)
         return
-    caller = listing.Caller(name, provider, patience=_PATIENCE)
+    bad: list[Finding] = []
+    key = provider.api_keys[0].get_secret_value() if provider.api_keys else ""
+    if len(provider.api_keys) > 1:
+        bad, key = _bad_keys(what, name, provider)
+    caller = listing.Caller(name, provider, key, patience=_PATIENCE)
     try:
         asked.clock_off_s = clock_off_s(caller.ping(Deadline(CALL_S)).headers, time.time())
         listed = caller.models(Deadline(CALL_S))
@@ -153,7 +157,7 @@ def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSet
         asked.findings.append(ok(what, "key_fine"))
     else:
         asked.findings += list(_models(settings, name, provider, listed))
-    asked.findings += list(_other_keys(what, name, provider))
+    asked.findings += bad
 
 
 def _models(
@@ -177,14 +181,18 @@ def _models(
             yield ok(what, "provider_fine", model=model.name)
 
 
-def _other_keys(what: str, name: str, provider: ProviderSettings) -> Iterator[Finding]:
-    """The keys behind the first one, which nobody else looks at."""
-    ring = Ring(f"provider:{name}", provider.api_keys)
-    for at, key in enumerate(provider.api_keys[1:], 1):
+def _bad_keys(what: str, name: str, provider: ProviderSettings) -> tuple[list[Finding], str]:
+    """What is wrong with which of several keys; and one that is good, else the first."""
+    ring, bad, good = Ring(f"provider:{name}", provider.api_keys), [], ""
+    for at, secret in enumerate(provider.api_keys):
+        key = secret.get_secret_value()
         try:
-            listing.Caller(name, provider, key.get_secret_value(), patience=_PATIENCE).ping(Deadline(CALL_S))
+            listing.Caller(name, provider, key, patience=_PATIENCE).ping(Deadline(CALL_S))
+            good = good or key
         except FarSideError as exc:
-            yield _refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
+            found = _refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
+            bad.append(replace(found, level="warn"))  # the others answer
+    return bad, good or provider.api_keys[0].get_secret_value()
 
 
 def _some(names: set[str]) -> str:
