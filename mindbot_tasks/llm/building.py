@@ -15,6 +15,7 @@ from mindbot_tasks.llm.base import Answerer
 from mindbot_tasks.llm.catalogue import (
     base_of,
     chat_url,
+    first_model,
     is_self_run,
     known_model,
     protocol_of,
@@ -23,8 +24,8 @@ from mindbot_tasks.llm.catalogue import (
 )
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.keys import Ring, SeveralKeys
+from mindbot_tasks.llm.limits import provider_limits
 from mindbot_tasks.llm.workflows import patience_of
-from mindbot_tasks.stores.limiter import Rate
 
 
 def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
@@ -32,12 +33,12 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
     provider = settings.providers[name]
     if not provider.enabled or why_not(name, provider):
         return None
-    rate = Rate.per_minute(provider.rate_limit) if provider.rate_limit else None
+    limits = provider_limits(name, provider, model_name or first_model(settings, name))
     keys: tuple[SecretStr | None, ...] = tuple(provider.api_keys) or (provider.api_key,)
     answerers = tuple(_answerer(settings, name, key, model_name, prompt) for key in keys)
     if len(answerers) == 1:
-        return Way(answerers[0], provider.timeout, rate)
-    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, rate)
+        return Way(answerers[0], provider.timeout, limits)
+    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, limits)
 
 
 def key_ring(settings: Settings, name: str) -> Ring:
@@ -89,7 +90,8 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
     provider, called, patience = settings.providers[name], f"provider:{name}", patience_with(settings, name)
     protocol, base = protocol_of(name, provider), base_of(name, provider)
     if protocol == "dify":
-        from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
+        from mindbot_tasks.llm.dify.address import DEFAULT_ENDPOINT
+        from mindbot_tasks.llm.dify.app import DifyApp
 
         return DifyApp(called, base or DEFAULT_ENDPOINT, _needed(key), patience=patience)
     if protocol == "coze":

@@ -97,7 +97,7 @@ def test_the_settings_arrive_at_the_answerer() -> None:
     )
     [way] = registry.answerers(given, "general_chat")
     model: Any = way.answerer
-    assert (way.timeout_s, way.rate.interval_us if way.rate else 0) == (30, 1_000_000)
+    assert (way.timeout_s, [bucket.rate.interval_us for bucket in way.limits.buckets]) == (30, [1_000_000])
     assert (model.url, model.model) == ("https://x.example/v1/chat/completions", "m")
     assert (model.system_prompt, model.patience.first_byte_s, model.patience.gap_s) == ("Be kind.", 9, 8)
 
@@ -170,7 +170,7 @@ def test_the_cheapest_is_asked_first_without_a_strategy_too(shared: Any) -> None
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify;"
+        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify.pool;"
         "print([name for name in sys.modules if name.split('.')[0] in ('langchain', 'langchain_core', 'openai',"
         " 'chromadb', 'numpy', 'simpleeval')])"
     )
