@@ -47,10 +47,10 @@ def purge() -> int:
             with transaction() as connection:
                 if occurrences.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
                     break
-        with transaction() as connection:
-            tallies.forget(connection, older_than_days=TALLY_DAYS)
         with one_statement() as connection:
             spending.forget_old(connection, days=settings.budgets.keep_days)
+        with transaction() as connection:
+            tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_files(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))

@@ -13,6 +13,7 @@ from rich.table import Table
 from mindbot_tasks import standing
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.classification import Classifier
+from mindbot_tasks.chat.learned import current
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import AgentWorkflowsSettings, Settings, get_settings
@@ -40,7 +41,10 @@ def explain(text: str, user: str, of_bot: str, as_json: bool) -> None:
     platform, _, name = of_bot.partition(":")
     bot = settings.bot(platform or user.partition(":")[0], name or "default")
     meant = rules.without_prefix(text, bot)
-    classification = Classifier.of(settings.workflows, bot.workflows).classify(meant, bot.default_workflow)
+    if settings.classifier.enabled:
+        current.follow_if_reachable()
+    classifier = Classifier.of(settings.workflows, bot.workflows, rules=settings.classifier)
+    classification = classifier.classify(meant, bot.default_workflow)
     wishes = Wishes(bot.model, bot.system_prompt, tuple(bot.workflows))
     route = registry.route(settings, classification, wishes, user)
     rows = _rows(settings, classification.label, route, bot, lang)

@@ -181,6 +181,9 @@ def test_the_description_is_true(app: flask.Flask) -> None:
     a_message()
     description = app.test_client().get("/api/v1/openapi.json").get_json()
     assert set(description["paths"]) == {
+        "/api/v1/alerts",
+        "/api/v1/alerts/{code}",
+        "/api/v1/alerts/{code}/acknowledge",
         "/api/v1/messages",
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
