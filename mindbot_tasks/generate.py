@@ -115,15 +115,13 @@ def _without_a_model(held: Claim, question: Question, platform: Platform, settin
 def _route(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Route:
     """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
     wishes = wishes_of(held, settings)
-    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
-    label = waiting_label(held.sessions) or question.classification.label
-    kind = replace(question.classification, label=label)
-    route = registry.route(settings, kind, wishes, question.user_key)
+    waiting = waiting_label(held.sessions)
+    route = registry.route(settings, question.classification, wishes, question.user_key, waiting=waiting)
     confirming = agent.confirming(settings, wishes, question)
     if confirming is not None:
         return replace(route, ways=(confirming,))
     came_by = (task.request.delivery_info or {}).get("routing_key")
-    if came_by == agent.QUEUE and not wishes.model:
+    if came_by == agent.QUEUE and not wishes.model and not waiting:
         # classified for the agent, or handed over because all before it have failed
         return replace(route, ways=agent.agent_first(route.ways))
     return route

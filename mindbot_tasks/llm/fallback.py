@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 _MIN_SHARE_S = 5.0
 _PAUSE_S = 5.0  # after a 429 that does not say how long
 _MAX_PAUSE_S = 300.0
+#: kinds of refusals that have nothing to do with the question: the next one would get the same
+_FOR_EVERYBODY = frozenset({"auth", "quota", "not_found"})
 _PROBED_AGAIN_S = 15.0
 #: beyond the time of a call: for so long a place stays taken when its process has died
 _LEASE_MARGIN_S = 10.0
@@ -158,7 +160,7 @@ class _End:
             pause_s=_pause_s(self.error),
             failed_message=self._message_id if isinstance(self.error, RetryableError) else 0,
         )
-        if self.outcome != "none":
+        if self.outcome != "none" or (self.error is not None and self.error.kind in _FOR_EVERYBODY):
             performance.note(name, ok=self.outcome == "ok", seconds=took_s)
 
     def _used_tokens(self) -> int | None:
