@@ -1,8 +1,8 @@
 """The HTTP API under /api/v1, described by OpenAPI at /api/v1/openapi.json."""
 
-from webhooks.api import alerts
+from webhooks.api import alerts, usage
 from webhooks.api.views import api
 
 alerts.add_to(api)
 
-__all__ = ["api"]
+__all__ = ["api", "usage"]
