@@ -17,7 +17,7 @@ import orjson
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import refuse
+from mindbot_tasks.core.http import refuse, retry_after_s
 from mindbot_tasks.core.settings import SmsProviderSettings
 from mindbot_tasks.model.alert import Accepted, Channel, Delivery, DeliveryReport, Notification
 from mindbot_tasks.notifiers import wire
@@ -116,12 +116,14 @@ class AlibabaSms:
         code = str(told.get("Code") or "")
         if response.ok and code in ("OK", ""):
             return told
-        raise self._meaning(code, response.status)
+        raise self._meaning(code, response.status, retry_after_s(response.headers))
 
-    def _meaning(self, code: str, status: int) -> Rejected | Throttled | Unavailable:
+    def _meaning(self, code: str, status: int, wait_s: float | None) -> Rejected | Throttled | Unavailable:
         words = f"Alibaba Cloud answered {status}, {code}"
         if code in _THROTTLED or code.startswith("Throttling") or status == 429:
-            return Throttled(words, kind="rate_limit", provider=self.name, status=status, code=code)
+            return Throttled(
+                words, kind="rate_limit", provider=self.name, status=status, code=code, retry_after_s=wait_s
+            )
         if code in _LATER or status >= 500:
             return Unavailable(words, kind="server", provider=self.name, status=status, code=code)
         kind = "auth" if code in _AUTH else "quota" if code in _QUOTA else "invalid_request"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
@@ -51,23 +53,34 @@ class Mail:
         settings = self._settings
         timeout_s = min(settings.timeout, deadline.remaining_s())
         context = ssl.create_default_context()
-        try:
+        with contextlib.ExitStack() as opened, self._trouble():
             server = (
                 smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_s, context=context)
                 if settings.security == "tls"
                 else smtplib.SMTP(settings.host, settings.port, timeout=timeout_s)
             )
+            opened.callback(server.close)
             if settings.security == "starttls":
                 server.starttls(context=context)
             if settings.username and settings.password is not None:
                 server.login(settings.username, settings.password.get_secret_value())
+            opened.pop_all()
+        return server
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        """What goes wrong before a message is handed over, as our errors."""
+        try:
+            yield
         except smtplib.SMTPAuthenticationError as exc:
             raise Rejected(
                 "the mail server does not know these credentials", kind="auth", provider=self.name, status=exc.smtp_code
             ) from None
         except smtplib.SMTPNotSupportedError:
             raise Rejected(
-                f"the mail server does not offer {settings.security} or a login", kind="protocol", provider=self.name
+                f"the mail server does not offer {self._settings.security} or a login",
+                kind="protocol",
+                provider=self.name,
             ) from None
         except smtplib.SMTPResponseException as exc:
             raise self._meaning(exc.smtp_code, "the server refused the connection") from None
@@ -75,7 +88,6 @@ class Mail:
             raise Unavailable(
                 f"no connection ({type(exc).__name__})", kind="connection", code="connect", provider=self.name
             ) from None
-        return server
 
     def _written(self, notification: Notification) -> EmailMessage:
         message = EmailMessage(policy=SMTP)

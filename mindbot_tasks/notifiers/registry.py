@@ -43,8 +43,13 @@ def sms_order(sms: SmsSettings) -> list[str]:
     return list(dict.fromkeys(name for name in wanted if name in sms.providers and sms.providers[name].enabled))
 
 
+def kind_of(name: str, provider: SmsProviderSettings) -> str:
+    """Which vendor it is: its type, else its name."""
+    return (provider.type or name).lower()
+
+
 def _sms(name: str, provider: SmsProviderSettings, settings: Settings) -> Notifier | None:
-    match (provider.type or name).lower():
+    match kind_of(name, provider):
         case "twilio":
             from mindbot_tasks.notifiers.twilio_sms import TwilioSms
 

@@ -19,31 +19,12 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import retry_after_s
 from mindbot_tasks.core.settings import SmsProviderSettings
-from mindbot_tasks.model.alert import Accepted, Channel, Delivery, DeliveryReport, Notification
+from mindbot_tasks.model.alert import Accepted, Channel, DeliveryReport, Notification
 from mindbot_tasks.notifiers import wire
+from mindbot_tasks.notifiers.receipts import twilio_state
 
-#: delivery codes of Twilio after which the same message may well arrive the next time
-MAY_ARRIVE_LATER = frozenset({"30003", "30008"})
 _AUTH = frozenset({20003, 20403, 20404})
-_STATES = {
-    "accepted": Delivery.ACCEPTED,
-    "scheduled": Delivery.ACCEPTED,
-    "queued": Delivery.ACCEPTED,
-    "sending": Delivery.ACCEPTED,
-    "sent": Delivery.SENT,
-    "delivered": Delivery.DELIVERED,
-    "read": Delivery.DELIVERED,
-    "partially_delivered": Delivery.UNDELIVERED,
-    "undelivered": Delivery.UNDELIVERED,
-    "failed": Delivery.UNDELIVERED,
-    "canceled": Delivery.UNDELIVERED,
-}
 _log = logging.getLogger("twilio.http_client")
-
-
-def state_of(status: str) -> Delivery | None:
-    """What Twilio's word means; None: a word of later days, which changes nothing."""
-    return _STATES.get(status.lower())
 
 
 class TwilioSms:
@@ -77,7 +58,7 @@ class TwilioSms:
 
     def query(self, provider_message_id: str, notification: Notification, deadline: Deadline) -> DeliveryReport | None:
         found = self._asked(deadline, lambda client: client.messages(provider_message_id).fetch())
-        state = state_of(str(found.status or ""))
+        state = twilio_state(str(found.status or ""))
         if state is None:
             return None
         cost, currency = self._cost(found, int(found.num_segments or 1))
