@@ -6,5 +6,6 @@ from typing import Any
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "mindbot.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "summarise": {"task": "mindbot.summarise", "schedule": 15.0, "options": {"expires": 14}},
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

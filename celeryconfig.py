@@ -77,6 +77,7 @@ task_routes = {
     "mindbot.apologise": {"queue": "reply"},
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
+    "mindbot.summarise": {"queue": "generate"},  # it waits for a model
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
@@ -87,6 +88,7 @@ imports = (
     "mindbot_tasks.apologise",
     "mindbot_tasks.sweep",
     "mindbot_tasks.purge",
+    "mindbot_tasks.summarise",
     "mindbot_tasks.canary",
 )
 

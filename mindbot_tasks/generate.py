@@ -14,19 +14,21 @@ from mindbot_tasks.app import app
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.context import question_for, wishes_of
+from mindbot_tasks.chat.response.processing import findings_of, processing_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
-from mindbot_tasks.core.errors import RetryableError
-from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.core.errors import Rejected, RetryableError
+from mindbot_tasks.core.metrics import ANSWER_FINDINGS, MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry, seeing
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.model.message import Stage, State
+from mindbot_tasks.obey import in_own_words
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores import live, steps, summaries
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.task import MindBotTask
@@ -54,6 +56,13 @@ def generate(self: MindBotTask, message_id: int) -> None:
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
+    processing = processing_of(settings, held.platform, held.bot)
+    if processing.stops(question):
+        with transaction() as connection:
+            steps.save_answer(connection, held, in_own_words(processing.refusal(question.language)))
+        ANSWER_FINDINGS.labels("question_blocked").inc()
+        return
+    question = processing.for_models(question)
     ways: Sequence[Way] = ()
     if question.attachments:
         ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
@@ -76,14 +85,21 @@ def generate(self: MindBotTask, message_id: int) -> None:
             question,
             held.sessions,
             deadline,
-            on_text,
+            processing.growing(on_text),
+            processing.accept,
         )
-    answer = spoken.answer
+    answer = processing.finished(spoken.answer, question)
+    if not answer.text.strip() and not answer.parts:
+        raise Rejected("nothing is left of the answer", kind="content", provider=spoken.answerer)
+    for finding in findings_of(answer):
+        ANSWER_FINDINGS.labels(finding).inc()
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
         steps.save_answer(connection, held, answer, sessions=sessions)
+        if question.to_sum_up:
+            summaries.want(connection, held.conversation_id, question.to_sum_up, begins_after=held.begins_after)
     live.tell_state(held.platform, message_id, State.ANSWERED)
     log.info(
         "answered",

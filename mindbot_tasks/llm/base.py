@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from mindbot_tasks.core import prompts
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer, Classification, Turn
+from mindbot_tasks.stores.remembered import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
+    anew: str = ""  #: the text to use instead when the remote conversation has to begin anew; "": the same
+    summary: str = ""  #: of what was said before `history`
+    facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
+    sharing: bool = True  #: an answerer may know what was said with others
+    variables: Mapping[str, str] = field(default_factory=dict)  #: of system prompts
+    to_sum_up: int = 0  #: the history was too long: a summary up to this message is wanted
+
+    def filled(self, system_prompt: str) -> str:
+        """A system prompt of the configuration with its variables."""
+        return prompts.fill(system_prompt, self.variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,17 @@ class Answerer(Protocol):
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, before the deadline. Raises Rejected, Throttled, Unavailable (or Stopped)."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An answerer whose far side may keep the conversation: of the history it is told only what it cannot know."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def remembers(self) -> bool: ...
 
 
 @runtime_checkable

@@ -37,7 +37,8 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
             f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
         )
         return Way(app, provider.timeout, rate)
-    return Way(_model(settings, name, provider, model_name, prompt), provider.timeout, rate)
+    answerer = _model(settings, name, provider, model_name, prompt)
+    return Way(answerer, provider.timeout, rate, room_tokens=_room_tokens(provider, model_name))
 
 
 def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:
@@ -92,6 +93,14 @@ def _model(settings: Settings, name: str, provider: ProviderSettings, model_name
         patience=patience,
         vision=vision,
     )
+
+
+def _room_tokens(provider: ProviderSettings, model_name: str) -> int:
+    """What may be sent to a model beside its answer; 0: nobody said how much it holds."""
+    if not provider.models:
+        return 0
+    model = next((one for one in provider.models if one.name == model_name), provider.models[0])
+    return max(1, model.context_tokens - model.max_tokens) if model.context_tokens else 0
 
 
 def _key(provider: ProviderSettings) -> SecretStr:

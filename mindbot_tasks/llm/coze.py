@@ -6,8 +6,8 @@ Events, envelope and codes: Coze's Python SDK 0.20, read 2026-11-20; other codes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NoReturn
 
 import orjson
 import structlog
@@ -46,6 +46,7 @@ class CozeBot:
     base_url: str = DEFAULT_BASE
     patience: Patience | None = None
     http: Http | None = None
+    remembers: ClassVar[bool] = True
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer in the remembered conversation, which Coze cuts to its own measure.
@@ -60,7 +61,7 @@ class CozeBot:
             if not session_id or exc.kind not in ("not_found", "invalid_request"):
                 raise
             log.info("coze_conversation_renewed", answerer=self.name, code=exc.code)
-        return self._ask(question, "", deadline, on_text)
+        return self._ask(replace(question, text=question.anew or question.text), "", deadline, on_text)
 
     def _ask(self, question: Question, session_id: str, deadline: Deadline, on_text: OnText) -> Spoken:
         url = f"{_base(self.base_url)}/v3/chat" + (f"?conversation_id={session_id}" if session_id else "")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -64,6 +64,7 @@ class DifyApp:
     workflow: str = ""
     patience: Patience | None = None
     http: Http | None = None
+    remembers: ClassVar[bool] = True
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer in the remembered conversation; in a new one, once, if Dify does not know it any more.
@@ -81,6 +82,7 @@ class DifyApp:
             if not session_id or exc.code not in _START_ANEW:
                 raise
             log.info("dify_conversation_renewed", answerer=self.name, code=exc.code)
+        question = replace(question, text=question.anew or question.text)
         return self._ask(question, uploaded, "", deadline, on_text)
 
     def takes(self, attachment: Attachment) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.llm.base import Answerer, OnText, Question
+from mindbot_tasks.llm.sharing import told_to
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.stores import breaker, limiter, performance
 from mindbot_tasks.stores.limiter import Rate
@@ -41,6 +42,7 @@ class Way:
     timeout_s: float
     rate: Rate | None = None
     guarded: bool = True  #: False: it needs no breaker and no limit, because it cannot fail
+    room_tokens: int = 0  #: what may be sent to it at once; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +54,28 @@ class Told:
     session_id: str = ""
 
 
+Accept = Callable[[Answer], str]
+"""Says what is wrong with an answer, "" if nothing is: "empty" is never sent, anything else only if there is no better
+one."""
+
+
 def answer(
     ways: Sequence[Way],
     question: Question,
     sessions: Mapping[str, str],
     deadline: Deadline,
     on_text: OnText,
+    accept: Accept | None = None,
 ) -> Told:
     """The answer of the first way that has one; `sessions` are the remote conversation ids by answerer.
+
+    An answer that is not accepted has one more way asked, once; nobody's breaker hears of it.
 
     Raises a Stopped at once. When no way works: the RetryableError that asks for the shortest wait, else Rejected.
     """
     tries: list[dict[str, Any]] = []
+    second_best: Told | None = None
+    objected = False
     failures: list[FarSideError] = []
     for number, way in enumerate(ways):
         name = way.answerer.name
@@ -77,7 +89,7 @@ def answer(
             failures.append(_refusal(name, leave))
             tries.append({"answerer": name, "skipped": leave.reason, "wait_s": round(leave.wait_s, 1)})
             continue
-        asked = replace(question, session_id=sessions.get(name, ""))
+        asked = told_to(way.answerer, question, sessions.get(name, ""), room_tokens=way.room_tokens)
         share_s = _share_s(way, deadline.remaining_s(), len(ways) - number - 1)
         started = time.monotonic()
         outcome: breaker.Outcome = "none"
@@ -104,8 +116,22 @@ def answer(
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)
         tries.append({"answerer": name, "outcome": "ok", "ms": _ms_since(started)})
-        details = {**spoken.answer.details, "tries": tries}
-        return Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        details = {**spoken.answer.details, "answerer": name, "tries": tries}
+        told = Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        objection = accept(spoken.answer) if accept is not None else ""
+        if not objection or (objected and objection != "empty" and second_best is None):
+            return told
+        log.info("answer_not_accepted", answerer=name, objection=objection)
+        tries[-1]["objection"] = objection
+        if objection == "empty":
+            failures.append(Rejected("the answer is empty", kind="content", code="empty", provider=name))
+        elif second_best is None:
+            second_best = told
+        if objected:
+            break
+        objected = True
+    if second_best is not None:
+        return second_best
     raise _worst(failures)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mindbot_tasks.stores import tables_context as tables_context
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata

@@ -20,6 +20,7 @@ from mindbot_tasks.core.settings.alerts import (
     SmsSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
@@ -37,6 +38,7 @@ from mindbot_tasks.core.settings.providers import (
     ProviderSettings,
     WorkflowRef,
 )
+from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
@@ -50,6 +52,7 @@ __all__ = [
     "BotSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ContextSettings",
     "DingTalkSettings",
     "EmailSettings",
     "FilesSettings",
@@ -57,11 +60,14 @@ __all__ = [
     "InvalidSettings",
     "LangchainSettings",
     "ModelSettings",
+    "PiiKind",
+    "PiiSettings",
     "Place",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "ResponseSettings",
     "RuleSettings",
     "Section",
     "Settings",
@@ -72,6 +78,7 @@ __all__ = [
     "WeComCsSettings",
     "WeComSettings",
     "WebSettings",
+    "WordsSettings",
     "WorkflowRef",
     "WorkflowSettings",
     "get_settings",

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from mindbot_tasks.core.settings.context import Prompt
 from mindbot_tasks.core.settings.providers import ProviderSettings
 from mindbot_tasks.core.settings.section import AtLeastOne, Section
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
@@ -21,7 +22,7 @@ class LangchainSettings(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_iterations: AtLeastOne = 10
     tools: list[str] = []
-    system_prompt: str = ""
+    system_prompt: Prompt = ""
 
 
 class AgentWorkflowsSettings(Section):

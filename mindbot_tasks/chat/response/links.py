@@ -1,0 +1,249 @@
+"""Links and pictures of an answer that would harm whoever sees them. Pure.
+
+Looks for what stands behind `](`, for definitions, for HTML tags and for bare addresses; it parses no more markdown
+than that, so whatever a reader's markdown makes of the brackets before it cannot matter.
+"""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from mindbot_tasks.chat.response.runs import trailing_run
+
+Verdict = Literal["fine", "unsafe", "not_shown"]
+
+_UNSAFE = frozenset(
+    [
+        "javascript",
+        "vbscript",
+        "livescript",
+        "data",
+        "file",
+        "blob",
+        "filesystem",
+        "about",
+        "view-source",
+        "jar",
+        "mhtml",
+        "res",
+        "search-ms",
+    ]
+)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):")
+_PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa")
+_MOST_CHARS = 4000  # of an address with its title
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*(?P<url>\S+)[^\n]*(?:\n|\Z)", re.MULTILINE)
+_TAG = re.compile(r"</?(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^<>]*)>")
+_ADDRESS = re.compile(
+    r"""(?:href|src|srcset|action|data|poster|background)\s*=\s*["']?\s*(?P<url>[^"'\s>]+)""", re.IGNORECASE
+)
+_HANDLER = re.compile(r"\son[a-z]+\s*=", re.IGNORECASE)
+_AUTOLINK = re.compile(r"<(?P<url>[A-Za-z][A-Za-z0-9+.\-]{1,31}:[^<>\s]*)>")
+_HARMFUL = frozenset(
+    [
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "form",
+        "base",
+        "meta",
+        "link",
+        "svg",
+        "style",
+        "frame",
+        "frameset",
+        "applet",
+    ]
+)
+_BARE = re.compile(r"https?://[^\s<>\"'\]）】，。；、`]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFilter:
+    """What may stay a link or a picture."""
+
+    unsafe: bool = True  #: take out javascript:, data: and the like
+    private: bool = False  #: take out links to this machine and its networks
+    image_hosts: tuple[str, ...] = ()  #: whose pictures are shown; empty: everybody's
+
+    def undecided(self, text: str) -> int:
+        """From here on a growing text cannot be judged yet."""
+        start = text.rfind("\n\n") + 1  # links end with their paragraph
+        at = min(_open_bracket(text, start), _open_tag(text, start))
+        return min(at, trailing_run(text)) if self.private else at
+
+    def clean(self, text: str) -> tuple[str, int]:
+        """The text without what may not stay, and how much that was."""
+        before = text
+        count = 0
+        if "](" in text:
+            text, count = self._inline(text)
+        if "]:" in text:
+            text = _DEFINITION.sub(lambda one: "" if self._judge(one["url"]) == "unsafe" else one[0], text)
+        if "<" in text:
+            text = self._tags(text)
+        if self.private and "://" in text:
+            text = _BARE.sub(lambda link: "…" if self._judge(link[0]) == "unsafe" else link[0], text)
+        return text, max(count, int(text != before))
+
+    def _judge(self, url: str, *, image: bool = False) -> Verdict:
+        plain = _plain(url)
+        scheme = _SCHEME.match(plain)
+        if self.unsafe and scheme is not None and (scheme[1] in _UNSAFE or scheme[1].startswith("ms-")):
+            return "unsafe"
+        host = _host(plain)
+        if self.private and host is not None and is_private(host):
+            return "unsafe"
+        if image and self.image_hosts and host is not None and not _is_below(host, self.image_hosts):
+            return "not_shown"
+        return "fine"
+
+    def _inline(self, text: str) -> tuple[str, int]:
+        edits: list[tuple[int, int, str]] = []
+        count = 0
+        at = text.find("](")
+        while at >= 0:
+            close = _closing(text, at + 2)
+            if close is None:
+                at = text.find("](", at + 2)
+                continue
+            opened = _opening(text, at)
+            image = opened > 0 and text[opened - 1] == "!"
+            verdict = self._judge(_destination(text[at + 2 : close]), image=image)
+            count += verdict != "fine"
+            if verdict == "unsafe":
+                if opened >= 0:
+                    edits.append((opened - image, opened + 1, ""))
+                edits.append((at, close + 1, ""))
+            elif verdict == "not_shown":
+                label = "" if text[opened + 1 : at].strip() else (_host(_plain(text[at + 2 : close])) or "")
+                edits.append((opened - 1, opened, ""))
+                edits.append((at, at, label))
+            at = text.find("](", at + 2)
+        for begin, end, instead in sorted(edits, reverse=True):
+            text = text[:begin] + instead + text[end:]
+        return text, count
+
+    def _tags(self, text: str) -> str:
+        def judge(tag: re.Match[str]) -> str:
+            name = tag["name"].lower()
+            urls = _ADDRESS.findall(html.unescape(tag["rest"]))
+            verdicts = {self._judge(url, image=name == "img") for url in urls}
+            handlers = _HANDLER.search(tag["rest"]) is not None
+            harmful = self.unsafe and (name in _HARMFUL or handlers)
+            return "" if harmful or verdicts & {"unsafe", "not_shown"} else tag[0]
+
+        text = _AUTOLINK.sub(lambda link: "" if self._judge(link["url"]) == "unsafe" else link[0], text)
+        return _TAG.sub(judge, text)
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is this machine, or one of a network behind it."""
+    host = host.strip("[]").rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if re.fullmatch(r"(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+)){0,3}", host):
+            return True  # 127.1 and 0x7f000001 are addresses too, and nobody honest writes them so
+        return "." not in host or host.endswith(_PRIVATE_ENDINGS)
+    return not address.is_global
+
+
+def _plain(url: str) -> str:
+    """As a browser reads it: entities and escapes resolved, no blanks and control characters, small letters."""
+    read = html.unescape(unquote(html.unescape(url)))
+    return "".join(char for char in read if char > " " and char.isprintable()).lower().lstrip("<")
+
+
+def _host(plain: str) -> str | None:
+    try:
+        return urlsplit(f"http:{plain}" if plain.startswith("//") else plain).hostname
+    except ValueError:
+        return "invalid"  # a single word: nobody's
+
+
+def _is_below(host: str, hosts: Sequence[str]) -> bool:
+    return any(host == one or host.endswith(f".{one}") for one in hosts)
+
+
+def _destination(inside: str) -> str:
+    """The address between the parentheses, without its title."""
+    inside = inside.strip()
+    if inside.startswith("<"):
+        return inside[1:].partition(">")[0]
+    return inside.split(maxsplit=1)[0] if inside else ""
+
+
+def _closing(text: str, start: int) -> int | None:
+    """The parenthesis that ends an address; None if none does within its paragraph."""
+    depth = 0
+    for at in range(start, min(len(text), start + _MOST_CHARS)):
+        char = text[at]
+        if char == "(":
+            depth += 1
+        elif char == ")":
+            if depth == 0:
+                return at
+            depth -= 1
+        elif char == "\n" and text[at + 1 : at + 2] == "\n":
+            return None
+    return None
+
+
+def _opening(text: str, at: int) -> int:
+    """The bracket that the one at `at` closes; -1 if there is none in its paragraph."""
+    depth = 0
+    for place in range(at - 1, max(-1, at - _MOST_CHARS), -1):
+        char = text[place]
+        if char == "]":
+            depth += 1
+        elif char == "[":
+            if depth == 0:
+                return place
+            depth -= 1
+        elif char == "\n" and text[place - 1 : place] == "\n":
+            return -1
+    return -1
+
+
+def _open_bracket(text: str, start: int) -> int:
+    """The first bracket of the last paragraph that may still become a link."""
+    opened: list[int] = []
+    at = start
+    while (at := _next(text, at)) >= 0:
+        if text[at] == "[":
+            opened.append(at)
+        elif opened:
+            begin = opened.pop()
+            after = text[at + 1 : at + 2]
+            closed = _closing(text, at + 2) if after == "(" else at
+            line_end = text.find("\n", at)
+            defining = after == ":" and not text[text.rfind("\n", 0, begin) + 1 : begin].strip() and line_end < 0
+            if not after or closed is None or defining:
+                opened.append(begin)
+                break
+            at = closed
+        at += 1
+    if opened:
+        first = opened[0]
+        return first - 1 if first and text[first - 1] == "!" else first
+    return len(text) - 1 if text.endswith("!") else len(text)
+
+
+def _next(text: str, at: int) -> int:
+    places = [place for place in (text.find("[", at), text.find("]", at)) if place >= 0]
+    return min(places, default=-1)
+
+
+def _open_tag(text: str, start: int) -> int:
+    at = text.rfind("<", start)
+    if at >= 0 and ">" not in text[at:] and (at + 1 == len(text) or text[at + 1].isalpha() or text[at + 1] == "/"):
+        return at
+    return len(text)
