@@ -83,9 +83,12 @@ def _to_sum_up(held: Claim, kept: Sequence[Turn], settings: Settings) -> int:
     """
     if len(kept) == len(held.history) and not held.more_history:
         return 0
+    newer = [turn for turn in held.history if turn.message_id > held.summary_wanted]
+    if len(newer) < len(held.history) and sum(map(cost, newer)) <= settings.history_tokens:
+        return 0  # what is on its way is enough
     left = settings.history_tokens // 2
     until = 0
-    for turn in reversed(held.history):
+    for turn in reversed(newer):
         left -= cost(turn)
         if left < 0:
             until = turn.message_id

@@ -28,7 +28,7 @@ _LANGUAGES = {"en": "English", "zh": "Chinese"}
 _MOST_CHARS = 80
 #: what is not to stand in a value that strangers choose: line breaks and other control characters, and marks of prompts
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e<>{}\[\]`]+")
-_NAME = r"[A-Za-z_][A-Za-z0-9_.!:]*(?:\[[^\]{}]*\])?"
+_NAME = r"[A-Za-z_][A-Za-z0-9_.!:%-]*(?:\[[^\]{}]*\])?"
 _MARKS = re.compile(rf"\{{\{{(?P<literal>{_NAME})\}}\}}|\{{(?P<name>{_NAME})\}}")
 
 
@@ -85,4 +85,4 @@ def values_of(
 
 
 def _harmless(value: str) -> str:
-    return _UNWANTED.sub(" ", value).strip()[:_MOST_CHARS].strip()
+    return " ".join(_UNWANTED.sub(" ", value).split())[:_MOST_CHARS].strip()

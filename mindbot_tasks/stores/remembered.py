@@ -111,7 +111,7 @@ def read(row: Any, *, rows: int, silence_ms: int = 0) -> Remembered:
     model, title, name, summary, until, wanted, summed_at, received_at, reset_by = about
     until, wanted, reset_by = until or 0, wanted or 0, reset_by or 0
     begins_after = reset_by
-    if until <= reset_by:  # it is of what was to be forgotten
+    if until < reset_by:  # it is of what was to be forgotten
         summary, wanted = "", 0
     newest_first = orjson.loads(row.history or "[]")
     sessions = {answerer: tuple(kept) for answerer, kept in orjson.loads(row.sessions or "{}").items()}

@@ -95,8 +95,7 @@ class LinkFilter:
 
     def _judge(self, url: str, *, image: bool = False) -> Verdict:
         plain = _plain(url)
-        scheme = _SCHEME.match(plain)
-        if self.unsafe and scheme is not None and (scheme[1] in _UNSAFE or scheme[1].startswith("ms-")):
+        if self.unsafe and _is_unsafe(plain):
             return "unsafe"
         host = _host(plain)
         if self.private and host is not None and is_private(host):
@@ -116,14 +115,17 @@ class LinkFilter:
                 continue
             opened = _opening(text, at)
             image = opened > 0 and text[opened - 1] == "!"
-            verdict = self._judge(_destination(text[at + 2 : close]), image=image)
+            inside = text[at + 2 : close]
+            verdict = self._judge(_destination(inside), image=image)
+            if self.unsafe and _is_unsafe(_plain(inside)):
+                verdict = "unsafe"
             count += verdict != "fine"
             if verdict == "unsafe":
                 if opened >= 0:
                     edits.append((opened - image, opened + 1, ""))
                 edits.append((at, close + 1, ""))
             elif verdict == "not_shown":
-                label = "" if text[opened + 1 : at].strip() else (_host(_plain(text[at + 2 : close])) or "")
+                label = "" if text[opened + 1 : at].strip() else (_host(_plain(_destination(inside))) or "")
                 edits.append((opened - 1, opened, ""))
                 edits.append((at, at, label))
             at = text.find("](", at + 2)
@@ -154,6 +156,11 @@ def is_private(host: str) -> bool:
             return True  # 127.1 and 0x7f000001 are addresses too, and nobody honest writes them so
         return "." not in host or host.endswith(_PRIVATE_ENDINGS)
     return not address.is_global
+
+
+def _is_unsafe(plain: str) -> bool:
+    scheme = _SCHEME.match(plain)
+    return scheme is not None and (scheme[1] in _UNSAFE or scheme[1].startswith("ms-"))
 
 
 def _plain(url: str) -> str:

@@ -103,7 +103,8 @@ def _stands_alone(text: str, begin: int, end: int, kind: PiiKind) -> bool:
         return not (_in_word(before) or before in ".:") and not (
             _in_word(after) or after == ":" or (follows[:1] == "." and follows[1:].isdigit())
         )
-    return not _in_word(before) and not _in_word(after)
+    # "tel13800138000" is a number too
+    return not before.isdigit() and not after.isdigit()
 
 
 def _in_word(char: str) -> bool:

@@ -46,6 +46,8 @@ def _repeats(text: str) -> bool:
             return True
     if len(text) < 200:
         return False
+    if text.rpartition("\n\n")[2].lstrip().startswith("|"):  # a table
+        return False
     tail = text[-20:]  # what a model that is stuck says ends with itself
     return bool(tail.strip("-=*_~.·… \n|#")) and text[-400:].count(tail) >= _SAME_LINES
 

@@ -23,10 +23,10 @@ def without_thinking(text: str, *, growing: bool = False) -> str:
     are code. growing: the text is a beginning, so what may become a tag is held back.
     """
     if "<" not in text and "◁" not in text:
-        return text
+        return text if not growing or not text.isspace() else ""
     kept: list[str] = []
     at = 0  # what is before it is settled
-    thinking = opened = False
+    thinking = opened = at_start = False
     for tag in _TAG.finditer(text):
         if not thinking and _in_code(text, tag.start(), tag.end()):
             continue
@@ -36,10 +36,12 @@ def without_thinking(text: str, *, growing: bool = False) -> str:
         elif closes:
             if not opened:  # the block began before the answer
                 kept.clear()
+                at_start = True
             else:
                 kept.append(text[at : tag.start()])
         elif not thinking:
             kept.append(text[at : tag.start()])
+            at_start = at_start or not "".join(kept).strip()
             thinking = True
         opened = True
         at = tag.end()
@@ -47,7 +49,10 @@ def without_thinking(text: str, *, growing: bool = False) -> str:
         return text
     if not thinking:
         kept.append(text[at : _undecided(text, at) if growing else len(text)])
-    return "".join(kept).lstrip() if opened else "".join(kept)
+    shown = "".join(kept)
+    if at_start:
+        return shown.lstrip()
+    return "" if growing and shown.isspace() else shown
 
 
 def _undecided(text: str, start: int) -> int:
