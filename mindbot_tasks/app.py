@@ -15,6 +15,7 @@ from mindbot_tasks import broker, presence
 from mindbot_tasks.core import cycles, log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.publishing import MindBot
+from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
@@ -90,4 +91,5 @@ def _drain(**_: Any) -> None:
 @signals.worker_process_shutdown.connect
 def _leave(**_: Any) -> None:
     """Nothing that this process held needs to wait for its silence to be noticed."""
+    spending.flush()
     presence.stop()

@@ -56,7 +56,7 @@ def question_for(held: Claim, settings: Settings) -> Question:
 def wishes_of(held: Claim, settings: Settings) -> Wishes:
     """Who shall answer: what was chosen in the conversation goes before what the bot's settings say."""
     bot = settings.bot(held.platform, held.bot)
-    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows))
+    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows), tuple(bot.tools))
 
 
 def language_of(held: Claim, settings: Settings) -> Lang:

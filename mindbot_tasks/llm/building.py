@@ -1,28 +1,16 @@
-"""Turns a provider or a workflow of the configuration into a way to answer."""
+"""Turns a provider of the configuration into a way to answer."""
 
 from __future__ import annotations
 
 from pydantic import SecretStr
 
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.llm.attachments import seems_to_see
 from mindbot_tasks.llm.base import Answerer
 from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, speaks_openai, why_not
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import patience_of
 from mindbot_tasks.stores.limiter import Rate
-
-
-def workflow_way(settings: Settings, name: str) -> Way | None:
-    workflow = settings.workflows.get(name)
-    if workflow is None or not workflow.enabled or workflow.dify_api_key is None:
-        return None
-    from mindbot_tasks.llm.dify import DifyApp
-
-    app = DifyApp(
-        f"workflow:{name}", workflow.dify_endpoint, workflow.dify_api_key, workflow=name, patience=_patience(settings)
-    )
-    return Way(app, workflow.timeout)
 
 
 def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt: str = "") -> Way | None:
@@ -34,7 +22,7 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
         from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, DifyApp
 
         app = DifyApp(
-            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=_patience(settings)
+            f"provider:{name}", provider.base_url or DEFAULT_ENDPOINT, _key(provider), patience=patience_of(settings)
         )
         return Way(app, provider.timeout, rate)
     answerer = _model(settings, name, provider, model_name, prompt)
@@ -43,7 +31,7 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
 
 def _model(settings: Settings, name: str, provider: ProviderSettings, model_name: str, prompt: str) -> Answerer:
     """The model of this name, else the first of the provider, or its bot, by the protocol it speaks."""
-    kind, called, patience = kind_of(name, provider), f"provider:{name}", _patience(settings)
+    kind, called, patience = kind_of(name, provider), f"provider:{name}", patience_of(settings)
     if kind == "coze":
         from mindbot_tasks.llm import coze
 
@@ -106,10 +94,6 @@ def _room_tokens(provider: ProviderSettings, model_name: str) -> int:
 def _key(provider: ProviderSettings) -> SecretStr:
     assert provider.api_key is not None  # noqa: S101 - `why_not` has looked
     return provider.api_key
-
-
-def _patience(settings: Settings) -> Patience:
-    return Patience(settings.times.connect_s, settings.times.first_byte_s, settings.times.gap_s)
 
 
 def _system_prompt(settings: Settings) -> str:

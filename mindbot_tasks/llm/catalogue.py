@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mindbot_tasks.core.settings import ProviderSettings, Settings
+from mindbot_tasks.core.settings.known_models import Known, Price, vendor_of
 
 #: where providers that speak OpenAI's chat completions live, unless `base_url` says otherwise
 _OPENAI_BASES = MappingProxyType(
@@ -53,12 +54,32 @@ def first_model(settings: Settings, provider: str) -> str:
     return offered[0].name if offered else ""
 
 
-def price_of(provider: ProviderSettings) -> float | None:
-    """What its first model costs for a million tokens of question and a quarter of that of answer; None: not said."""
-    model = provider.models[0] if provider.models else None
-    if model is None or model.input_price is None or model.output_price is None:
+def known_model(settings: Settings, provider: str, model: str) -> Known | None:
+    """What is known of a model that this provider serves; None: nothing, such as of a server of one's own."""
+    offered = settings.providers[provider]
+    vendor = vendor_of(kind_of(provider, offered), offered.base_url)
+    return vendor.known(model) if vendor is not None else None
+
+
+def price_of_model(settings: Settings, provider: str, model: str) -> Price | None:
+    """What a model costs: as the configuration says, else as the vendor's list did; None: nobody knows.
+
+    `provider` may be one that is gone from the configuration: answers outlive it.
+    """
+    offered = settings.providers.get(provider)
+    if offered is None:
         return None
-    return model.input_price + model.output_price / 4
+    for one in offered.models:
+        if one.name == model and one.input_price is not None and one.output_price is not None:
+            return Price(one.input_price, one.output_price)
+    known = known_model(settings, provider, model)
+    return known.price if known is not None else None
+
+
+def price_of(settings: Settings, provider: str) -> float | None:
+    """What its first model costs for a million tokens of question and a quarter of that of answer; None: not known."""
+    price = price_of_model(settings, provider, first_model(settings, provider))
+    return None if price is None else price.input + price.output / 4
 
 
 def not_built(settings: Settings) -> dict[str, str]:

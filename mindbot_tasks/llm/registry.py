@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import selection
+from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.llm.building import provider_way, workflow_way
+from mindbot_tasks.llm.building import provider_way
 from mindbot_tasks.llm.catalogue import first_model, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import workflow_way
 from mindbot_tasks.stores import performance
 
 GENERAL = "general_chat"
@@ -63,7 +65,7 @@ def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]
         selection.Candidate(
             name,
             settings.providers[name].weight,
-            price_of(settings.providers[name]),
+            price_of(settings, name),
             seen.get(f"provider:{name}", performance.Seen()),
         )
         for name in providers
@@ -89,8 +91,9 @@ def _ways(settings: Settings, label: str, wishes: Wishes) -> _Ways:
         if f"{name}/{first_model(settings, name)}" not in wanted
         and (way := provider_way(settings, name, prompt=prompt)) is not None
     }
+    with_tools = agent_way(settings, wishes)
     general = workflow_way(settings, GENERAL) if label != GENERAL and _may_use(GENERAL, wishes) else None
-    before = tuple(way for way in (*chosen, workflow) if way is not None)
+    before = tuple(way for way in (*chosen, workflow, with_tools) if way is not None)
     after = (general,) if general is not None else ()
     if not (before or providers or after):
         from mindbot_tasks.llm.offline import Offline

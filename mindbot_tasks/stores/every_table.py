@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.stores import tables_context as tables_context
+from mindbot_tasks.stores import (
+    tables_alerts,
+    tables_context,
+    tables_spending,
+)
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "tables_alerts",
+    "tables_context",
+    "tables_spending",
+]

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mindbot_tasks.core.errors import Stopped
 from mindbot_tasks.model.answer import Answer, Classification
 from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.claims import (
     CLAIMABLE,
     Claim,
@@ -182,7 +183,9 @@ def save_answer(
     sessions: Mapping[str, str] | None = None,
     now: int | None = None,
 ) -> None:
-    """classified -> answered, with the answer and the remote conversation ids to keep; run it in a transaction.
+    """classified -> answered, with the answer, what it cost and the remote conversation ids to keep.
+
+    Run it in a transaction.
 
     Raises LostLease.
     """
@@ -202,6 +205,7 @@ def save_answer(
             "latency_ms": answer.latency_ms,
             "first_token_ms": answer.first_token_ms,
             "details": clean_json(dict(answer.details)),
+            "spent": spending.for_answer(),
             **at,
         },
     )

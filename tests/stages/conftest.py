@@ -34,9 +34,7 @@ def _forget() -> None:
     reset_settings()
     redis_store.get_redis.cache_clear()
     registry.get.cache_clear()
-    if get_engine.cache_info().currsize:
-        get_engine().dispose()
-    forget_engine()
+    forget_engine(close=True)
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
     quota.forget()

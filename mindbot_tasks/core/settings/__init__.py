@@ -11,18 +11,26 @@ from mindbot_tasks.core.settings.agent import (
     LangchainSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
+    AlertLimitsSettings,
     AlertManagerSettings,
-    AlertWebhookSettings,
-    EmailSettings,
+    MaintenanceSettings,
+    ProbeSettings,
     RecipientSettings,
+    RemedySettings,
+    RotationSettings,
     RuleSettings,
-    SmsProviderSettings,
-    SmsSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
 from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.notifiers import (
+    AlertWebhookSettings,
+    EmailSettings,
+    SmsProviderSettings,
+    SmsSettings,
+)
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -47,9 +55,12 @@ __all__ = [
     "AgentSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
+    "AlertLimitsSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
+    "BudgetSettings",
+    "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
     "ContextSettings",
@@ -59,15 +70,19 @@ __all__ = [
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "MaintenanceSettings",
     "ModelSettings",
     "PiiKind",
     "PiiSettings",
     "Place",
+    "ProbeSettings",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "RemedySettings",
     "ResponseSettings",
+    "RotationSettings",
     "RuleSettings",
     "Section",
     "Settings",

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mindbot_tasks.core.settings.agent import AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetsSettings
 from mindbot_tasks.core.settings.context import ContextSettings, Prompt
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     chat: dict[str, ChatSettings] = {}
     providers: dict[str, ProviderSettings] = {}
     provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
+    budgets: BudgetsSettings = BudgetsSettings()
     workflows: dict[str, WorkflowSettings] = {}
     agent: AgentSettings | None = None
     chromadb: ChromaSettings | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, SecretStr
 
 from mindbot_tasks.core.settings.section import Count, Seconds, Section, Url, Wrong
+from mindbot_tasks.core.settings.variants import VariantSettings
 from mindbot_tasks.core.words import Sentence
 
 
@@ -38,3 +39,6 @@ class WorkflowSettings(Section):
     timeout: Seconds = 60
     max_retries: Count = 2
     enabled: bool = True
+    suggestion: str = ""  #: words that offer it under answers of others; "" means: never offered
+    variants: dict[str, VariantSettings] = {}  #: people are divided between these; empty: no experiment
+    experiment: str = ""  #: another name deals people out anew; "" means: the name of the workflow
