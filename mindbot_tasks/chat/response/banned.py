@@ -6,10 +6,12 @@ Capitals, full-width letters and invisible characters do not matter. A word in l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 from mindbot_tasks.chat.response.runs import fold_width
+from mindbot_tasks.chat.response.searching import find_all
 
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 _MARK = "*"
@@ -59,22 +61,17 @@ class BannedWords:
         if self._pattern is None:
             return []
         flat, places = _flat(text)
-        found, at = [], 0
-        while match := self._pattern.search(flat, at):
-            begin, end = match.span()
-            if _stands_alone(flat, begin, end):
-                found.append((places[begin], places[end - 1] + 1))
-                at = end
-            else:
-                at = begin + 1
-        return found
+        alone = functools.partial(_stands_alone, flat)
+        return [(places[begin], places[end - 1] + 1) for begin, end in find_all(self._pattern, flat, alone)]
 
     def mask(self, text: str) -> tuple[str, int]:
         """The text with asterisks in place of the words, and how many there were."""
         found = self.find(text)
-        for begin, end in reversed(found):
-            text = text[:begin] + _MARK * (end - begin) + text[end:]
-        return text, len(found)
+        pieces, at = [], 0
+        for begin, end in found:
+            pieces += [text[at:begin], _MARK * (end - begin)]
+            at = end
+        return "".join([*pieces, text[at:]]) if found else text, len(found)
 
 
 def _flat(text: str) -> tuple[str, range | list[int]]:

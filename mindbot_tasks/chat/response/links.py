@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -37,7 +37,10 @@ _UNSAFE = frozenset(
 )
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):")
 _PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa")
-_MOST_CHARS = 4000  # of an address with its title
+_MOST_CHARS = 2000  # of an address with its title
+_MOST_LINKS = 1000
+# brackets, what takes their meaning from them, and the end of a paragraph
+_BRACKETS = re.compile(r"\\.|[\[\]]|\n(?=\n)")
 _DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*(?P<url>\S+)[^\n]*(?:\n|\Z)", re.MULTILINE)
 _TAG = re.compile(r"</?(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^<>]*)>")
 _ADDRESS = re.compile(
@@ -62,7 +65,7 @@ _HARMFUL = frozenset(
         "applet",
     ]
 )
-_BARE = re.compile(r"https?://[^\s<>\"'\]）】，。；、`]+", re.IGNORECASE)
+_BARE = re.compile(r"https?://(?:(?![<>\"'`\]])[!-~])+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class LinkFilter:
         """From here on a growing text cannot be judged yet."""
         start = text.rfind("\n\n") + 1  # links end with their paragraph
         at = min(_open_bracket(text, start), _open_tag(text, start))
-        return min(at, trailing_run(text)) if self.private else at
+        return trailing_run(text[:at]) if self.private else at  # an address is judged as a whole
 
     def clean(self, text: str) -> tuple[str, int]:
         """The text without what may not stay, and how much that was."""
@@ -107,28 +110,24 @@ class LinkFilter:
     def _inline(self, text: str) -> tuple[str, int]:
         edits: list[tuple[int, int, str]] = []
         count = 0
-        at = text.find("](")
-        while at >= 0:
-            close = _closing(text, at + 2)
-            if close is None:
-                at = text.find("](", at + 2)
-                continue
-            opened = _opening(text, at)
-            image = opened > 0 and text[opened - 1] == "!"
+        if text.count("](") > _MOST_LINKS:  # nobody writes so many for people
+            return text.replace("](", "] ("), 1
+        for opened, at, close in _links(text):
             inside = text[at + 2 : close]
+            image = opened > 0 and text[opened - 1] == "!"
             verdict = self._judge(_destination(inside), image=image)
             if self.unsafe and _is_unsafe(_plain(inside)):
                 verdict = "unsafe"
             count += verdict != "fine"
-            if verdict == "unsafe":
-                if opened >= 0:
-                    edits.append((opened - image, opened + 1, ""))
+            if verdict == "unsafe" and opened < 0:
+                edits.append((at + 1, close + 1, ""))
+            elif verdict == "unsafe":
+                edits.append((opened - image, opened + 1, ""))
                 edits.append((at, close + 1, ""))
             elif verdict == "not_shown":
                 label = "" if text[opened + 1 : at].strip() else (_host(_plain(_destination(inside))) or "")
                 edits.append((opened - 1, opened, ""))
                 edits.append((at, at, label))
-            at = text.find("](", at + 2)
         for begin, end, instead in sorted(edits, reverse=True):
             text = text[:begin] + instead + text[end:]
         return text, count
@@ -204,49 +203,48 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
-def _opening(text: str, at: int) -> int:
-    """The bracket that the one at `at` closes; -1 if there is none in its paragraph."""
-    depth = 0
-    for place in range(at - 1, max(-1, at - _MOST_CHARS), -1):
-        char = text[place]
-        if char == "]":
-            depth += 1
-        elif char == "[":
-            if depth == 0:
-                return place
-            depth -= 1
-        elif char == "\n" and text[place - 1 : place] == "\n":
-            return -1
-    return -1
+def _links(text: str) -> Iterator[tuple[int, int, int]]:
+    """Each `[label](address)`: where its brackets and its last parenthesis stand; -1: there is no first bracket."""
+    opened: list[int] = []
+    at = 0
+    while mark := _BRACKETS.search(text, at):
+        at = mark.end()
+        if mark[0] == "[":
+            opened.append(mark.start())
+        elif mark[0] == "]":
+            begin = opened.pop() if opened else -1
+            if text[at : at + 1] == "(" and (close := _closing(text, at + 1)) is not None:
+                yield begin, mark.start(), close
+                at = close + 1
+        elif mark[0][0] == "\n":
+            opened.clear()
 
 
 def _open_bracket(text: str, start: int) -> int:
     """The first bracket of the last paragraph that may still become a link."""
     opened: list[int] = []
     at = start
-    while (at := _next(text, at)) >= 0:
-        if text[at] == "[":
-            opened.append(at)
-        elif opened:
-            begin = opened.pop()
-            after = text[at + 1 : at + 2]
-            closed = _closing(text, at + 2) if after == "(" else at
-            line_end = text.find("\n", at)
-            defining = after == ":" and not text[text.rfind("\n", 0, begin) + 1 : begin].strip() and line_end < 0
-            if not after or closed is None or defining:
-                opened.append(begin)
+    undecided = len(text)
+    if text.count("](", start) > _MOST_LINKS:
+        return undecided
+    while mark := _BRACKETS.search(text, at):
+        at = mark.end()
+        if mark[0] == "[":
+            opened.append(mark.start())
+        elif mark[0] == "]":
+            begin = opened.pop() if opened else mark.start()
+            after = text[at : at + 1]
+            close = _closing(text, at + 1) if after == "(" else at
+            defining = after == ":" and not text[text.rfind("\n", 0, begin) + 1 : begin].strip()
+            if not after or close is None or (defining and text.find("\n", at) < 0):
+                undecided = begin
                 break
-            at = closed
-        at += 1
-    if opened:
-        first = opened[0]
-        return first - 1 if first and text[first - 1] == "!" else first
-    return len(text) - 1 if text.endswith("!") else len(text)
-
-
-def _next(text: str, at: int) -> int:
-    places = [place for place in (text.find("[", at), text.find("]", at)) if place >= 0]
-    return min(places, default=-1)
+            if after == "(":
+                at = close + 1
+    first = min([undecided, *opened[:1]])
+    if first == len(text):
+        return first - 1 if text.endswith(("!", "\\")) else first
+    return first - 1 if first and text[first - 1] == "!" else first
 
 
 def _open_tag(text: str, start: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mindbot_tasks.chat.response.runs import fold_width, trailing_run
+from mindbot_tasks.chat.response.searching import find_all
 from mindbot_tasks.core.settings import PiiKind, PiiSettings
 
 _PATTERNS: dict[PiiKind, str] = {
@@ -70,16 +71,27 @@ class PiiFilter:
     def _find(self, text: str) -> list[tuple[int, int, PiiKind]]:
         taken: list[tuple[int, int, PiiKind]] = []
         for kind in self._kinds:
-            at = 0
-            while match := _pattern(kind).search(text, at):
-                begin, end = match.span()
-                if _stands_alone(text, begin, end, kind) and _holds(kind, text[begin:end]):
-                    if all(end <= other[0] or begin >= other[1] for other in taken):
-                        taken.append((begin, end, kind))
-                    at = end
-                else:
-                    at = begin + 1
-        return sorted(taken)
+
+            def passes(begin: int, end: int, kind: PiiKind = kind) -> bool:
+                return _stands_alone(text, begin, end, kind) and _holds(kind, text[begin:end])
+
+            found = [(begin, end, kind) for begin, end in find_all(_pattern(kind), text, passes)]
+            taken = _merged(taken, found) if taken else found
+        return taken
+
+
+def _merged(
+    taken: list[tuple[int, int, PiiKind]], found: list[tuple[int, int, PiiKind]]
+) -> list[tuple[int, int, PiiKind]]:
+    """Both in order; what was taken first stays, and nothing that overlaps it is added."""
+    merged: list[tuple[int, int, PiiKind]] = []
+    firsts = {begin for begin, _, _ in taken}
+    for one in sorted([*taken, *found], key=lambda one: (one[0], one[0] not in firsts)):
+        if not merged or one[0] >= merged[-1][1]:
+            merged.append(one)
+        elif one[0] in firsts and merged[-1][0] not in firsts:
+            merged[-1] = one
+    return merged
 
 
 @functools.cache
@@ -97,7 +109,7 @@ def _stands_alone(text: str, begin: int, end: int, kind: PiiKind) -> bool:
     before = text[begin - 1] if begin else " "
     after = text[end] if end < len(text) else " "
     if kind == "email":
-        return not _in_word(before) and not _in_word(after)
+        return not _in_word(before) and not _in_word(after) and after != "@"
     if kind == "ip":
         follows = text[end : end + 2]
         return not (_in_word(before) or before in ".:") and not (

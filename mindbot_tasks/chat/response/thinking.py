@@ -13,6 +13,7 @@ _TAGS = (
     "◁/think▷",
 )
 _LONGEST = max(map(len, _TAGS))
+_MOST_IN_CODE = 100  # tags that anybody writes about
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
 
 
@@ -27,8 +28,8 @@ def without_thinking(text: str, *, growing: bool = False) -> str:
     kept: list[str] = []
     at = 0  # what is before it is settled
     thinking = opened = at_start = False
-    for tag in _TAG.finditer(text):
-        if not thinking and _in_code(text, tag.start(), tag.end()):
+    for number, tag in enumerate(_TAG.finditer(text)):
+        if not thinking and number < _MOST_IN_CODE and _in_code(text, tag.start(), tag.end()):
             continue
         closes = bool(tag["close"] or tag["close2"])
         if closes and thinking:

@@ -110,7 +110,7 @@ STRICT = LinkFilter(private=True, image_hosts=("example.com",))
         ("[x](<javascript:alert(1)>)", "x"),
         ("[a [b] c](javascript:x)", "a [b] c"),
         ("[a [b [c [d]]]](javascript:x)", "a [b [c [d]]]"),
-        (r"[a\]b](javascript:x)", r"[a\]b"),
+        (r"[a\]b](javascript:x)", r"a\]b"),
         ("![p](data:image/png;base64,AAAA)", "p"),
         ("[![p](data:x)](https://example.com)", "[p](https://example.com)"),
         ("[a]\n\n[a]: javascript:x\nmore", "[a]\n\nmore"),
