@@ -13,24 +13,27 @@ from mindbot_tasks import chains
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import losses
-from mindbot_tasks.chat.context import question_for, wishes_of
+from mindbot_tasks.chat.budgets import refusal
+from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
 from mindbot_tasks.chat.response.processing import findings_of, processing_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.errors import Rejected, RetryableError
 from mindbot_tasks.core.metrics import ANSWER_FINDINGS, MESSAGES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.llm import fallback, registry, seeing
+from mindbot_tasks.llm import fallback, registry, seeing, thrift
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import waiting_label
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.obey import in_own_words
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import live, steps, summaries
+from mindbot_tasks.stores import budgets, live, steps, summaries
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -53,6 +56,8 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
+    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
+    label = waiting_label(held.sessions) or question.classification.label
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
@@ -65,7 +70,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
     question = processing.for_models(question)
     ways: Sequence[Way] = ()
     if question.attachments:
-        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
+        ways = registry.answerers(settings, label, wishes_of(held, settings))
         question = seeing.with_contents(question, [way.answerer for way in ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
@@ -77,15 +82,27 @@ def generate(self: MindBotTask, message_id: int) -> None:
         with transaction() as connection:
             steps.save_answer(connection, held, passing_on(question.language))
         return
+    wishes = wishes_of(held, settings)
+    standing = budgets.check(settings, Whose(held.platform, held.bot, held.sender_ref))
+    if standing is not None and standing.level == "hard":
+        refused = refusal(standing, question.language, budgets.left_of_day_s(settings))
+        with transaction() as connection:
+            steps.save_answer(connection, held, in_own_words(refused))
+        log.info("refused_by_budget", scope=standing.scope)
+        return
+    ways = ways or registry.answerers(settings, label, wishes)
+    if standing is not None:
+        ways = thrift.cheaper_first(settings, ways, wishes.system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
     with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
         spoken = fallback.answer(
-            ways or registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
+            ways,
             question,
             held.sessions,
             deadline,
             processing.growing(on_text),
+            partial(tokens_of, question),
             processing.accept,
         )
     answer = processing.finished(spoken.answer, question)

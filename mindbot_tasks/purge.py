@@ -9,7 +9,7 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import Settings, get_settings
-from mindbot_tasks.stores import facts, files, occurrences, retention, summaries, workers
+from mindbot_tasks.stores import facts, files, occurrences, retention, spending, summaries, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -45,6 +45,8 @@ def purge() -> int:
             with transaction() as connection:
                 if occurrences.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
                     break
+        with one_statement() as connection:
+            spending.forget_old(connection, days=settings.budgets.keep_days)
         _purge_memories(settings, days, ends_at)
         _purge_files(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:

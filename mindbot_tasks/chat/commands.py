@@ -26,6 +26,7 @@ class Name(StrEnum):
     FACTS = "facts"
     FORGET = "forget"
     MODEL = "model"
+    USAGE = "usage"
     ACK = "ack"
     UNKNOWN = "unknown"
 
@@ -46,6 +47,7 @@ _CALLED = {
     "记忆": Name.FACTS,
     "忘记": Name.FORGET,
     "模型": Name.MODEL,
+    "用量": Name.USAGE,
     "确认": Name.ACK,
 }
 

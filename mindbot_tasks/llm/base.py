@@ -38,7 +38,6 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
-    anew: str = ""  #: the text to use instead when the remote conversation has to begin anew; "": the same
     summary: str = ""  #: of what was said before `history`
     facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
     sharing: bool = True  #: an answerer may know what was said with others
@@ -81,17 +80,6 @@ class Answerer(Protocol):
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, before the deadline. Raises Rejected, Throttled, Unavailable (or Stopped)."""
-
-
-@runtime_checkable
-class Remembers(Protocol):
-    """An answerer whose far side may keep the conversation: of the history it is told only what it cannot know."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def remembers(self) -> bool: ...
 
 
 @runtime_checkable

@@ -8,34 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from mindbot_tasks.core.words import Lang, say
-from mindbot_tasks.llm.base import Question, Remembers
+from mindbot_tasks.llm.base import Question
 from mindbot_tasks.llm.tokens import estimate, trim
 from mindbot_tasks.model.answer import Turn
 from mindbot_tasks.stores.remembered import Fact
 
 #: what the role marks, a system prompt and our own estimate may be off by
 _SLACK_TOKENS = 300
+#: of what was said, for one that keeps its own conversation
+_MOST_CHARS = 6000
 
 
-def told_to(answerer: Any, question: Question, session_id: str, *, room_tokens: int = 0) -> Question:
+def told_to(name: str, question: Question, session_id: str, *, room_tokens: int = 0) -> Question:
     """The question as this answerer gets it. room_tokens: what fits into the model beside its answer; 0: unknown."""
     question = replace(question, session_id=session_id) if session_id else question
-    if isinstance(answerer, Remembers) and answerer.remembers:
-        return _to_one_that_remembers(answerer.name, question)
     own = question.history
     if not question.sharing and any(turn.source for turn in own):
-        own = tuple(turn for turn in own if _side(turn.source) == _side(answerer.name))
+        own = tuple(turn for turn in own if _side(turn.source) == _side(name))
     if not question.summary and not question.facts and own is question.history and not room_tokens:
-        background = _origins(answerer.name, own, question.language)
+        background = _origins(name, own, question.language)
         return _with_history(question, own, background) if background else question
-    summary = question.summary if question.sharing or _side(answerer.name) == "models" else ""
+    summary = question.summary if question.sharing or _side(name) == "models" else ""
     background = _join(
         _facts(question.facts, question.language),
         _summary(summary, question.language),
-        _origins(answerer.name, own, question.language),
+        _origins(name, own, question.language),
     )
     if room_tokens:
         left = room_tokens - estimate(question.text) - estimate(background) - _SLACK_TOKENS
@@ -54,19 +53,21 @@ def _side(source: str) -> str:
     return source if source.startswith("workflow:") else "models"
 
 
-def _to_one_that_remembers(name: str, question: Question) -> Question:
-    history, facts, sharing = question.history, question.facts, question.sharing
-    own = [turn for turn in history if turn.source == name]
-    # a conversation that begins anew knows nothing, not even its own part
-    whole = _after(question, history if sharing else own, facts, question.summary if sharing else "")
-    if not question.session_id:
-        return replace(question, text=whole, history=())
+def with_news(question: Question, name: str, *, knows: bool) -> str:
+    """The question for one that keeps its own conversation, after what it does not know.
+
+    knows: its conversation goes on; without one it needs everything, even its own part.
+    """
+    facts, sharing = question.facts, question.sharing
+    said = [turn for turn in question.history if turn.role != "system"]
+    own = [turn for turn in said if turn.source == name]
+    if not knows:
+        return _after(question, said if sharing else own, facts, question.summary if sharing else "")
     last = max((turn.message_id for turn in own), default=0)
-    others = [turn for turn in history if turn.source != name and turn.message_id > last] if sharing else []
+    others = [turn for turn in said if turn.source != name and turn.message_id > last] if sharing else []
     # no turn of its own in sight: what was summed up may be news as well
     summary = question.summary if sharing and not last else ""
-    news = _after(question, others, [fact for fact in facts if fact.message_id > last], summary)
-    return replace(question, text=news, anew=whole, history=())
+    return _after(question, others, [fact for fact in facts if fact.message_id > last], summary)
 
 
 def _after(question: Question, turns: Sequence[Turn], facts: Sequence[Fact], summary: str) -> str:
@@ -93,7 +94,8 @@ def _said(turns: Sequence[Turn], language: Lang) -> str:
     for turn in turns:
         who = say("context.user", language) if turn.role == "user" else _called(turn.source, language)
         lines.append(f"{who}: {_unframed(turn.text)}")
-    return "\n".join(lines)
+    heading, text = lines[0], "\n".join(lines[1:])
+    return f"{heading}\n{text if len(text) <= _MOST_CHARS else '…' + text[-_MOST_CHARS:]}"
 
 
 def _origins(name: str, turns: Sequence[Turn], language: Lang) -> str:
@@ -111,7 +113,11 @@ def _origins(name: str, turns: Sequence[Turn], language: Lang) -> str:
 
 def _called(source: str, language: Lang) -> str:
     kind, _, name = source.partition(":")
-    return say("context.workflow", language, name=name) if kind == "workflow" else name or kind or "assistant"
+    return (
+        say("context.workflow", language, name=name)
+        if kind == "workflow"
+        else name or kind or say("context.assistant", language)
+    )
 
 
 def _framed(background: str, language: Lang) -> str:

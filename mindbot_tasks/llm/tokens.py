@@ -14,7 +14,7 @@ from mindbot_tasks.model.answer import Turn
 _WIDE = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0003ffff]"
 )
-_PER_TURN = 4  # role and separators, as chat formats add them
+PER_TURN = 4  # role and separators, as chat formats add them
 
 
 def estimate(text: str) -> int:
@@ -25,7 +25,7 @@ def estimate(text: str) -> int:
 
 def cost(turn: Turn) -> int:
     """Tokens of a turn, with the calls of tools that belong to it."""
-    return estimate(turn.text) + _PER_TURN + sum(estimate(str(dict(call))) for call in turn.tools)
+    return estimate(turn.text) + PER_TURN + sum(estimate(str(dict(call))) for call in turn.tools)
 
 
 def trim(turns: Sequence[Turn], budget: int) -> tuple[Turn, ...]:

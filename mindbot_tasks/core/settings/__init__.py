@@ -49,7 +49,7 @@ from mindbot_tasks.core.settings.providers import (
 from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
-from mindbot_tasks.core.settings.workflows import WorkflowSettings
+from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
     "AgentSettings",
@@ -66,6 +66,7 @@ __all__ = [
     "ContextSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "EndpointSettings",
     "FilesSettings",
     "IntegrationSettings",
     "InvalidSettings",
