@@ -257,7 +257,7 @@ def test_an_answer_that_is_not_accepted_has_one_more_asked_and_nobodys_breaker_h
     assert told.answer.details["answerer"] == "b"
     for _ in range(12):
         consult(way(Scripted("no", "I can't")), way(Scripted("b", "hello")), accept=accepting("I can't"))
-    assert breaker.ask("no", None).reason == ""
+    assert breaker.ask("no", NO_LIMITS).reason == ""
 
 
 def test_of_two_refusals_the_first_is_told_and_a_third_way_is_not_asked() -> None:
