@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from mindbot_tasks.stores import (
+    tables_agent,
     tables_alerts,
     tables_context,
+    tables_learning,
+    tables_routing,
     tables_spending,
 )
 from mindbot_tasks.stores.tables import Base
@@ -13,7 +16,10 @@ METADATA = Base.metadata
 
 __all__ = [
     "METADATA",
+    "tables_agent",
     "tables_alerts",
     "tables_context",
+    "tables_learning",
+    "tables_routing",
     "tables_spending",
 ]

@@ -6,9 +6,12 @@ import functools
 
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
+    AgentToolsSettings,
     AgentWorkflowsSettings,
     IntegrationSettings,
     LangchainSettings,
+    McpServerSettings,
+    WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
     AlertLimitsSettings,
@@ -22,12 +25,14 @@ from mindbot_tasks.core.settings.alerts import (
 )
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
+    IncidentSettings,
     SmsProviderSettings,
     SmsSettings,
 )
@@ -53,6 +58,7 @@ from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSett
 
 __all__ = [
     "AgentSettings",
+    "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
     "AlertLimitsSettings",
@@ -63,15 +69,18 @@ __all__ = [
     "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ClassifierSettings",
     "ContextSettings",
     "DingTalkSettings",
     "EmailSettings",
     "EndpointSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
     "MaintenanceSettings",
+    "McpServerSettings",
     "ModelSettings",
     "PiiKind",
     "PiiSettings",
@@ -93,6 +102,7 @@ __all__ = [
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
+    "WebSearchSettings",
     "WebSettings",
     "WordsSettings",
     "WorkflowRef",

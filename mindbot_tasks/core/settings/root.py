@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mindbot_tasks.core.settings.agent import AgentSettings
+from mindbot_tasks.core.settings.agent import WITHOUT_TOOLS, AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings, Prompt
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
     budgets: BudgetsSettings = BudgetsSettings()
     workflows: dict[str, WorkflowSettings] = {}
+    classifier: ClassifierSettings = ClassifierSettings()
     agent: AgentSettings | None = None
     chromadb: ChromaSettings | None = None
     files: FilesSettings = FilesSettings()
@@ -109,6 +111,16 @@ class Settings(BaseSettings):
     def response_of(self, platform: str, bot: str) -> ResponseSettings:
         """What becomes of this bot's answers."""
         return _over(self.response, self.bot(platform, bot).response)
+
+    @property
+    def runs_agent(self) -> bool:
+        """Whether there is work for processes that serve the queue `agent`: it is on, and has a model that can be."""
+        chain = self.agent.langchain if self.agent is not None else None
+        if chain is None:
+            return False
+        named = [chain.primary_provider, *chain.fallback_providers] if chain.primary_provider else self.providers
+        found = {name: self.providers[name] for name in named if name in self.providers}
+        return any((one.type or name).lower() not in WITHOUT_TOOLS for name, one in found.items())
 
     @property
     def off(self) -> dict[str, str]:
