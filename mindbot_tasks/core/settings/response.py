@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from mindbot_tasks.core.settings.section import Section
+from pydantic import AfterValidator
+
+from mindbot_tasks.core.settings.section import Section, Wrong
+from mindbot_tasks.core.words import Sentence
 
 PiiKind = Literal["email", "phone", "id_card", "bank_card", "ip"]
+
+
+def _check_file(name: str) -> str:
+    try:
+        Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Wrong(Sentence("settings.word_file", name=name)) from exc
+    return name
+
+
+WordFile = Annotated[str, AfterValidator(_check_file)]
 
 
 class PiiSettings(Section):
@@ -23,8 +38,8 @@ class WordsSettings(Section):
 
     questions: list[str] = []
     answers: list[str] = []
-    question_files: list[str] = []  #: one word in a line
-    answer_files: list[str] = []
+    question_files: list[WordFile] = []  #: one word in a line
+    answer_files: list[WordFile] = []
     action: Literal["block", "mask"] = "block"
     reply: str = ""  #: in place of what is blocked; "" means: words of our own
 

@@ -50,7 +50,7 @@ def test_nothing_is_done_to_a_plain_answer() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["<think>", "secret", "</think>", " 13800138000", "a@b.com", "bad", "word", "敏感", "词", " ", "\n\n",
+            ["<think>", "secret", "</think>", " 13800138000", "a@b.com", " bad", "word", "敏感", "词", " ", "\n\n",
              "[x]", "(javascript:y)", "![p](https://evil", ".net/p.png)", "http://10.0.0.1/", "你好", "hello", "，"]
         ),
         max_size=10,
