@@ -23,6 +23,7 @@ from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
 from mindbot_tasks.llm.catalogue import price_of_model
+from mindbot_tasks.llm.sharing import told_to
 from mindbot_tasks.model.answer import Answer, Usage
 from mindbot_tasks.stores import breaker, performance, spending
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits
@@ -49,6 +50,7 @@ class Way:
     timeout_s: float
     limits: Limits = NO_LIMITS
     guarded: bool = True  #: False: it needs no breaker and no limit, because it cannot fail
+    room_tokens: int = 0  #: what may be sent to it at once; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ def no_estimate() -> int:
     return 0
 
 
+Accept = Callable[[Answer], str]
+"""Says what is wrong with an answer, "" if nothing is: "empty" is never sent, anything else only if there is no better
+one."""
+
+
 def answer(
     ways: Sequence[Way],
     question: Question,
@@ -71,13 +78,17 @@ def answer(
     deadline: Deadline,
     on_text: OnText,
     estimate: Callable[[], int] = no_estimate,
+    accept: Accept | None = None,
 ) -> Told:
     """The answer of the first way that has one; `sessions` are the remote conversation ids by answerer.
 
     estimate: about how many tokens the question is; only asked where tokens are limited. Raises a Stopped at once. When
-    no way works: the RetryableError that asks for the shortest wait, else Rejected.
+    no way works: the RetryableError that asks for the shortest wait, else Rejected. An answer that is not accepted has
+    one more way asked, once; nobody's breaker hears of it.
     """
     tries: list[dict[str, Any]] = []
+    second_best: Told | None = None
+    objected = False
     failures: list[FarSideError] = []
     for number, way in enumerate(ways):
         name = way.answerer.name
@@ -92,7 +103,7 @@ def answer(
             failures.append(_refusal(name, leave))
             tries.append({"answerer": name, "skipped": leave.reason, "wait_s": round(leave.wait_s, 1)})
             continue
-        asked = replace(question, session_id=sessions.get(name, ""))
+        asked = told_to(name, question, sessions.get(name, ""), room_tokens=way.room_tokens)
         end = _End(way, leave, question.message_id)
         try:
             spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
@@ -110,8 +121,22 @@ def answer(
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)
         tries.append({"answerer": name, "outcome": "ok", "ms": end.took_ms})
-        details = {**spoken.answer.details, "tries": tries}
-        return Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        details = {**spoken.answer.details, "answerer": name, "tries": tries}
+        told = Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        objection = accept(spoken.answer) if accept is not None else ""
+        if not objection or (objected and objection != "empty" and second_best is None):
+            return told
+        log.info("answer_not_accepted", answerer=name, objection=objection)
+        tries[-1]["objection"] = objection
+        if objection == "empty":
+            failures.append(Rejected("the answer is empty", kind="content", code="empty", provider=name))
+        elif second_best is None:
+            second_best = told
+        if objected:
+            break
+        objected = True
+    if second_best is not None:
+        return second_best
     raise _worst(failures)
 
 

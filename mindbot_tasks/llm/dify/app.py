@@ -22,6 +22,7 @@ from mindbot_tasks.llm.dify.client import Client
 from mindbot_tasks.llm.dify.errors import START_ANEW, WRONG_APP, note, raise_error
 from mindbot_tasks.llm.dify.events import UNREADABLE, Told
 from mindbot_tasks.llm.dify.sessions import Session
+from mindbot_tasks.llm.sharing import with_news
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON
@@ -167,11 +168,11 @@ class DifyApp:
         deadline: Deadline,
     ) -> dict[str, Any]:
         manner = self.manner
-        heard_all = bool(session.conversation_id) or inputs.uses(manner.inputs, "history")
-        if manner.history == "always" or (manner.history == "auto" and family == "chat" and not heard_all):
-            text = inputs.with_history(question)
-        else:
-            text = question.text
+        text = question.text
+        in_variable = inputs.uses(manner.inputs, "history")
+        if manner.history == "always" or (manner.history == "auto" and family == "chat" and not in_variable):
+            knows = bool(session.conversation_id) and manner.history == "auto"
+            text = with_news(question, f"workflow:{self.workflow}" if self.workflow else self.name, knows=knows)
         body: dict[str, Any] = {"user": question.user_key, "response_mode": "streaming"}
         values: dict[str, Any] = inputs.rendered(manner.inputs, question)
         if family == "chat":
