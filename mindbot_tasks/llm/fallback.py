@@ -240,7 +240,11 @@ def _refusal(name: str, leave: breaker.Leave) -> RetryableError:
             retry_after_s=min(leave.wait_s, _PROBED_AGAIN_S),
         )
     return Throttled(
-        "fleet-wide limit", kind="rate_limit", code=f"our_{leave.reason}", provider=name, retry_after_s=leave.wait_s
+        f"fleet-wide limit: {leave.reason}",
+        kind="rate_limit",
+        code=f"our_{leave.reason}",
+        provider=name,
+        retry_after_s=leave.wait_s,
     )
 
 
