@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
+from emulators import anthropic, coze, dify, dingtalk, gemini, ollama, openai, oscar
 from emulators.faults import AnyRule, parse_rules
 
 
@@ -67,6 +67,9 @@ def emulate() -> None:
 @click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
 @click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, as GLM does, unless told not to.")
+@click.option("--prefix", default="/v1", show_default=True, help="Where the API is, such as /api/paas/v4.")
+@click.option("--shutdown", "shutdowns", multiple=True, metavar="MODEL=DAY", help="A day on which a model ends.")
 def openai_command(**options: Any) -> web.Application:
     """A model server with OpenAI's chat completions."""
     return openai.create_app(**options)
@@ -92,6 +95,17 @@ def gemini_command(**options: Any) -> web.Application:
     return gemini.create_app(**options)
 
 
+@emulate.command(name="ollama")
+@served
+@click.option("--api-key", default="", help="Refuse other keys, as a proxy would. Default: nobody is asked for one.")
+@click.option("--model", "models", multiple=True, help="A model that is there; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, unless told not to.")
+def ollama_command(**options: Any) -> web.Application:
+    """Ollama's own API."""
+    return ollama.create_app(**options)
+
+
 @emulate.command(name="coze")
 @served
 @click.option("--api-key", default="", help="Refuse other tokens. Default: every token is taken.")
@@ -104,14 +118,18 @@ def coze_command(**options: Any) -> web.Application:
 
 @emulate.command(name="dify")
 @served
-@click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
-              "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
+@click.option("--app", "apps", multiple=True, metavar="KEY=MODE[:VARIABLE]", help="An app by its key; may be "
+              "repeated. Modes: chat, agent-chat, advanced-chat, completion, workflow; the last two take the question "
+              "in an input variable (query).")  # fmt: skip
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
 @click.option("--upload", "uploads", multiple=True, metavar="TYPE", help="A type of files that the apps want: image, "
               "document, audio, video; may be repeated. Default: none.")  # fmt: skip
 @click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
 def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
-    """Dify's service API: chat apps, agents, chatflows and workflows."""
+    """Dify's service API: chat apps, agents, chatflows, completion apps and workflows.
+
+    A question that begins with draw, cite, approve, fail or partly gets what it asks for.
+    """
     try:
         return dify.create_app(apps=dify.parse_apps(apps), **options)
     except ValueError as exc:

@@ -22,6 +22,7 @@ from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm import fallback, registry, seeing, thrift
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.workflows import waiting_label
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.obey import in_own_words
 from mindbot_tasks.platforms import registry as platforms
@@ -54,12 +55,14 @@ def generate(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
+    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
+    label = waiting_label(held.sessions) or question.classification.label
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
     ways: Sequence[Way] = ()
     if question.attachments:
-        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
+        ways = registry.answerers(settings, label, wishes_of(held, settings))
         question = seeing.with_contents(question, [way.answerer for way in ways])
     if not question.text and not any(attachment.content for attachment in question.attachments):
         with transaction() as connection:
@@ -79,7 +82,7 @@ def generate(self: MindBotTask, message_id: int) -> None:
             steps.save_answer(connection, held, in_own_words(refused))
         log.info("refused_by_budget", scope=standing.scope)
         return
-    ways = ways or registry.answerers(settings, question.classification.label, wishes)
+    ways = ways or registry.answerers(settings, label, wishes)
     if standing is not None:
         ways = thrift.cheaper_first(settings, ways, wishes.system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)

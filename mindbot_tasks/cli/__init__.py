@@ -27,11 +27,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "emulate": ("mindbot_tasks.cli.emulate:emulate", "Run a stand-in of a vendor."),
     "tune": ("mindbot_tasks.cli.tune:tune", "Suggest the concurrency of each queue."),
     "bridges": ("mindbot_tasks.cli.bridges:bridges", "Hold the connections of DingTalk Stream and AIM."),
+    "local-model": ("mindbot_tasks.cli.local_model:local_model", "Serve the models that this machine runs itself."),
     "watchdog": ("mindbot_tasks.cli.watchdog:watchdog", "Tell people when all workers are gone."),
     "health": ("mindbot_tasks.cli.health:health", "One question with exit code 0 or 1, for health checks."),
     "flower": ("mindbot_tasks.cli.flower:flower", "Start Flower with the credentials of this installation."),
 }
-HIDDEN = {"bridges", "watchdog", "flower"}  #: for the Procfile
+HIDDEN = {"bridges", "local-model", "watchdog", "flower"}  #: for the Procfile
 
 
 class _Lazy(click.Group):

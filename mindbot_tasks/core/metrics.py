@@ -38,11 +38,13 @@ ANSWER_SECONDS = Histogram(
     "mindbot_answer_seconds", "Time of one try to answer.", ["answerer", "outcome"], buckets=_SLOW
 )
 FIRST_TOKEN_SECONDS = Histogram("mindbot_first_token_seconds", "Time to the first token.", ["answerer"], buckets=_SLOW)
+DIFY_ERRORS = Counter("mindbot_dify_errors", "Failures of Dify apps by Dify's code, or by kind.", ["answerer", "code"])
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
 OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
 SENDS = Counter("mindbot_sends", "Pieces handed to a platform.", ["platform", "outcome"])
 LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
+KEYS_SET_ASIDE = Counter("mindbot_api_keys_set_aside", "API keys that rest for a while.", ["answerer", "reason"])
 BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )

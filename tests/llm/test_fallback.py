@@ -17,7 +17,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.base import OnText, Question, Spoken
-from mindbot_tasks.llm.dify import DifyApp
+from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.fallback import Way, answer
 from mindbot_tasks.llm.openai_chat import ChatModel
 from mindbot_tasks.model.answer import Answer, Usage

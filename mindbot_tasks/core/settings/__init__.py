@@ -47,7 +47,7 @@ from mindbot_tasks.core.settings.providers import (
 )
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
-from mindbot_tasks.core.settings.workflows import WorkflowSettings
+from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
     "AgentSettings",
@@ -63,6 +63,7 @@ __all__ = [
     "ChromaSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "EndpointSettings",
     "FilesSettings",
     "IntegrationSettings",
     "InvalidSettings",
