@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, ollama, openai, oscar
+from emulators import anthropic, coze, dify, dingtalk, gemini, incidents, ollama, openai, oscar, smtp
 from emulators.faults import AnyRule, parse_rules
+from emulators.sms import alibaba, twilio
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -172,6 +173,46 @@ def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Applicati
         raise click.BadParameter(f"{wrong[0]!r} is not NAME=PASSWORD", param_hint="--account")
     known = {account.partition("=")[0]: account.partition("=")[2] for account in accounts}
     return oscar.create_app(accounts=known or None, **options)
+
+
+@emulate.command(name="twilio")
+@served
+@click.option("--account-sid", default="", help="Refuse other accounts. Default: every account is taken.")
+@click.option("--auth-token", default="", help="Of that account; callbacks are signed with it.")
+@click.option("--outcome", type=click.Choice(list(twilio.WAYS)), default="delivered", show_default=True)
+@click.option("--callback-ms", type=click.FloatRange(0), default=50, help="Between two status callbacks.")
+def twilio_command(**options: Any) -> web.Application:
+    """Twilio's SMS, with status callbacks and answers of people."""
+    return twilio.create_app(**options)
+
+
+@emulate.command(name="alibaba-sms")
+@served
+@click.option("--access-key", default="", help="Refuse other keys and wrong signatures. Default: every call is taken.")
+@click.option("--secret-key", default="", help="Of that key.")
+@click.option("--outcome", type=click.Choice(["delivered", "undelivered", "silent"]), default="delivered")
+def alibaba_command(**options: Any) -> web.Application:
+    """Alibaba Cloud's SMS."""
+    return alibaba.create_app(**options)
+
+
+@emulate.command(name="incidents")
+@served
+@click.option("--key", default="", help="Refuse other keys. Default: every key is taken.")
+def incidents_command(**options: Any) -> web.Application:
+    """PagerDuty's events and Opsgenie's alerts."""
+    return incidents.create_app(**options)
+
+
+@emulate.command(name="smtp")
+@served
+@click.option("--smtp-host", default="127.0.0.1", show_default=True, help="Where mail is taken.")
+@click.option("--smtp-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/smtp tells.")
+@click.option("--username", default="", help="Somebody has to log in. Default: nobody has to.")
+@click.option("--password", default="", help="Of that user.")
+def smtp_command(**options: Any) -> web.Application:
+    """A mail server that keeps what it gets."""
+    return smtp.create_app(**options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:

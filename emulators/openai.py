@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
 from emulators.faults import AnyRule, Say
 from emulators.front import Front
@@ -110,6 +111,10 @@ class ModelServer:
         if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
             return _error(400, "Invalid 'messages': expected an array of at least one object.", "messages", None)
         text = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
+        script = tool_calls.of_openai(body, call.fault)
+        if script.calls:
+            return tool_calls.as_openai(script, call, self.front.pace)
+        text = script.text or text
         pictures = [size for m in messages if m.get("role") == "user" for size in _pictures(m)]
         if pictures and model.startswith("blind"):
             return _error(400, "Invalid content type. image_url is only supported by certain models.", "messages", None)

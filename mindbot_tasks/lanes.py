@@ -12,7 +12,7 @@ GENERATE = "generate"
 def generate_queue(settings: Settings, platform: str, bot: str, label: str) -> str:
     """Where `generate` of a message of this kind belongs. A guess that costs nothing: it does not know which model
     somebody has chosen in the conversation, and a message in the wrong place is handed over from there."""
-    if agent.wanted(settings) is None:
+    if not settings.runs_agent:
         return GENERATE
     wanted = settings.bot(platform, bot)
     wishes = Wishes(wanted.model, wanted.system_prompt, tuple(wanted.workflows), tuple(wanted.tools))

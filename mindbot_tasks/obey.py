@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from mindbot_tasks.alerting import answering
 from mindbot_tasks.chat import budgets as saying
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
 from mindbot_tasks.core.settings import BotSettings, Settings
@@ -13,7 +14,7 @@ from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm import catalogue
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import State
-from mindbot_tasks.stores import budgets, conversations, usage
+from mindbot_tasks.stores import budgets, conversations, usage, workers
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS, Claim
 from mindbot_tasks.stores.conversations import Unfinished
 from mindbot_tasks.stores.spending import Whose
@@ -156,5 +157,6 @@ def _acknowledge(connection: Connection, alert: str, held: Claim, lang: Lang) ->
 
 
 def acknowledge_alert(connection: Connection, alert: str, *, by: str) -> bool:
-    """Acknowledge an open alert; False if there is none of that name. Alerts come later: their store goes here."""
-    return False
+    """Acknowledge a firing alert; False if there is none with this code, or somebody was quicker."""
+    now = workers.database_time(connection)
+    return answering.acknowledge(connection, alert, by=by, via="chat", now=now) is not None

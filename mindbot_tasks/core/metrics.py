@@ -39,6 +39,9 @@ ANSWER_SECONDS = Histogram(
 )
 FIRST_TOKEN_SECONDS = Histogram("mindbot_first_token_seconds", "Time to the first token.", ["answerer"], buckets=_SLOW)
 DIFY_ERRORS = Counter("mindbot_dify_errors", "Failures of Dify apps by Dify's code, or by kind.", ["answerer", "code"])
+TOOL_SECONDS = Histogram(
+    "mindbot_tool_seconds", "Time of one call of a tool of the agent.", ["tool", "outcome"], buckets=_SLOW
+)
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
 OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
@@ -70,6 +73,8 @@ BRIDGE_FRAMES = Counter(
 BRIDGE_CONNECTS = Counter(
     "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
 )
+ALERTS = Counter("mindbot_alerts", "Alerts that opened, came back or grew.", ["rule", "severity", "change"])
+NOTIFICATIONS = Counter("mindbot_notifications", "Notifications of alerts by what became of them.", ["outcome"])
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 

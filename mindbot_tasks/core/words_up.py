@@ -84,6 +84,8 @@ WORDS: Words = {
     ),
     "bridge_wanted": ("configured: {names}", "已配置:{names}"),
     "no_knowledge": ("no chromadb section is configured", "未配置 chromadb"),
+    "no_agent": ("agent.langchain is off, or has no provider", "agent.langchain 未启用,或没有可用的提供方"),
+    "agent_wanted": ("agent.langchain is on", "agent.langchain 已启用"),
     "knowledge_wanted": ("the knowledge base is configured", "已配置知识库"),
     "no_alerts": ("alert_manager is off", "alert_manager 未启用"),
     "watchdog_unsupported": (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from mindbot_tasks.stores import (
+    tables_agent,
     tables_alerts,
+    tables_learning,
+    tables_routing,
     tables_spending,
 )
 from mindbot_tasks.stores.tables import Base
@@ -12,6 +15,9 @@ METADATA = Base.metadata
 
 __all__ = [
     "METADATA",
+    "tables_agent",
     "tables_alerts",
+    "tables_learning",
+    "tables_routing",
     "tables_spending",
 ]

@@ -27,6 +27,8 @@ from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
+#: and then the queue
+HANDED_OVER = "handed over: "
 #: the sweeper leaves a stage alone for this long after the stage before it has handed over
 HANDOVER_GRACE_MS = 5_000
 
@@ -316,6 +318,14 @@ def defer(
         note=error,
         retried=int(retried),
         new_strikes=held.strikes if keep_strikes else held.strikes - 1,
+    )
+
+
+def hand_over(connection: Connection, held: Claim, queue: str, *, now: int | None = None) -> None:
+    """Give the message back at once, for processes that serve this queue; whoever says so starts it there. Raises
+    LostLease."""
+    _change(
+        connection, held, "deferred", f"{HANDED_OVER}{queue}", now, delay_ms=0, retried=0, new_strikes=held.strikes - 1
     )
 
 

@@ -39,7 +39,8 @@ def test_explain_says_what_kind_it_is_and_who_is_asked(choose: Choose, tmp_path:
     result = CliRunner().invoke(main, ["explain", "please debug my code", "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.output[result.output.index("{") :])
-    assert (told["label"], told["reason"]) == ("code_analysis", "pattern: debug, code")
+    assert told["label"] == "code_analysis"
+    assert told["reason"].startswith("pattern: debug, code")
     asked = [row["answerer"] for row in told["order"]]
     assert asked == ["workflow:code_analysis", "provider:openai", "provider:deepseek", "workflow:general_chat"]
     assert "providers.google" in told["off"]

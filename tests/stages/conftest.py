@@ -91,7 +91,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     chains_started: list[tuple[int, Stage]] = []
 
     def start(
-        message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply", *, delay_s: float = 0.0
+        message_id: int,
+        stage: Stage = Stage.CLASSIFY,
+        reply_queue: str = "reply",
+        *,
+        delay_s: float = 0.0,
+        generate_queue: str = "",
     ) -> bool:
         chains_started.append((message_id, stage))
         return True

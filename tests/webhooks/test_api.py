@@ -181,6 +181,9 @@ def test_the_description_is_true(app: flask.Flask) -> None:
     a_message()
     description = app.test_client().get("/api/v1/openapi.json").get_json()
     assert set(description["paths"]) == {
+        "/api/v1/alerts",
+        "/api/v1/alerts/{code}",
+        "/api/v1/alerts/{code}/acknowledge",
         "/api/v1/messages",
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
@@ -188,6 +191,8 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/platforms",
         "/api/v1/send",
         "/api/v1/usage",
+        "/api/v1/workflows",
+        "/api/v1/workflows/recommendations",
     }
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
 

@@ -246,6 +246,21 @@ class SendBody(BaseModel):
     key: Annotated[str, Field(max_length=200)] = Field(default="", description="the same key again sends nothing")
 
 
+class LabelBody(BaseModel):
+    """What kind of request a message really was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(pattern=r"\S", max_length=80)] = Field(description="a workflow's name, or general_chat")
+
+
+class LabelledBody(View):
+    """It is noted, and counts when the classifier is trained the next time."""
+
+    id: int
+    label: str
+
+
 class SentBody(View):
     """It is recorded; what becomes of it is told by `/messages/<id>`."""
 

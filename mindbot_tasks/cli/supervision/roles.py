@@ -50,6 +50,10 @@ def need_ingest(settings: Settings) -> Need:
     return Need(wanted, "knowledge_wanted" if wanted else "no_knowledge", {})
 
 
+def need_agent(settings: Settings) -> Need:
+    return Need(settings.runs_agent, "agent_wanted" if settings.runs_agent else "no_agent", {})
+
+
 def need_watchdog(settings: Settings) -> Need:
     if not watchdog.is_wanted(settings):
         return Need(False, "no_alerts", {})
@@ -72,6 +76,7 @@ def need_local_model(settings: Settings) -> Need:
 # Roles that are not named here are always started.
 NEEDS: Mapping[str, Callable[[Settings], Need]] = {
     "bridges": need_bridges,
+    "worker_agent": need_agent,
     "worker_ingest": need_ingest,
     "watchdog": need_watchdog,
     "local_model": need_local_model,

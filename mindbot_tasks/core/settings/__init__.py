@@ -6,9 +6,12 @@ import functools
 
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
+    AgentToolsSettings,
     AgentWorkflowsSettings,
     IntegrationSettings,
     LangchainSettings,
+    McpServerSettings,
+    WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
     AlertLimitsSettings,
@@ -22,11 +25,13 @@ from mindbot_tasks.core.settings.alerts import (
 )
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
+    IncidentSettings,
     SmsProviderSettings,
     SmsSettings,
 )
@@ -51,6 +56,7 @@ from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSett
 
 __all__ = [
     "AgentSettings",
+    "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
     "AlertLimitsSettings",
@@ -61,14 +67,17 @@ __all__ = [
     "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ClassifierSettings",
     "DingTalkSettings",
     "EmailSettings",
     "EndpointSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
     "MaintenanceSettings",
+    "McpServerSettings",
     "ModelSettings",
     "Place",
     "ProbeSettings",
@@ -87,6 +96,7 @@ __all__ = [
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
+    "WebSearchSettings",
     "WebSettings",
     "WorkflowRef",
     "WorkflowSettings",

@@ -11,6 +11,9 @@ from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Sect
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 from mindbot_tasks.core.words import Sentence
 
+#: protocols of services that are asked as a whole and take no tools of ours
+WITHOUT_TOOLS = frozenset({"dify", "coze"})
+
 
 class LangchainSettings(Section):
     also_called: ClassVar[dict[str, str]] = {"provider": "primary_provider"}

@@ -30,6 +30,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
+    ("alert_manager", "incidents", ANY),
     ("alert_manager", "rules", ANY),
     ("alert_manager", "probes", ANY),
 )

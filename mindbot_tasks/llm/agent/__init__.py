@@ -5,22 +5,24 @@ An agent's process is one that serves the queue `agent`, or one that is no worke
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import BelongsElsewhere
 from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.core.settings.agent import LangchainSettings
+from mindbot_tasks.core.settings.agent import WITHOUT_TOOLS, LangchainSettings
+from mindbot_tasks.llm.agent import consent
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken, Wishes
 from mindbot_tasks.llm.catalogue import kind_of, why_not
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.stores import confirmations
+from mindbot_tasks.stores.database import reading
 
 QUEUE = "agent"
 NAME = "agent"
 
 _NO_WISHES = Wishes()
-#: protocols of services that are asked as a whole and take no tools of ours
-_WITHOUT_TOOLS = frozenset({"dify", "coze"})
 
 _served_here = True
 
@@ -33,6 +35,21 @@ def serve(here: bool) -> None:
 
 def is_served_here() -> bool:
     return _served_here
+
+
+def preload(settings: Settings) -> None:
+    """Load now what the first question would have to wait for, some seconds of work."""
+    if providers_of(settings):
+        from mindbot_tasks.llm.agent import running
+
+        running.preload(settings)
+
+
+def stop() -> None:
+    """End what this process has started for its tools."""
+    servers = sys.modules.get("mindbot_tasks.llm.agent.tools.servers")
+    if servers is not None:
+        servers.stop()
 
 
 def wanted(settings: Settings) -> LangchainSettings | None:
@@ -53,7 +70,7 @@ def providers_of(settings: Settings) -> list[str]:
 
 def _can_use_tools(settings: Settings, name: str) -> bool:
     provider = settings.providers.get(name)
-    if provider is None or not provider.enabled or kind_of(name, provider) in _WITHOUT_TOOLS:
+    if provider is None or not provider.enabled or kind_of(name, provider) in WITHOUT_TOOLS:
         return False
     return not why_not(name, provider)
 
@@ -72,6 +89,25 @@ def agent_way(settings: Settings, wishes: Wishes = _NO_WISHES) -> Way | None:
 def comes_first(ways: Sequence[Way]) -> bool:
     """Whether the agent is asked before all others."""
     return bool(ways) and isinstance(ways[0].answerer, Agent)
+
+
+def check_place(ways: Sequence[Way]) -> None:
+    """Return if the first of these can be asked in this process. Raises BelongsElsewhere."""
+    if not _served_here and comes_first(ways):
+        raise BelongsElsewhere(QUEUE)
+
+
+def confirming(settings: Settings, wishes: Wishes, question: Question) -> Way | None:
+    """The agent, when this message is the "yes" to what it has asked for; None for all others.
+
+    Only a message that is nothing but a yes costs a look into the ledger, and only where there is an agent.
+    """
+    if not settings.runs_agent or not consent.is_yes(question.text):
+        return None
+    with reading() as connection:
+        if confirmations.waiting(connection, question.message_id) is None:
+            return None
+    return agent_way(settings, wishes)
 
 
 def agent_first(ways: Sequence[Way]) -> list[Way]:
