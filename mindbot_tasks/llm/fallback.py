@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -40,6 +41,10 @@ _PROBED_AGAIN_S = 15.0
 #: beyond the time of a call: for so long a place stays taken when its process has died
 _LEASE_MARGIN_S = 10.0
 _USUAL_ANSWER_TOKENS = 300
+#: other names of a currency
+_SAME_MONEY = MappingProxyType({"RMB": "CNY"})
+#: of one call; whoever says more means something else
+_MOST_COST = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ class _End:
     def _note_cost(self) -> None:
         if self.spoken is None and self.error is None:
             return  # stopped: who knows what it cost
+        settings = get_settings()
         answerer, said = self._way.answerer, self.spoken.answer if self.spoken is not None else None
         # an agent notes each of its calls; this one is only the answer
         used = said.usage if said is not None and not getattr(answerer, "notes_calls", False) else Usage()
@@ -213,10 +219,19 @@ class _End:
                 ok=said is not None,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
-                price=price_of_model(get_settings(), provider, model),
+                price=price_of_model(settings, provider, model),
+                cost_nano=_told_cost(used, settings.budgets.currency),
                 took_ms=self.took_ms,
             )
         )
+
+
+def _told_cost(usage: Usage, currency: str) -> int | None:
+    """What the far side says that a call cost; None: nothing, or in other money than ours."""
+    if usage.price is None or not 0 <= usage.price < _MOST_COST:
+        return None
+    theirs, ours = (_SAME_MONEY.get(name.upper(), name.upper()) for name in (usage.currency, currency))
+    return round(usage.price * spending.NANO) if not ours or theirs == ours else None
 
 
 def _provider_of(answerer: Answerer) -> str:
@@ -267,7 +282,11 @@ def _refusal(name: str, leave: breaker.Leave) -> RetryableError:
             retry_after_s=min(leave.wait_s, _PROBED_AGAIN_S),
         )
     return Throttled(
-        "fleet-wide limit", kind="rate_limit", code=f"our_{leave.reason}", provider=name, retry_after_s=leave.wait_s
+        f"fleet-wide limit: {leave.reason}",
+        kind="rate_limit",
+        code=f"our_{leave.reason}",
+        provider=name,
+        retry_after_s=leave.wait_s,
     )
 
 

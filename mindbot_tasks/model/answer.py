@@ -26,6 +26,8 @@ class Usage:
 
     input_tokens: int = 0
     output_tokens: int = 0
+    price: float | None = None  #: of the call, where the far side says so
+    currency: str = ""  #: of that price, as the far side writes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
+from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.fallback import Way, answer
@@ -218,6 +219,20 @@ def test_what_every_try_cost_is_noted() -> None:
         ("provider:b", "answer", 1, 0),  # as the answer says who gave it
     ]
     spending.end()
+
+
+@pytest.mark.parametrize(
+    ("usage", "currency", "cost_nano"),
+    [
+        (Usage(1, 1, 0.25, "USD"), "", 250_000_000),
+        (Usage(1, 1, 0.25, "RMB"), "cny", 250_000_000),
+        (Usage(1, 1, 0.25, "USD"), "CNY", None),
+        (Usage(1, 1), "CNY", None),
+        (Usage(1, 1, float("nan"), ""), "", None),
+    ],
+)
+def test_a_far_side_may_say_what_a_call_cost(usage: Usage, currency: str, cost_nano: int | None) -> None:
+    assert fallback._told_cost(usage, currency) == cost_nano
 
 
 def test_a_bug_is_not_swallowed() -> None:
