@@ -34,8 +34,10 @@ from mindbot_tasks.model.answer import Answer, Usage
 from mindbot_tasks.stores.limiter import Rate
 
 log = structlog.get_logger(__name__)
-# it would write a line about each call that we end on purpose
+# it would write a line about each call that we end on purpose, and these one about each call at all
 logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.ERROR)
+for _chatty in ("httpx", "httpx2", "google_genai", "mcp"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 #: calls that a model may ask for in one breath
 MAX_AT_ONCE = 8
