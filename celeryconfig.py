@@ -75,8 +75,14 @@ task_routes = {
     "mindbot.generate": {"queue": "generate"},
     "mindbot.reply": {"queue": "reply"},
     "mindbot.apologise": {"queue": "reply"},
+    "mindbot.probe": {"queue": "alerts"},
+    "mindbot.judge": {"queue": "alerts"},
+    "mindbot.escalate": {"queue": "alerts"},
+    "mindbot.notify": {"queue": "alerts"},
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
+    "mindbot.tally": {"queue": "upkeep"},
+    "mindbot.learn": {"queue": "upkeep"},
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
@@ -85,8 +91,14 @@ imports = (
     "mindbot_tasks.generate",
     "mindbot_tasks.reply",
     "mindbot_tasks.apologise",
+    "mindbot_tasks.probe",
+    "mindbot_tasks.judge",
+    "mindbot_tasks.escalate",
+    "mindbot_tasks.notify",
     "mindbot_tasks.sweep",
     "mindbot_tasks.purge",
+    "mindbot_tasks.tally",
+    "mindbot_tasks.learn",
     "mindbot_tasks.canary",
 )
 

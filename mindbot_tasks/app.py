@@ -24,7 +24,11 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 broker.use_orjson()
 app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
-app.conf.beat_schedule = BEAT_SCHEDULE
+_manager = get_settings().alert_manager
+_ALERTS_ON = _manager is not None and _manager.enabled
+app.conf.beat_schedule = {
+    name: entry for name, entry in BEAT_SCHEDULE.items() if _ALERTS_ON or entry["options"].get("queue") != "alerts"
+}
 
 
 def only_publish() -> None:
@@ -58,8 +62,16 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     only_advance()
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
-        on_sweep_overdue=lambda: app.tasks["mindbot.sweep"].run(),
+        on_sweep_overdue=_without_beat,
     )
+
+
+def _without_beat() -> None:
+    """Beat is missing: messages are swept here, and alerts go on."""
+    app.tasks["mindbot.sweep"].run()
+    if _ALERTS_ON:
+        for name in ("probe", "judge", "escalate"):
+            app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
 
 
 @signals.worker_ready.connect

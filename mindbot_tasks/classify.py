@@ -5,6 +5,7 @@ A chat command is answered right here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,8 +58,9 @@ def classify(self: MindBotTask, message_id: int) -> None:
     if fetching.brings_files(held.parts):
         parts = _brought_in(self, held)
         text = hearing.words_of(parts)
-    meant = rules.without_prefix(text, bot)
-    classification = Classifier.of(settings.workflows, bot.workflows).classify(meant, bot.default_workflow)
+    meant = _with_names(rules.without_prefix(text, bot), held.parts)
+    classifier = Classifier.of(settings.workflows, bot.workflows, settings.classifier)
+    classification = classifier.classify(meant, bot.default_workflow, held.recent)
     with one_statement() as connection:
         steps.save_classification(connection, held, classification, parts=parts, text=text)
     queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label)
@@ -67,6 +69,12 @@ def classify(self: MindBotTask, message_id: int) -> None:
         chains.send_next_to(queue, links, Stage.GENERATE)
     live.tell_state(held.platform, message_id, State.CLASSIFIED)
     log.info("classified", label=classification.label, confidence=round(classification.confidence, 3))
+
+
+def _with_names(text: str, parts: Sequence[Mapping[str, Any]]) -> str:
+    """The text with the names of the files that came along: what is asked about them is often said by these."""
+    names = [str(part["data"].get("name") or "") for part in parts if part["kind"] == "file" and part.get("data")]
+    return "\n".join([text, *(name[-80:] for name in names[:5] if name)]) if names else text
 
 
 def _words(held: Claim) -> list[tuple[str, str]]:

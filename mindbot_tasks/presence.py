@@ -16,9 +16,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from mindbot_tasks.chat.learned import current
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import cancelling, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import SILENT_MS
@@ -131,6 +133,8 @@ class Presence:
         if not self._ear.hears:
             with reading() as connection:
                 cancelling.here.compare(connection)
+        if Stage.CLASSIFY in self._queues:
+            current.follow(pulse.classifier)
         overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
         if overdue and not shutdown.stopping() and (self._sweeping is None or not self._sweeping.is_alive()):
             # beside this thread: a sweep may wait for the broker, and a worker that waits must not look dead

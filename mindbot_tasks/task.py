@@ -48,7 +48,7 @@ from mindbot_tasks.stores.steps import LostLease
 log = structlog.get_logger(__name__)
 
 #: codes of refusals by our own limits: the far side was not asked, so waiting for them is no retry
-OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause"})
+OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause", "our_tokens", "our_busy", "our_retries"})
 #: the message that the running task has claimed
 _held: ContextVar[Claim | None] = ContextVar("held", default=None)
 

@@ -25,6 +25,7 @@ from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
 from mindbot_tasks.stores.redis import get_redis
+from webhooks import workflow_gauges
 
 health = APIBlueprint("health", __name__, enable_openapi=False)
 
@@ -200,6 +201,7 @@ class _Ledger(Collector):
         )
         if self._seen.sweep_age_s is not None:
             yield GaugeMetricFamily("mindbot_sweep_age_seconds", "Since the last sweep.", value=self._seen.sweep_age_s)
+        yield from workflow_gauges.gauges()
 
 
 def _of_platforms(platforms: list[dict[str, Any]]) -> Iterator[GaugeMetricFamily]:

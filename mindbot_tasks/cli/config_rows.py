@@ -10,7 +10,7 @@ from mindbot_tasks.core.words import Lang, Sentence, say
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
 #: sections that are read and checked, and that nothing acts upon yet
-NOT_SERVED = frozenset({"chromadb", "alert_manager"})
+NOT_SERVED = frozenset({"chromadb"})
 
 
 @dataclass(frozen=True)

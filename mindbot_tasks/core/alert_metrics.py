@@ -24,15 +24,16 @@ class Metric:
     states: tuple[str, ...] = ()  #: what a text can be
 
 
-CONNECTED, DISCONNECTED = "connected", "disconnected"
-_STATES = (CONNECTED, "connecting", DISCONNECTED, "refused")
+CONNECTED: Final = "connected"
+DISCONNECTED: Final = "disconnected"
+_STATES: Final = (CONNECTED, DISCONNECTED)
 
 _ALL: Final = (
     # platforms
     Metric("dingtalk_connection_status", "text", "bot", "DingTalk stream connection of a bot",
            "机器人的钉钉 Stream 连接状态", _STATES),
-    Metric("connection_status", "text", "bot", "Connection of any bot that holds one (DingTalk Stream, AIM)",
-           "需要长连接的机器人的连接状态(钉钉 Stream、AIM)", _STATES),
+    Metric("connection_status", "text", "bot", "Connection of a bot of another platform that holds one (AIM)",
+           "其他需要长连接的机器人的连接状态(AIM)", _STATES),
     Metric("platform_ok", "flag", "bot", "1 unless a bot has a trouble of its own", "机器人自身无故障时为 1"),
     Metric("platform_token_left", "s", "bot", "How long a bot's access token is still good", "访问令牌剩余有效期"),
     Metric("platform_inbound_age", "s", "bot", "Since a bot last heard something", "距机器人上次收到消息的时间"),
@@ -73,8 +74,8 @@ _ALL: Final = (
     Metric("workers", "count", "", "Living worker processes", "存活的工作进程数"),
     Metric("unserved_queues", "count", "", "Queues of messages that no living worker serves",
            "没有工作进程服务的消息队列数"),
-    Metric("beat_age", "s", "", "Since the last sweep, which beat asks for every 5 s",
-           "距上次清扫的时间(beat 每 5 秒触发)"),
+    Metric("beat_age", "s", "", "Since beat last asked for anything, which it does every 5 s",
+           "距 beat 上次触发任务的时间(每 5 秒一次)"),
     Metric("web_up", "flag", "", "1 while the web side says that it lives", "Web 服务存活时为 1"),
     Metric("flower_up", "flag", "", "1 while Flower answers", "Flower 有响应时为 1"),
     Metric("vector_store_up", "flag", "", "1 while the vector store answers", "向量库有响应时为 1"),

@@ -70,6 +70,11 @@ WORDS: Words = {
         "双引号中的反斜杠是转义符,请使用单引号:'c\\+\\+'",
     ),
     "no_tabs": ("YAML does not allow tabs for indentation; use spaces", "YAML 不允许用制表符缩进,请使用空格"),
+    "unknown_place": ("{name} is no variable; known are {known}", "{name} 不是可用变量,可用的有 {known}"),
+    "not_a_version": (
+        "{value} is not the id of a published version (a UUID); it is not sent: the key alone selects the app",
+        "{value} 不是已发布版本的 ID(UUID),不会发送;由哪个应用回答只取决于 API Key",
+    ),
     "linear_time": (
         "patterns run in linear time (RE2), so look-around and backreferences are not supported",
         "正则以线性时间运行(RE2),不支持环视和反向引用",

@@ -92,6 +92,12 @@ WORDS: Words = {
         "alert_manager is on, but this version has no watchdog",
         "alert_manager 已启用,但此版本尚无 watchdog",
     ),
+    "no_local_model": ("no model of this machine is configured", "未配置本机模型"),
+    "local_model_wanted": ("a model of this machine is configured: {names}", "已配置本机模型:{names}"),
+    "no_local_extra": (
+        'a model of this machine is configured ({names}), but the extra "local" is not installed',
+        '已配置本机模型({names}),但未安装 "local" 扩展',
+    ),
     "alerts_wanted": ("alert_manager is on", "alert_manager 已启用"),
     "plan_role": ("role", "角色"),
     "plan_starts": ("starts", "启动"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 
 class Severity(StrEnum):
@@ -106,3 +107,15 @@ class DeliveryReport:
     code: str = ""  #: the vendor's own
     cost: float | None = None
     currency: str = ""
+
+
+Phase = Literal["idle", "pending", "firing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """How long the condition of one rule has held for one subject."""
+
+    phase: Phase = "idle"
+    since: int = 0  #: in this phase (ms)
+    false_since: int | None = None  #: firing, and not true any more

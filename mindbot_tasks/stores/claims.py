@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, func, literal_co
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.answer import Answer, Turn
-from mindbot_tasks.model.message import ASKS_STATUS, JSON, Part, Stage, State, Verdict
+from mindbot_tasks.model.message import ASKS_STATUS, JSON, UNASKED, Part, Stage, State, Verdict
 from mindbot_tasks.stores.clock import DB_NOW, earlier
 from mindbot_tasks.stores.tables import MessageRow
 
@@ -50,6 +50,7 @@ class Claim:
     sent_parts: int = 0
     uncertain: bool = False  #: an earlier try of the next piece may have gone out
     replying: bool = False  #: the answer, or a part of it, may already be with the asker
+    recent: tuple[tuple[str, int], ...] = ()  #: labels before this one, newest first, and how many ms ago each ended
     history: tuple[Turn, ...] = ()
     sessions: Mapping[str, str] = field(default_factory=dict)  #: answerer -> remote conversation id
     model: str = ""  #: that somebody chose for this conversation
@@ -79,6 +80,23 @@ _HISTORY = {
     for dialect, collect in {
         "sqlite": "json_group_array(json_array(h.text, h.answer))",
         "postgresql": "json_agg(json_build_array(h.text, h.answer))::text",
+    }.items()
+}
+#: how many messages before this one tell which workflow the conversation is in
+RECENT_ROWS = 6
+_RECENT = {
+    # newest first; in a group only what the same person asked
+    dialect: f"""(SELECT {collect} FROM (
+        SELECT recent.label AS label, recent.finished_at AS finished_at FROM (
+            SELECT m.id, m.label, m.finished_at, m.sender_ref FROM messages m
+            WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
+            AND m.id > coalesce((SELECT c.reset_by FROM conversations c WHERE c.id = messages.conversation_id), 0)
+            ORDER BY m.id DESC LIMIT {RECENT_ROWS}) recent
+        WHERE recent.sender_ref = messages.sender_ref AND recent.label IS NOT NULL
+        ORDER BY recent.id DESC) r)"""  # noqa: S608 - only our own words
+    for dialect, collect in {
+        "sqlite": "json_group_array(json_array(r.label, r.finished_at))",
+        "postgresql": "json_agg(json_build_array(r.label, r.finished_at))::text",
     }.items()
 }
 _SESSIONS = {
@@ -213,6 +231,9 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         "stepped_at": now,
         "note": None,
     }
+    if stage is Stage.CLASSIFY:
+        columns.append(MessageRow.received_at)
+        columns.append(literal_column(_RECENT[dialect]).label("recent"))
     if stage is Stage.GENERATE:
         columns.append(literal_column(_HISTORY[dialect]).label("history"))
         columns.append(literal_column(_SESSIONS[dialect]).label("sessions"))
@@ -284,10 +305,19 @@ def claim(
         sent_parts=row.sent_parts,
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,
+        recent=_labels(row.recent, row.received_at) if stage is Stage.CLASSIFY else (),
         history=_turns(row.history) if stage is Stage.GENERATE else (),
         sessions=orjson.loads(row.sessions or "{}") if stage is Stage.GENERATE else {},
         model=(row.model or "") if stage is Stage.GENERATE else "",
         answer=_saved_answer(row.answer) if stage is Stage.REPLY else None,
+    )
+
+
+def _labels(newest_first: str | None, received_at: int) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (label, max(0, received_at - (finished_at or 0)))
+        for label, finished_at in orjson.loads(newest_first or "[]")
+        if not label.startswith("/") and label != UNASKED
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mindbot_tasks.stores import (
     tables_agent,
     tables_alerts,
+    tables_learning,
+    tables_routing,
     tables_spending,
 )
 from mindbot_tasks.stores.tables import Base
@@ -15,5 +17,7 @@ __all__ = [
     "METADATA",
     "tables_agent",
     "tables_alerts",
+    "tables_learning",
+    "tables_routing",
     "tables_spending",
 ]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, String, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.news import Feedback
+from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import FeedbackRow, Id, MessageRow
@@ -26,9 +27,13 @@ class Vote:
 
 
 def record(connection: Connection, platform: str, bot: str, given: Feedback) -> None:
-    """Keep a vote in place of an earlier one of the same person; run it in a transaction."""
+    """Keep a vote in place of an earlier one of the same person; run it in a transaction.
+
+    An answer that was liked is also an example of what its workflow is for.
+    """
+    message_id = _message_of(connection, platform, bot, given)
     values = {
-        "message_id": _message_of(connection, platform, bot, given),
+        "message_id": message_id,
         "platform": platform,
         "bot": bot,
         "answer_ref": cut(given.answer_ref),
@@ -36,6 +41,8 @@ def record(connection: Connection, platform: str, bot: str, given: Feedback) -> 
         "vote": given.vote,
     }
     connection.execute(_upsert(connection.dialect.name), values)
+    if message_id is not None:
+        learning.note_thumb(connection, message_id, liked=given.vote == "up")
 
 
 def votes_of(connection: Connection, message_id: int) -> Sequence[Vote]:

@@ -23,11 +23,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.metrics import COST, PROVIDER_CALLS, TOKENS
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.stores.tables_spending import SpendingRow
@@ -38,22 +40,11 @@ FLUSH_S: Final = 2.0
 NANO: Final = 1_000_000_000
 _COLUMNS: Final = tuple(SpendingRow.__table__.c.keys())
 _KEYS: Final = tuple(column.name for column in SpendingRow.__table__.primary_key)
+_COST: Final = 4  #: place of the cost among the sums
 _LENGTHS: Final = (10, 40, 80, 255, 80, 120, 80, 20)
 
 Key = tuple[str, ...]
 Sums = list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Of a million tokens, in the currency of the configuration."""
-
-    input: float
-    output: float
-
-    def nano(self, input_tokens: int, output_tokens: int) -> int:
-        """What so many tokens cost, in billionths of the currency."""
-        return round((input_tokens * self.input + output_tokens * self.output) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +78,7 @@ def note(call: Call, *, whose: Whose | None = None) -> None:
     if whose is None:
         whose = desk.whose if desk is not None else Whose()
     entry = _entry(call, whose)
+    _measure(call, entry[1][_COST])
     if desk is None:
         _book.add([entry])
     else:
@@ -95,7 +87,10 @@ def note(call: Call, *, whose: Whose | None = None) -> None:
 
 def write(connection: Connection, calls: Sequence[Call], whose: Whose) -> None:
     """Add calls in the caller's transaction."""
-    _add(connection, _together(_entry(call, whose) for call in calls))
+    entries = [_entry(call, whose) for call in calls]
+    _add(connection, _together(entries))
+    for call, (_, sums) in zip(calls, entries, strict=True):
+        _measure(call, sums[_COST])
 
 
 def whose() -> Whose:
@@ -108,6 +103,12 @@ def today(now: float | None = None) -> str:
     """The day that a call of this moment belongs to."""
     moment = datetime.fromtimestamp(time.time() if now is None else now, _zone(get_settings().budgets.timezone))
     return f"{moment:%Y-%m-%d}"
+
+
+def forget_old(connection: Connection, *, days: int) -> int:
+    """Drop the totals of days that are longer ago; returns how many rows went."""
+    gone = connection.execute(delete(SpendingRow).where(SpendingRow.day < today(time.time() - days * 86_400)))
+    return gone.rowcount
 
 
 @functools.lru_cache(maxsize=8)
@@ -170,8 +171,7 @@ class Book:
         with self._lock:
             _together(entries, self._sums)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
-                self._thread.start()
+                self._begin()
         self._news.set()
 
     def flush(self) -> None:
@@ -189,6 +189,10 @@ class Book:
                 _together(sums.items(), self._sums)
             self._news.set()
             raise
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -224,6 +228,17 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 # rows
 
 
+def _measure(call: Call, cost_nano: int) -> None:
+    outcome = "ok" if call.ok else "failed"
+    PROVIDER_CALLS.labels(call.provider, call.model, call.workflow, call.purpose, outcome).inc()
+    if call.input_tokens:
+        TOKENS.labels(call.provider, call.model, "in").inc(call.input_tokens)
+    if call.output_tokens:
+        TOKENS.labels(call.provider, call.model, "out").inc(call.output_tokens)
+    if cost_nano:
+        COST.labels(call.provider, call.model).inc(cost_nano / NANO)
+
+
 def _entry(call: Call, whose: Whose) -> tuple[Key, Sums]:
     given = (
         today(),
@@ -238,7 +253,7 @@ def _entry(call: Call, whose: Whose) -> tuple[Key, Sums]:
     key = tuple(cut(value, length) for value, length in zip(given, _LENGTHS, strict=True))
     cost = call.cost_nano
     if cost is None and call.price is not None:
-        cost = call.price.nano(call.input_tokens, call.output_tokens)
+        cost = round(call.price.of(call.input_tokens, call.output_tokens) * NANO)
     unpriced = cost is None and (call.input_tokens or call.output_tokens)
     sums = [1, int(not call.ok), call.input_tokens, call.output_tokens, cost or 0, int(bool(unpriced)), call.took_ms]
     return key, sums

@@ -212,4 +212,5 @@ class SilenceRow(Base):
     ends_at: Mapped[int] = mapped_column(BigInteger)
     author: Mapped[str] = mapped_column(String(160))
     comment: Mapped[str] = mapped_column(String(500))
+    maintenance: Mapped[bool] = mapped_column(Boolean)  #: people are told when it is over
     created_at: Mapped[int] = mapped_column(BigInteger)

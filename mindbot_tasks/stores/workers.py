@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
@@ -18,6 +19,7 @@ class Pulse:
 
     known: bool  #: False: it was taken for dead and must register anew
     sweep_age_ms: int | None  #: since the last sweep; None: there was none
+    classifier: int = 0  #: number of the active version of the classifier; 0: the one that comes with MindBot
 
 
 def register(connection: Connection, name: str, queues: Sequence[str], *, now: int | None = None) -> int:
@@ -38,9 +40,9 @@ def beat(connection: Connection, worker_id: int, *, now: int | None = None) -> P
         update(WorkerRow)
         .where(WorkerRow.id == worker_id, WorkerRow.gone_at.is_(None))
         .values(seen_at=at)
-        .returning(WorkerRow.id, sweep.label("sweep_age"))
+        .returning(WorkerRow.id, sweep.label("sweep_age"), learning.active().label("classifier"))
     ).first()
-    return Pulse(row is not None, row.sweep_age if row is not None else None)
+    return Pulse(True, row.sweep_age, row.classifier or 0) if row is not None else Pulse(False, None)
 
 
 def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> list[int]:
@@ -102,3 +104,13 @@ def forget_gone(connection: Connection, *, older_than_ms: int) -> int:
     """Drop workers that left or died long ago."""
     gone = connection.execute(delete(WorkerRow).where(WorkerRow.gone_at < DB_NOW - older_than_ms))
     return gone.rowcount
+
+
+def silent_ms(connection: Connection) -> int | None:
+    """Since the last word of any worker; None: there never was one."""
+    return connection.execute(select(DB_NOW - func.max(WorkerRow.seen_at))).scalar()
+
+
+def duty_age_ms(connection: Connection, name: str) -> int | None:
+    """Since a duty was last taken up; None: never."""
+    return connection.execute(select(DB_NOW - DutyRow.ran_at).where(DutyRow.name == name)).scalar()

@@ -100,7 +100,9 @@ def test_a_server_of_ones_own_may_serve_what_it_likes(files: Files, provider: st
 
 
 def test_the_vendor_is_known_by_its_address_too(files: Files) -> None:
-    text = 'providers: {my: {type: openai, base_url: "https://api.deepseek.com", api_key: k, models: [deepseek-chat]}}'
+    text = (
+        'providers: {mine: {type: openai, base_url: "https://api.deepseek.com", api_key: k, models: [deepseek-chat]}}'
+    )
     [warning] = files.load(text).warnings
     assert "deepseek-flash" in warning.text()
 

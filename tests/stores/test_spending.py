@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Engine, select
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import spending, steps
 from mindbot_tasks.stores.database import one_statement, reading, transaction
-from mindbot_tasks.stores.spending import Call, Price, Whose
+from mindbot_tasks.stores.spending import Call, Whose
 from mindbot_tasks.stores.steps import LostLease
 from mindbot_tasks.stores.tables_spending import SpendingRow
 from tests.stores.words import ANSWER, GENERAL, must_claim, record, worker
@@ -25,7 +26,6 @@ PRICE = Price(input=2.0, output=8.0)
 @pytest.fixture(autouse=True)
 def book(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(spending, "_book", spending.Book())
-    monkeypatch.setattr(spending.Book, "_run", lambda self: None)
     monkeypatch.setattr(spending, "transaction", lambda: transaction(engine))
     yield
     spending._desk.set(None)

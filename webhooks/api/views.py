@@ -11,18 +11,21 @@ from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
 
 from mindbot_tasks import intake
+from mindbot_tasks.chat.labels import known_labels
 from mindbot_tasks.core.errors import Rejected, Unavailable
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.platforms.registry import PLAYGROUND
-from mindbot_tasks.stores import files, trace
-from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores import files, learning, trace
+from mindbot_tasks.stores.database import reading, transaction
 from webhooks import access, errors
 from webhooks.api import events
 from webhooks.api.models import (
     MAX_ID,
+    LabelBody,
+    LabelledBody,
     ListQuery,
     MessagePage,
     MessageSummary,
@@ -192,6 +195,39 @@ def get_file(message_id: int, file_id: int) -> ResponseReturnValue:
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+@api.post("/messages/<int:message_id>/label")
+@api.input(LabelBody, arg_name="body")
+@api.output(LabelledBody)
+@api.doc(
+    summary="Correct a classification",
+    description="What kind of request the message really was: an example for the next training of the classifier.",
+    security="key",
+    responses={
+        400: "The body is no JSON",
+        401: "No valid API key",
+        403: "A key is needed",
+        404: "No such message",
+        409: "There is no workflow of this name",
+        429: "Too many requests",
+        503: "Database away",
+    },
+)
+def label_message(message_id: int, body: LabelBody) -> Any:
+    """The word of somebody who knows."""
+    caller: access.Caller = flask.g.caller
+    if caller.conversation is not None:
+        return errors.error(403, "forbidden", "This needs an API key.")
+    label = body.label.strip()
+    if label not in known_labels(access.settings().workflows):
+        return errors.error(409, "no_such_label", "There is no workflow of this name, and it is not general_chat.")
+    if message_id > MAX_ID:
+        return _not_found()
+    with transaction() as connection:
+        if not learning.give_label(connection, message_id, label, "correction", caller.name):
+            return _not_found()
+    return LabelledBody(id=message_id, label=label)
 
 
 @api.get("/messages/<int:message_id>/events")

@@ -25,11 +25,13 @@ from mindbot_tasks.core.settings.alerts import (
 )
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
+    IncidentSettings,
     SmsProviderSettings,
     SmsSettings,
 )
@@ -50,7 +52,7 @@ from mindbot_tasks.core.settings.providers import (
 )
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
-from mindbot_tasks.core.settings.workflows import WorkflowSettings
+from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
     "AgentSettings",
@@ -65,9 +67,12 @@ __all__ = [
     "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
+    "ClassifierSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "EndpointSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",

@@ -10,6 +10,7 @@ from mindbot_tasks.core.settings.known_models import Vendor, vendor_of
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.switches import HOSTED
+from mindbot_tasks.core.settings.workflows import is_version
 from mindbot_tasks.core.words import Sentence
 
 PLACEHOLDER = "your_"
@@ -27,8 +28,9 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
         if named is not None:
             warnings += _about_model(settings, named, item)
     warnings = list(dict.fromkeys(warnings))  # what the agent says of a provider stands in two places
-    warnings += _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
-    return warnings + _variants_of_nobody(settings, root)
+    for more in (_unknown_providers, _long_timeouts, _versions, _recipients, _variants_of_nobody):
+        warnings += more(settings, root)
+    return warnings
 
 
 def _model_at(settings: Settings, root: Item, loc: Loc) -> Vendor | None:
@@ -104,6 +106,16 @@ def _long_timeouts(settings: Settings, root: Item) -> list[Problem]:
             if not rest and section.timeout > limit:
                 what = Sentence("settings.longer_than_answer", value=section.timeout, limit=limit)
                 warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+def _versions(settings: Settings, root: Item) -> list[Problem]:
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        if workflow.workflow_id and not is_version(workflow.workflow_id):
+            item, _ = find(root, ("workflows", name, "workflow_id"))
+            what = Sentence("settings.not_a_version", value=workflow.workflow_id)
+            warnings.append(Problem(item.place, item.path, what))
     return warnings
 
 

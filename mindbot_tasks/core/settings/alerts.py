@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from mindbot_tasks.core.settings.notifiers import AlertWebhookSettings, EmailSettings, SmsSettings
+from mindbot_tasks.core.settings.notifiers import AlertWebhookSettings, EmailSettings, IncidentSettings, SmsSettings
 from mindbot_tasks.core.settings.section import AtLeastOne, Count, DatabaseUrl, Port, Seconds, Section, Url, Wrong
 from mindbot_tasks.core.words import Sentence
 
@@ -193,6 +193,7 @@ class AlertManagerSettings(Section):
     sms: SmsSettings = SmsSettings()
     email: EmailSettings | None = None
     webhooks: dict[str, AlertWebhookSettings] = {}
+    incidents: dict[str, IncidentSettings] = {}
     recipients: dict[str, list[RecipientSettings]] = {}  #: by group
     rotations: dict[str, RotationSettings] = {}
     rules: dict[str, RuleSettings] = {}

@@ -60,6 +60,8 @@ class Vendor:
     name: str
     base_url: str = ""  #: of its OpenAI-compatible API; "": it has a protocol of its own
     hosts: frozenset[str] = frozenset()
+    max_tokens_field: str = "max_tokens"  #: of OpenAI's protocol
+    thinking: str = ""  #: how thinking is switched: "object" ({"type": ...}), "flag" (enable_thinking); "": it is not
     models: Mapping[str, Known] = field(default_factory=dict)
     retired: Mapping[str, Gone] = field(default_factory=dict)
 
@@ -90,7 +92,9 @@ def vendors() -> Mapping[str, Vendor]:
         vendor = Vendor(
             name,
             base_url,
-            frozenset({*each.get("hosts", ()), *([urlsplit(base_url).hostname] if base_url else ())}),
+            frozenset({*each.get("hosts", ()), *([str(urlsplit(base_url).hostname)] if base_url else ())}),
+            each.get("max_tokens_field", "max_tokens"),
+            each.get("thinking", ""),
             {model: _known(facts, rate) for model, facts in (each.get("models") or {}).items()},
             {model: Gone(facts["use"], facts.get("day")) for model, facts in (each.get("retired") or {}).items()},
         )

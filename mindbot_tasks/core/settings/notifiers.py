@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from mindbot_tasks.core.settings.section import Port, Seconds, Section, Url
 
@@ -24,6 +24,14 @@ class SmsProviderSettings(Section):
     sender_id: str = ""
     sign_name: str = ""
     template_code: str = ""
+    #: of the approved template: variable -> text with {code}, {severity}, {component}, {time}, {summary}
+    template_params: dict[str, str] = {
+        "code": "{code}", "level": "{severity}", "name": "{component}", "time": "{time}"
+    }  # fmt: skip
+    receipts_token: SecretStr | None = None  #: the unguessable end of the address for a vendor's unsigned receipts
+    valid_for: Annotated[int, Field(ge=60, le=36_000)] = 3600  #: seconds after which a vendor drops an undelivered SMS
+    price: Annotated[float, Field(ge=0)] | None = None  #: of one part of an SMS, where the vendor does not say
+    currency: str = "USD"
     base_url: Url = ""  #: "" means: the vendor's own
     timeout: Seconds = 5
 
@@ -57,3 +65,15 @@ class AlertWebhookSettings(Section):
     url: Url
     secret: SecretStr | None = None
     allow_private: bool = False
+    timeout: Seconds = 5
+
+
+class IncidentSettings(Section):
+    """An incident service: the last level of escalation."""
+
+    enabled: bool = True
+    type: Literal["", "pagerduty", "opsgenie"] = ""  #: "" means: by name
+    key: SecretStr  #: PagerDuty's routing key, Opsgenie's API key
+    base_url: Url = ""  #: "" means: the vendor's own
+    responders: list[str] = []  #: teams of Opsgenie
+    timeout: Seconds = 5

@@ -38,6 +38,8 @@ class ModelSettings(_Named):
     path: str = ""  #: of a model that this machine runs itself
     input_price: Annotated[float, Field(ge=0)] | None = None  #: of a million tokens; None: what models.yaml knows
     output_price: Annotated[float, Field(ge=0)] | None = None
+    rate_limit: AtLeastOne | None = None  #: requests per minute, of the whole fleet; beside that of the provider
+    tokens_per_minute: AtLeastOne | None = None
 
 
 class WorkflowRef(_Named):
@@ -61,6 +63,8 @@ class ProviderSettings(Section):
     workflows: list[WorkflowRef] = []
     bot_id: str = ""
     rate_limit: AtLeastOne | None = None  #: requests per minute, of the whole fleet
+    tokens_per_minute: AtLeastOne | None = None  #: in and out, of the whole fleet
+    max_concurrency: Count = 0  #: calls at the same time, of the whole fleet; 0: as many as there are
     timeout: Seconds = 60
     weight: Annotated[float, Field(ge=0)] = 1
     keep_alive: str = ""  #: Ollama: how long a model stays loaded, such as "30m" or "-1"

@@ -12,6 +12,7 @@ from mindbot_tasks.core.settings.agent import WITHOUT_TOOLS, AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetsSettings
+from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
     budgets: BudgetsSettings = BudgetsSettings()
     workflows: dict[str, WorkflowSettings] = {}
+    classifier: ClassifierSettings = ClassifierSettings()
     agent: AgentSettings | None = None
     chromadb: ChromaSettings | None = None
     files: FilesSettings = FilesSettings()

@@ -15,6 +15,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("providers", ANY),
     ("providers", ANY, "api_keys", ANY),  # the others still work
     ("workflows", ANY),
+    ("workflows", ANY, "endpoints", ANY),
     ("workflows", ANY, "variants", ANY),
     ("agent", "langchain"),
     ("agent", "providers", ANY),
@@ -29,6 +30,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
+    ("alert_manager", "incidents", ANY),
     ("alert_manager", "rules", ANY),
     ("alert_manager", "probes", ANY),
 )
@@ -112,7 +114,9 @@ def _needed_key(loc: Loc, item: Item) -> str | None:
         given = has("api_key") or (listed is not None and any(each.value for _, each in listed.children()))
         return "api_key" if hosted and not own and not given else None
     if _matches(loc, ("workflows", ANY)):
-        return None if has("dify_api_key") else "dify_api_key"
+        more = [dict(child.children()) for _, child in keys["endpoints"].children()] if "endpoints" in keys else []
+        has_other = any("api_key" in each and each["api_key"].value not in ("", None) for each in more)
+        return None if has("dify_api_key") or has_other else "dify_api_key"
     if _matches(loc, ("alert_manager", "sms", "providers", ANY)):
         kind = str(keys["type"].value) if has("type") else str(loc[-1])
         return next((key for key in REQUIRED_BY_SMS_TYPE.get(kind, ()) if not has(key)), None)

@@ -11,7 +11,7 @@ from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Setting
 from mindbot_tasks.llm.agent import providers_of, wanted
 from mindbot_tasks.llm.attachments import is_picture, seems_to_see
 from mindbot_tasks.llm.base import Attachment
-from mindbot_tasks.llm.catalogue import GOOGLE, chat_url, kind_of, price_of_model, speaks_openai
+from mindbot_tasks.llm.catalogue import base_of, price_of_model, protocol_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -90,30 +90,27 @@ def take_less(one: Chosen) -> bool:
 
 def _build(settings: Settings, one: Chosen, *, less: bool) -> BaseChatModel:
     provider, name = settings.providers[one.provider], one.model.name
-    kind = kind_of(one.provider, provider)
+    protocol, base = protocol_of(one.provider, provider), base_of(one.provider, provider)
     chain = wanted(settings)
     temperature = None if less or chain is None else chain.temperature
     max_tokens = None if less else one.model.max_tokens
     times = settings.times
     gap_s = max(times.first_byte_s, times.gap_s)
-    if kind == "anthropic":
+    if protocol == "anthropic":
         from langchain_anthropic import ChatAnthropic
 
-        made: dict[str, Any] = {"base_url": provider.base_url.removesuffix("/v1")} if provider.base_url else {}
         return ChatAnthropic(
             model=name, api_key=_key(provider), timeout=gap_s, max_retries=0, streaming=True,
-            max_tokens=one.model.max_tokens, temperature=temperature, **made,
+            max_tokens=one.model.max_tokens, temperature=temperature, base_url=base,
         )  # fmt: skip
-    if kind in GOOGLE and not speaks_openai(provider):
+    if protocol == "gemini":
         from langchain_google_genai import ChatGoogleGenerativeAI
 
-        made = {"base_url": provider.base_url.removesuffix("/v1beta")} if provider.base_url else {}
         return ChatGoogleGenerativeAI(
             model=name, api_key=_key(provider), timeout=gap_s, max_retries=1, streaming=True,  # 0 means "as you like"
-            max_tokens=max_tokens, temperature=temperature, **made,
+            max_tokens=max_tokens, temperature=temperature, base_url=base,
         )  # fmt: skip
-    base = chat_url(one.provider, provider).removesuffix("/chat/completions")
-    if kind == "ollama" and not base.endswith("/v1"):
+    if protocol == "ollama":
         from langchain_ollama import ChatOllama
 
         return ChatOllama(

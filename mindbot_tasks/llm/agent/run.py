@@ -30,8 +30,9 @@ from mindbot_tasks.llm.agent.tools import running
 from mindbot_tasks.llm.agent.tools.base import Call, Tool
 from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.limits import provider_limits
 from mindbot_tasks.model.answer import Answer, Usage
-from mindbot_tasks.stores.limiter import Rate
+from mindbot_tasks.stores.leave import Limits
 
 log = structlog.get_logger(__name__)
 # it would write a line about each call that we end on purpose, and these one about each call at all
@@ -123,7 +124,7 @@ class Run:
             request = request.override(system_message=SystemMessage(content=prompt))
         self.model_calls += 1
         asked = [_ModelCall(self, one, request, handler) for one in self._chosen]
-        ways = [Way(each, self._timeout_s(each.chosen), self._rate(each.chosen)) for each in asked]
+        ways = [Way(each, self._timeout_s(each.chosen), self._limits(each.chosen)) for each in asked]
         told = fallback.answer(ways, self._call.question, {}, self._call.deadline, lambda _text: None)
         response = next(each.response for each in asked if each.name == told.answerer)
         assert response is not None  # noqa: S101 - whoever answered has one
@@ -146,9 +147,8 @@ class Run:
     def _timeout_s(self, one: Chosen) -> float:
         return self._call.settings.providers[one.provider].timeout
 
-    def _rate(self, one: Chosen) -> Rate | None:
-        per_minute = self._call.settings.providers[one.provider].rate_limit
-        return Rate.per_minute(per_minute) if per_minute else None
+    def _limits(self, one: Chosen) -> Limits:
+        return provider_limits(one.provider, self._call.settings.providers[one.provider], one.model.name)
 
     def count(self, one: Chosen, message: AIMessage) -> Usage:
         """Note what a call of a model has used."""

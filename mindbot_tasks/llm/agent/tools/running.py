@@ -78,7 +78,7 @@ def run(tool: Tool, arguments: Any, call: Call) -> Result:
         outcome = "failed"
         raise
     finally:
-        breaker.report(key_of(tool), "bad" if outcome in _BAD else "ok", probe=leave.probe)
+        breaker.report(key_of(tool), "bad" if outcome in _BAD else "ok", leave)
         performance.note(key_of(tool), ok=outcome not in _BAD, seconds=time.monotonic() - started)
     return _ended(tool, outcome, text, started)
 

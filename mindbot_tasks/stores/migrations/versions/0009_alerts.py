@@ -198,6 +198,7 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.Column("author", sa.String(160), nullable=False),
         sa.Column("comment", sa.String(500), nullable=False),
+        sa.Column("maintenance", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_silences"),
         sqlite_autoincrement=True,

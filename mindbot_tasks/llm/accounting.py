@@ -1,19 +1,11 @@
-"""What a model costs, and a short way to note a call of one for whoever calls models beside the answers."""
+"""A short way to note a call of a model, for whoever calls models beside the answers: agents, summaries and so on."""
 
 from __future__ import annotations
 
 from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.llm.catalogue import price_of_model
 from mindbot_tasks.stores import spending
-from mindbot_tasks.stores.spending import Call, Price
-
-
-def price_for(settings: Settings, provider: str, model: str) -> Price | None:
-    """As the configuration says; None: nobody knows."""
-    found = settings.providers.get(provider)
-    for one in found.models if found is not None else ():
-        if one.name == model and one.input_price is not None and one.output_price is not None:
-            return Price(one.input_price, one.output_price)
-    return None
+from mindbot_tasks.stores.spending import Call
 
 
 def note_call(
@@ -39,7 +31,7 @@ def note_call(
             ok=ok,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
-            price=price_for(settings, provider, model),
+            price=price_of_model(settings, provider, model),
             took_ms=took_ms,
         ),
         whose=whose,
