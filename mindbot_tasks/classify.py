@@ -63,7 +63,7 @@ def classify(self: MindBotTask, message_id: int) -> None:
     classification = classifier.classify(meant, bot.default_workflow, held.recent)
     with one_statement() as connection:
         steps.save_classification(connection, held, classification, parts=parts, text=text)
-    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label)
+    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label, classification.confidence)
     if queue != lanes.GENERATE:
         links: Any = self.request.chain
         chains.send_next_to(queue, links, Stage.GENERATE)
