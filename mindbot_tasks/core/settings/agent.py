@@ -13,7 +13,7 @@ from mindbot_tasks.core.settings.workflows import WorkflowSettings
 from mindbot_tasks.core.words import Sentence
 
 #: protocols of services that are asked as a whole and take no tools of ours
-WITHOUT_TOOLS = frozenset({"dify", "coze"})
+WITHOUT_TOOLS = frozenset({"dify", "coze", "transformers", "huggingface", "local"})
 
 
 class LangchainSettings(Section):
