@@ -17,11 +17,11 @@ help:  ## show the targets
 run: $(VENV)/.run  ## start everything on this machine (PORT, default 8000)
 	@exec $(BIN)/mindbot up
 
-# Most tests wait more than they compute, so three at a time; what kills processes and looks at the clock goes alone.
+# Most tests wait more than they compute, so three at a time; the flows, which look at the clock, go alone.
 test: check  ## lint, types, contracts, docs, audit; then all tests
 	$(BIN)/pytest -n 3 --dist loadfile -m "not chaos" --ignore tests/flows
 	$(BIN)/pytest tests/flows
-	$(BIN)/pytest -m chaos
+	$(BIN)/pytest -n 3 --dist load -m chaos
 
 check: lint types contracts schema docs audit  ## everything but the tests
 

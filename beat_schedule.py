@@ -6,6 +6,16 @@ from typing import Any
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "mindbot.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "tally": {"task": "mindbot.tally", "schedule": 30.0, "options": {"expires": 60}},
+    # only where alert_manager is on
+    "probe": {"task": "mindbot.probe", "schedule": 5.0, "options": {"expires": 10, "queue": "alerts"}},
+    "judge": {
+        "task": "mindbot.judge",
+        "schedule": 5.0,
+        "kwargs": {"asked_by": "beat"},
+        "options": {"expires": 10, "queue": "alerts"},
+    },
+    "escalate": {"task": "mindbot.escalate", "schedule": 5.0, "options": {"expires": 10, "queue": "alerts"}},
     "learn": {"task": "mindbot.learn", "schedule": 900.0, "options": {"expires": 600}},
     "purge": {"task": "mindbot.purge", "schedule": 3600.0, "options": {"expires": 600}},
 }

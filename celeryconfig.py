@@ -64,7 +64,7 @@ worker_send_task_events = True
 task_send_sent_event = True
 task_track_started = False
 
-QUEUES = ("collect", "classify", "generate", "reply", "ingest", "alerts", "upkeep")
+QUEUES = ("collect", "classify", "generate", "agent", "reply", "ingest", "alerts", "upkeep")
 # and one for the replies of each bot that only the process with its connection can send
 task_queues = [Queue(name, routing_key=name) for name in (*QUEUES, *own_queues(_settings))]
 task_create_missing_queues = False
@@ -75,8 +75,13 @@ task_routes = {
     "mindbot.generate": {"queue": "generate"},
     "mindbot.reply": {"queue": "reply"},
     "mindbot.apologise": {"queue": "reply"},
+    "mindbot.probe": {"queue": "alerts"},
+    "mindbot.judge": {"queue": "alerts"},
+    "mindbot.escalate": {"queue": "alerts"},
+    "mindbot.notify": {"queue": "alerts"},
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
+    "mindbot.tally": {"queue": "upkeep"},
     "mindbot.learn": {"queue": "upkeep"},
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
@@ -86,8 +91,13 @@ imports = (
     "mindbot_tasks.generate",
     "mindbot_tasks.reply",
     "mindbot_tasks.apologise",
+    "mindbot_tasks.probe",
+    "mindbot_tasks.judge",
+    "mindbot_tasks.escalate",
+    "mindbot_tasks.notify",
     "mindbot_tasks.sweep",
     "mindbot_tasks.purge",
+    "mindbot_tasks.tally",
     "mindbot_tasks.learn",
     "mindbot_tasks.canary",
 )

@@ -18,6 +18,7 @@ from pathlib import Path
 import redis
 import yaml
 
+from benchmarks.kinds import KINDS
 from benchmarks.processes import ROOT, Processes, free_port
 from emulators.running import Emulator, running
 
@@ -29,6 +30,7 @@ class Plan:
     """What differs between the measurements."""
 
     database: str = "sqlite"  #: or "postgresql"
+    kind: str = "openai"  #: who answers: a key of `KINDS`
     model_delay_ms: float = 0
     model_words: int = 0
     tokens_per_second: float = 0
@@ -126,14 +128,16 @@ def stack(plan: Plan, folder: Path, *, roles: bool = True) -> Iterator[Stack]:
         model_options = ["--delay-ms", str(plan.model_delay_ms), "--words", str(plan.model_words)]
         model_options += ["--tokens-per-second", str(plan.tokens_per_second)]
         dingtalk = held.enter_context(running("dingtalk", "--delay-ms", str(plan.platform_delay_ms), log=log))
-        model = held.enter_context(running("openai", *model_options))
+        model = held.enter_context(running(KINDS[plan.kind].emulator, *model_options))
         for name, emulator in (("dingtalk", dingtalk), ("model", model)):
             processes.adopt(name, emulator.pid, "emulators")
         url = f"sqlite:///{folder / 'mindbot.db'}"
         if plan.database == "postgresql":
             url = held.enter_context(_postgresql(folder / "postgresql", processes))
         made = Stack(plan, folder, processes, dingtalk, model, free_port(), free_port(), url)
-        (folder / "mindbot.yaml").write_text(yaml.safe_dump(_configuration(dingtalk.url, model.url)), encoding="utf-8")
+        (folder / "mindbot.yaml").write_text(
+            yaml.safe_dump(_configuration(plan, dingtalk.url, model.url)), encoding="utf-8"
+        )
         _start_redis(made)
         command = [sys.executable, "-c", "from mindbot_tasks.stores.migrate import upgrade; upgrade()"]
         subprocess.run(command, env=made.environment(), cwd=folder, check=True, timeout=120)
@@ -144,7 +148,7 @@ def stack(plan: Plan, folder: Path, *, roles: bool = True) -> Iterator[Stack]:
 
 def start_roles(made: Stack) -> None:
     """Every role of the plan; returns when a message can go all the way."""
-    for role in ROLES:
+    for role in (*ROLES, *KINDS[made.plan.kind].roles):
         if role not in made.plan.without:
             made.start_role(role)
     made.ready_s["all"] = made.processes.wait_until(made.ready, "the stack")
@@ -194,13 +198,11 @@ def _postgresql(folder: Path, processes: Processes) -> Iterator[str]:
         server.cleanup()
 
 
-def _configuration(dingtalk_url: str, model_url: str) -> Mapping[str, object]:
+def _configuration(plan: Plan, dingtalk_url: str, model_url: str) -> Mapping[str, object]:
     return {
+        **KINDS[plan.kind].configure(model_url, SECRET),
         "dingtalk": {
             "client_id": "dingapp0001", "client_secret": SECRET, "robot_code": "dingapp0001",
             "api_base": dingtalk_url, "oapi_base": dingtalk_url,
-        },
-        "providers": {
-            "openai": {"api_key": SECRET, "base_url": f"{model_url}/v1", "models": [{"name": "mock-model"}]}
         },
     }  # fmt: skip

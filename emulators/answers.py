@@ -55,6 +55,8 @@ class Stream(Answer):
     pieces: bool = False  #: send each event by itself, even when all are due
     per_s: float = 0  #: 0: all at once
     ping: bytes = b": ping\n\n"
+    nothing: bytes = b":\n"  #: what no parser minds, so that the headers can be sent
+    odd: bytes = b'event: surprise\ndata: {"event":"surprise","object":"surprise","choices":[]}\n\n'
     ping_every_s: float | None = None  #: None: this vendor sends no keep-alive lines
     stopped: Callable[[], bool] = bool  #: True: skip the other events and send the tail
     error: Callable[[int, str, str], bytes] | None = None  #: (status, code, message) -> the vendor's error event

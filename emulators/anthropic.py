@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused
 from emulators.faults import AnyRule
 from emulators.front import Front
@@ -69,7 +70,10 @@ class MessageServer:
         if self._models and model not in self._models:
             return _error(404, "not_found_error", f"model: {model}")
         messages = body["messages"]
-        text = _text(messages[-1])
+        script = tool_calls.of_anthropic(body, call.fault)
+        if script.calls:
+            return tool_calls.as_anthropic(script, call, self.front.pace)
+        text = script.text or _text(messages[-1])
         pieces = tokens(answer_to(text, call.fault, words=self._words))
         asked = sum(count(_text(message)) for message in messages) + count(str(body.get("system") or ""))
         streaming = body.get("stream") is True
@@ -102,7 +106,7 @@ class MessageServer:
             return json_answer({**message, **whole}, facts=facts, delay_s=pace.delay_ms / 1000 + took_s)
         return Stream(
             events=_events(message, pieces),
-            tail=_tail(len(pieces)),
+            tail=_tail(asked, len(pieces)),
             per_s=pace.tokens_per_second,
             ping=_event({"type": "ping"}),
             delay_s=pace.delay_ms / 1000,
@@ -131,7 +135,7 @@ def _problem(body: dict[str, Any]) -> str:
         return "messages: first message must use the user role"
     if any(each.get("role") not in ("user", "assistant") for each in messages):
         return "messages: Unexpected role"
-    if not _text(messages[-1]).strip():
+    if not (_text(messages[-1]).strip() or tool_calls.brings_results(messages[-1])):
         return "messages: text content blocks must be non-empty"
     if isinstance(body.get("temperature"), int | float) and not 0 <= body["temperature"] <= 1:
         return "temperature: range: 0..1"
@@ -148,11 +152,12 @@ def _events(message: dict[str, Any], pieces: list[str]) -> list[bytes]:
     return [start, block, *deltas]
 
 
-def _tail(output_tokens: int) -> list[bytes]:
+def _tail(input_tokens: int, output_tokens: int) -> list[bytes]:
     delta = {"stop_reason": "end_turn", "stop_sequence": None}
+    usage = {"input_tokens": input_tokens, "output_tokens": output_tokens}  # both as sums so far
     return [
         _event({"type": "content_block_stop", "index": 0}),
-        _event({"type": "message_delta", "delta": delta, "usage": {"output_tokens": output_tokens}}),
+        _event({"type": "message_delta", "delta": delta, "usage": usage}),
         _event({"type": "message_stop"}),
     ]
 

@@ -74,7 +74,7 @@ def _malformed(answer: Answer, rule: Malformed) -> Answer:
         case "huge":
             events.insert(middle, b'data: {"padding":"' + b"x" * rule.huge_bytes + b'"}\n\n')
         case "unknown_event":
-            events.insert(middle, b'event: surprise\ndata: {"event":"surprise","object":"surprise","choices":[]}\n\n')
+            events.insert(middle, answer.odd)
         case "cut_event":
             whole = events[:middle] or tail[:1]
             events, tail = [*whole[:-1], whole[-1][: len(whole[-1]) // 2]], []

@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, openai, oscar
+from emulators import anthropic, coze, dify, dingtalk, gemini, incidents, ollama, openai, oscar, smtp
 from emulators.faults import AnyRule, parse_rules
+from emulators.sms import alibaba, twilio
 
 
 class Rules(click.ParamType[list[AnyRule]]):
@@ -67,6 +68,9 @@ def emulate() -> None:
 @click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
 @click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, as GLM does, unless told not to.")
+@click.option("--prefix", default="/v1", show_default=True, help="Where the API is, such as /api/paas/v4.")
+@click.option("--shutdown", "shutdowns", multiple=True, metavar="MODEL=DAY", help="A day on which a model ends.")
 def openai_command(**options: Any) -> web.Application:
     """A model server with OpenAI's chat completions."""
     return openai.create_app(**options)
@@ -92,6 +96,17 @@ def gemini_command(**options: Any) -> web.Application:
     return gemini.create_app(**options)
 
 
+@emulate.command(name="ollama")
+@served
+@click.option("--api-key", default="", help="Refuse other keys, as a proxy would. Default: nobody is asked for one.")
+@click.option("--model", "models", multiple=True, help="A model that is there; may be repeated. Default: every name.")
+@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@click.option("--thinks", is_flag=True, help="Think before each answer, unless told not to.")
+def ollama_command(**options: Any) -> web.Application:
+    """Ollama's own API."""
+    return ollama.create_app(**options)
+
+
 @emulate.command(name="coze")
 @served
 @click.option("--api-key", default="", help="Refuse other tokens. Default: every token is taken.")
@@ -104,14 +119,18 @@ def coze_command(**options: Any) -> web.Application:
 
 @emulate.command(name="dify")
 @served
-@click.option("--app", "apps", multiple=True, metavar="KEY=MODE", help="An app by its key; may be repeated. "
-              "Modes: chat, agent-chat, advanced-chat, workflow.")  # fmt: skip
+@click.option("--app", "apps", multiple=True, metavar="KEY=MODE[:VARIABLE]", help="An app by its key; may be "
+              "repeated. Modes: chat, agent-chat, advanced-chat, completion, workflow; the last two take the question "
+              "in an input variable (query).")  # fmt: skip
 @click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
 @click.option("--upload", "uploads", multiple=True, metavar="TYPE", help="A type of files that the apps want: image, "
               "document, audio, video; may be repeated. Default: none.")  # fmt: skip
 @click.option("--ping-every-s", type=click.FloatRange(0.01), default=10, help="Pause between keep-alive lines.")
 def dify_command(*, apps: tuple[str, ...], **options: Any) -> web.Application:
-    """Dify's service API: chat apps, agents, chatflows and workflows."""
+    """Dify's service API: chat apps, agents, chatflows, completion apps and workflows.
+
+    A question that begins with draw, cite, approve, fail or partly gets what it asks for.
+    """
     try:
         return dify.create_app(apps=dify.parse_apps(apps), **options)
     except ValueError as exc:
@@ -154,6 +173,46 @@ def oscar_command(*, accounts: tuple[str, ...], **options: Any) -> web.Applicati
         raise click.BadParameter(f"{wrong[0]!r} is not NAME=PASSWORD", param_hint="--account")
     known = {account.partition("=")[0]: account.partition("=")[2] for account in accounts}
     return oscar.create_app(accounts=known or None, **options)
+
+
+@emulate.command(name="twilio")
+@served
+@click.option("--account-sid", default="", help="Refuse other accounts. Default: every account is taken.")
+@click.option("--auth-token", default="", help="Of that account; callbacks are signed with it.")
+@click.option("--outcome", type=click.Choice(list(twilio.WAYS)), default="delivered", show_default=True)
+@click.option("--callback-ms", type=click.FloatRange(0), default=50, help="Between two status callbacks.")
+def twilio_command(**options: Any) -> web.Application:
+    """Twilio's SMS, with status callbacks and answers of people."""
+    return twilio.create_app(**options)
+
+
+@emulate.command(name="alibaba-sms")
+@served
+@click.option("--access-key", default="", help="Refuse other keys and wrong signatures. Default: every call is taken.")
+@click.option("--secret-key", default="", help="Of that key.")
+@click.option("--outcome", type=click.Choice(["delivered", "undelivered", "silent"]), default="delivered")
+def alibaba_command(**options: Any) -> web.Application:
+    """Alibaba Cloud's SMS."""
+    return alibaba.create_app(**options)
+
+
+@emulate.command(name="incidents")
+@served
+@click.option("--key", default="", help="Refuse other keys. Default: every key is taken.")
+def incidents_command(**options: Any) -> web.Application:
+    """PagerDuty's events and Opsgenie's alerts."""
+    return incidents.create_app(**options)
+
+
+@emulate.command(name="smtp")
+@served
+@click.option("--smtp-host", default="127.0.0.1", show_default=True, help="Where mail is taken.")
+@click.option("--smtp-port", type=click.IntRange(0, 65535), default=0, help="0: a free one; /_control/smtp tells.")
+@click.option("--username", default="", help="Somebody has to log in. Default: nobody has to.")
+@click.option("--password", default="", help="Of that user.")
+def smtp_command(**options: Any) -> web.Application:
+    """A mail server that keeps what it gets."""
+    return smtp.create_app(**options)
 
 
 async def _serve(app: web.Application, host: str, port: int, with_parent: bool) -> None:

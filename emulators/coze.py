@@ -39,6 +39,7 @@ def create_app(
     )
     front.add("POST", "/v3/chat", server.chat)
     front.add("POST", "/v3/chat/cancel", server.cancel)
+    front.add("GET", "/v1/users/me", server.whoami)
     return front.finish()
 
 
@@ -111,6 +112,12 @@ class CozeServer:
         self._running.discard(chat_id)
         return json_answer({"code": 0, "msg": "", "data": {"id": chat_id, "status": "canceled"}},
                            facts={"chat_id": chat_id})  # fmt: skip
+
+    def whoami(self, call: Call) -> Answer:
+        if refusal := self._not_let_in(call):
+            return refusal
+        data = {"user_id": "7400000000000000000", "user_name": "emulated", "nick_name": "", "avatar_url": ""}
+        return json_answer({"code": 0, "msg": "", "data": data})
 
     def _not_let_in(self, call: Call) -> Answer | None:
         if call.bearer and (not self._api_key or call.bearer == self._api_key):

@@ -100,8 +100,8 @@ async def _silence(request: web.Request, answer: Answer, rule: Silence) -> web.S
     if rule.headers or rule.ping:
         await response.prepare(request)
         if isinstance(answer, Stream):
-            # aiohttp keeps the headers back until the first byte; an empty comment is one that no parser minds
-            await response.write(answer.ping if rule.ping else b":\n")
+            # aiohttp keeps the headers back until the first byte
+            await response.write(answer.ping if rule.ping else answer.nothing)
     left = rule.seconds
     while left > 0:
         nap = min(left, rule.ping_every_s) if rule.ping else left

@@ -6,46 +6,40 @@ Shapes and codes: Dify's OpenAPI 1.0.0, read 2026-11-20.
 from __future__ import annotations
 
 import base64
-import functools
-import itertools
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
+from emulators.answers import Answer, Call, Stream, json_answer
 from emulators.dify_events import Turn, chat_events, workflow_events
+from emulators.dify_flows import Flows
+from emulators.dify_runs import Runs, described, message, new_token
+from emulators.dify_shapes import (
+    DEFAULT_APPS,
+    App,
+    error,
+    is_uuid,
+    parameters,
+    parse_apps,
+    unauthorized,
+    wrong,
+    wrong_app,
+)
 from emulators.faults import AnyRule, Replace
 from emulators.front import Front
 from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
 
-MODES = ("chat", "agent-chat", "advanced-chat", "workflow")
+__all__ = ["create_app", "parse_apps"]
+
 _DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-#: the apps of an emulator that was told of none
-DEFAULT_APPS = {
-    "app-chat": "chat",
-    "app-agent": "agent-chat",
-    "app-chatflow": "advanced-chat",
-    "app-workflow": "workflow",
-}
-
-
-def parse_apps(options: Iterable[str]) -> dict[str, str]:
-    """The apps of `KEY=MODE` options. Raises ValueError for an unknown mode."""
-    apps: dict[str, str] = {}
-    for option in options:
-        key, _, mode = option.partition("=")
-        if not key or (mode or "chat") not in MODES:
-            raise ValueError(f"expected KEY=MODE with MODE one of {', '.join(MODES)}, found {option!r}")
-        apps[key] = mode or "chat"
-    return apps
 
 
 def create_app(
@@ -54,12 +48,12 @@ def create_app(
     delay_ms: float = 0,
     tokens_per_second: float = 0,
     faults: Sequence[AnyRule] = (),
-    apps: Mapping[str, str] | None = None,
+    apps: Mapping[str, App] | None = None,
     words: int = 0,
     ping_every_s: float = 10,
     uploads: Sequence[str] = (),
 ) -> web.Application:
-    """`apps`: key -> mode. Without any, those of DEFAULT_APPS exist, and every other key `app-...` is a chat app.
+    """`apps`: by key. Without any, those of DEFAULT_APPS exist, and every other key `app-...` is a chat app.
 
     `uploads`: the types of files that all apps want. Asked to "draw", an app sends a picture along.
     """
@@ -74,9 +68,19 @@ def create_app(
         faults=faults,
     )
     front.add("POST", "/v1/chat-messages", dify.chat)
-    front.add("POST", "/v1/chat-messages/{task_id}/stop", dify.stop_chat)
+    front.add("POST", "/v1/chat-messages/{task_id}/stop", dify.flows.stop_chat)
+    front.add("POST", "/v1/completion-messages", dify.complete)
+    front.add("POST", "/v1/completion-messages/{task_id}/stop", dify.flows.stop_chat)
     front.add("POST", "/v1/workflows/run", dify.run_workflow)
-    front.add("POST", "/v1/workflows/tasks/{task_id}/stop", dify.stop_workflow)
+    front.add("POST", "/v1/workflows/{workflow_id}/run", dify.run_workflow)
+    front.add("POST", "/v1/workflows/tasks/{task_id}/stop", dify.flows.stop_workflow)
+    front.add("GET", "/v1/workflows/run/{run_id}", dify.flows.run_detail)
+    front.add("GET", "/v1/workflow/{run_id}/events", dify.flows.run_events)
+    front.add("GET", "/v1/form/human_input/{token}", dify.flows.form)
+    front.add("POST", "/v1/form/human_input/{token}", dify.flows.submit_form)
+    front.add("GET", "/v1/messages", dify.messages)
+    front.add("POST", "/v1/messages/{message_id}/feedbacks", dify.feedback)
+    front.add("GET", "/v1/conversations", dify.list_conversations)
     front.add("POST", "/v1/files/upload", dify.upload)
     front.add("GET", "/files/tools/{name}", dify.made_file)
     front.add("GET", "/v1/info", dify.info)
@@ -90,31 +94,29 @@ def create_app(
 class Conversation:
     turns: int = 0
     answering: int = 0  #: more than one at once spoils a real conversation; the log says when it happened
-
-
-@dataclass(slots=True)
-class Running:
-    user: str
-    stopped: bool = False
+    created_at: int = field(default_factory=lambda: int(time.time()))
 
 
 @dataclass(slots=True)
 class Dify:
     """The state of all apps; everything dies with the process but the log."""
 
-    apps: Mapping[str, str]
+    apps: Mapping[str, App]
     words: int
     ping_every_s: float
     uploads: tuple[str, ...] = ()
     front: Front = field(init=False)
     conversations: dict[tuple[str, str, str], Conversation] = field(default_factory=dict)  #: by (key, user, id)
-    running: dict[str, Running] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
     uploaded: dict[str, str] = field(default_factory=dict)  #: id -> user
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    flows: Flows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flows = Flows(self.runs, self._mode, self.ping_every_s)
 
     def reset(self) -> None:
         self.conversations.clear()
-        self.running.clear()
+        self.runs.clear()
         self.uploaded.clear()
 
     def forget(self) -> dict[str, int]:
@@ -132,17 +134,19 @@ class Dify:
     def chat(self, call: Call) -> Answer:
         mode = self._mode(call.bearer)
         if mode is None:
-            return _unauthorized()
-        if mode == "workflow":
-            return error(400, "not_chat_app", "Please check if your app mode matches the right API route.")
+            return unauthorized()
+        if mode in ("workflow", "completion"):
+            return wrong_app("not_chat_app")
         body = call.json or {}
-        if problem := _wrong(body, "query"):
+        if problem := wrong(body, "query"):
             return problem
         streaming = body.get("response_mode") == "streaming"
-        if mode == "agent-chat" and not streaming:
-            return error(400, "invalid_param", "Agent Chat App does not support blocking mode")
         query, user, conversation_id = body["query"], body["user"], body.get("conversation_id") or ""
-        if conversation_id and not _is_uuid(conversation_id):
+        if not streaming and (
+            mode == "agent-chat" or (mode == "advanced-chat" and query.lower().startswith("approve"))
+        ):
+            return error(400, "invalid_param", "This app does not support blocking mode")
+        if conversation_id and not is_uuid(conversation_id):
             return error(400, "invalid_param", f"{conversation_id} is not a valid uuid.")
         files = body.get("files") or []
         if problem := self._wrong_files(files, user):
@@ -159,8 +163,7 @@ class Dify:
             return missing
         kept.turns += 1
         kept.answering += 1
-        answer = answer_to(query, call.fault, words=self.words)
-        turn = self._turn(mode, conversation_id, query, answer)
+        turn = self._turn(mode, conversation_id, query, answer_to(query, call.fault, words=self.words))
         facts = {
             "mode": mode,
             "stream": streaming,
@@ -172,72 +175,113 @@ class Dify:
             "task_id": turn.task_id,
             "message_id": turn.message_id,
             "text": query,
+            "inputs": body["inputs"],
             "files": [each["type"] for each in files],
         }
         reply = self._stream(call, turn, facts, user) if streaming else self._blocking(turn, facts)
 
         def over() -> None:
             kept.answering -= 1
-            self._forget_run(turn.task_id)
 
         reply.on_end = over
         return reply
 
+    def complete(self, call: Call) -> Answer:
+        mode = self._mode(call.bearer)
+        if mode is None:
+            return unauthorized()
+        if mode != "completion":
+            return wrong_app("not_completion_app")
+        body = call.json or {}
+        text = self._text(call)
+        if problem := wrong(body, None) or self._wrong_files(body.get("files") or [], body["user"]):
+            return problem
+        if not text:
+            return error(400, "invalid_param", f"{self._app(call.bearer).variable} is required in input form")
+        turn = self._turn(mode, "", text, answer_to(text, call.fault, words=self.words))
+        streaming = body.get("response_mode") == "streaming"
+        facts = {"mode": mode, "stream": streaming, "user": body["user"], "task_id": turn.task_id, "text": text,
+                 "inputs": body["inputs"], "message_id": turn.message_id}  # fmt: skip
+        return self._stream(call, turn, facts, body["user"]) if streaming else self._blocking(turn, facts)
+
     def run_workflow(self, call: Call) -> Answer:
         mode = self._mode(call.bearer)
         if mode is None:
-            return _unauthorized()
+            return unauthorized()
         if mode != "workflow":
-            return error(400, "not_workflow_app", "Please check if your app mode matches the right API route.")
+            return wrong_app("not_workflow_app")
         body = call.json or {}
-        if problem := _wrong(body, None):
+        if problem := wrong(body, None):
             return problem
+        version = call.params.get("workflow_id", "")
+        if version and not is_uuid(version):
+            return error(400, "invalid_param", "Invalid workflow_id format")
         inputs, user = body["inputs"], body["user"]
-        text = str(inputs.get("query") or next(iter(inputs.values()), ""))
+        text = self._text(call)
+        if not text:
+            return error(400, "invalid_param", f"{self._app(call.bearer).variable} is required in input form")
+        files = [file for value in (inputs.get("documents"), body.get("files")) if value for file in value]
+        if problem := self._wrong_files(files, user):
+            return problem
         turn = self._turn(mode, "", text, answer_to(text, call.fault, words=self.words))
         streaming = body.get("response_mode") == "streaming"
-        facts = {"mode": mode, "stream": streaming, "user": user, "task_id": turn.task_id,
-                 "workflow_run_id": turn.run_id, "text": text}  # fmt: skip
+        facts = {"mode": mode, "stream": streaming, "user": user, "task_id": turn.task_id, "inputs": inputs,
+                 "workflow_run_id": turn.run_id, "text": text, "version": version,
+                 "files": [each["type"] for each in files]}  # fmt: skip
         if streaming:
-            reply = self._stream(call, turn, facts, user)
-            reply.on_end = functools.partial(self._forget_run, turn.task_id)
-            return reply
-        data = {"id": turn.run_id, "workflow_id": turn.workflow_id, "status": "succeeded", "error": None,
-                "outputs": {"text": turn.answer}, "elapsed_time": 0.1, "total_tokens": len(turn.pieces),
-                "total_steps": 3, "created_at": turn.created_at, "finished_at": turn.created_at}  # fmt: skip
+            return self._stream(call, turn, facts, user)
+        run = self.runs.begin(call.bearer, user, turn, 0, 0)
+        data = {**described(run), "inputs": None}
         whole = {"task_id": turn.task_id, "workflow_run_id": turn.run_id, "data": data}
         return json_answer(whole, facts=facts, delay_s=self._whole_delay_s(turn))
 
-    def _forget_run(self, task_id: str) -> None:
-        self.running.pop(task_id, None)
+    def messages(self, call: Call) -> Answer:
+        if self._mode(call.bearer) is None:
+            return unauthorized()
+        user, conversation_id = call.query.get("user", ""), call.query.get("conversation_id", "")
+        if (call.bearer, user, conversation_id) not in self.conversations:
+            return error(404, "not_found", "Conversation Not Exists.")
+        listed = [message(run) for run in self.runs.conversation(call.bearer, user, conversation_id)]
+        limit = int(call.query.get("limit", 20))
+        return json_answer({"limit": limit, "has_more": len(listed) > limit, "data": listed[:limit]})
 
-    def stop_chat(self, call: Call) -> Answer:
-        return self._stop(call, only_owner=True)
+    def feedback(self, call: Call) -> Answer:
+        run = self.runs.by_message.get(call.params["message_id"])
+        body = call.json or {}
+        if run is None or run.user != body.get("user"):
+            return error(404, "not_found", "Message Not Exists.")
+        if body.get("rating") not in ("like", "dislike", None):
+            return error(400, "invalid_param", "rating must be one of: like, dislike")
+        return json_answer({"result": "success"}, facts={"rating": body.get("rating")})
 
-    def stop_workflow(self, call: Call) -> Answer:
-        return self._stop(call, only_owner=False)
+    def list_conversations(self, call: Call) -> Answer:
+        if self._mode(call.bearer) is None:
+            return unauthorized()
+        user = call.query.get("user", "")
+        listed = [
+            {"id": cid, "name": "New conversation", "inputs": {}, "status": "normal", "introduction": "",
+             "created_at": kept.created_at, "updated_at": kept.created_at}
+            for (key, owner, cid), kept in reversed(self.conversations.items())
+            if (key, owner) == (call.bearer, user)
+        ]  # fmt: skip
+        limit = int(call.query.get("limit", 20))
+        return json_answer({"limit": limit, "has_more": len(listed) > limit, "data": listed[:limit]})
 
     def info(self, call: Call) -> Answer:
         mode = self._mode(call.bearer)
         if mode is None:
-            return _unauthorized()
+            return unauthorized()
         return json_answer({"name": f"emulated {mode}", "description": "", "tags": [], "mode": mode,
                             "author_name": "emulator"})  # fmt: skip
 
     def parameters(self, call: Call) -> Answer:
         if self._mode(call.bearer) is None:
-            return _unauthorized()
-        limits = {"file_size_limit": 15, "image_file_size_limit": 10, "audio_file_size_limit": 50,
-                  "video_file_size_limit": 100, "workflow_file_upload_limit": 10}  # fmt: skip
-        return json_answer({
-            "opening_statement": "", "suggested_questions": [], "user_input_form": [],
-            "file_upload": {"enabled": bool(self.uploads), "allowed_file_types": list(self.uploads)},
-            "system_parameters": limits,
-        })  # fmt: skip
+            return unauthorized()
+        return json_answer(parameters(self._app(call.bearer), self.uploads))
 
     def upload(self, call: Call) -> Answer:
         if self._mode(call.bearer) is None:
-            return _unauthorized()
+            return unauthorized()
         fields, name, content = read_form(call, "file")
         if not name or not content:
             return error(400, "no_file_uploaded", "Please upload your file.")
@@ -268,51 +312,30 @@ class Dify:
                 return error(400, "invalid_param", "Invalid upload file id format")
         return None
 
-    def _stop(self, call: Call, *, only_owner: bool) -> Answer:
-        if self._mode(call.bearer) is None:
-            return _unauthorized()
-        user, task_id = (call.json or {}).get("user"), call.params["task_id"]
-        if not isinstance(user, str) or not user:
-            return error(400, "invalid_param", "user is required")
-        running = self.running.get(task_id)
-        stops = running is not None and (not only_owner or running.user == user)
-        if running is not None and stops:
-            running.stopped = True
-        # Dify says success whoever asks, and for a task that nobody knows.
-        return json_answer({"result": "success"}, facts={"task_id": task_id, "user": user, "stopped": stops})
-
     def _turn(self, mode: str, conversation_id: str, query: str, answer: str) -> Turn:
+        is_flow = mode in ("advanced-chat", "workflow")
+        asks = is_flow and query.lower().startswith("approve")
         return Turn(
             mode=mode,
             task_id=str(uuid.uuid4()),
             message_id=str(uuid.uuid4()),
-            run_id=str(uuid.uuid4()) if mode in ("advanced-chat", "workflow") else "",
+            run_id=str(uuid.uuid4()) if is_flow else "",
             conversation_id=conversation_id,
             query=query,
             answer=answer,
             pieces=tokens(answer),
             prompt_tokens=count(query),
             created_at=int(time.time()),
+            asks=asks,
+            form_token=new_token() if asks and not query.lower().startswith("approve by mail") else "",
         )
 
     def _stream(self, call: Call, turn: Turn, facts: dict[str, Any], user: str) -> Stream:
         replacement = call.fault.text if isinstance(call.fault, Replace) else None
         events, tail = workflow_events(turn) if turn.mode == "workflow" else chat_events(turn, replacement)
-        running = self.running[turn.task_id] = Running(user)
         pace = self.front.pace
-        return Stream(
-            events=events,
-            tail=tail,
-            per_s=pace.tokens_per_second,
-            delay_s=pace.delay_ms / 1000,
-            ping=b"event: ping\n\n",
-            ping_every_s=self.ping_every_s,
-            stopped=lambda: running.stopped,
-            facts=facts,
-            error=lambda status, code, message: sse(
-                {"event": "error", **turn.ids, "status": status, "code": code, "message": message}
-            ),
-        )
+        run = self.runs.begin(call.bearer, user, turn, pace.tokens_per_second, pace.delay_ms / 1000)
+        return self.flows.streamed(run, events, tail, facts, pace.delay_ms / 1000)
 
     def _blocking(self, turn: Turn, facts: dict[str, Any]) -> Answer:
         whole = {"event": "message", "task_id": turn.task_id, "id": turn.message_id, "message_id": turn.message_id,
@@ -325,41 +348,20 @@ class Dify:
         took_s = len(turn.pieces) / pace.tokens_per_second if pace.tokens_per_second else 0
         return pace.delay_ms / 1000 + took_s
 
+    def _text(self, call: Call) -> str:
+        """What the app is asked, in its variable."""
+        inputs = (call.json or {}).get("inputs")
+        text = inputs.get(self._app(call.bearer).variable) if isinstance(inputs, dict) else None
+        return text if isinstance(text, str) else ""
+
+    def _app(self, key: str) -> App:
+        return self.apps.get(key) or DEFAULT_APPS.get(key) or App("chat")
+
     def _mode(self, key: str) -> str | None:
         if self.apps:
-            return self.apps.get(key)
-        return DEFAULT_APPS.get(key, "chat") if key.startswith("app-") else None
-
-
-def error(status: int, code: str, message: str) -> Answer:
-    """Dify's envelope; the call had no effect."""
-    return refused({"code": code, "message": message, "status": status}, status)
-
-
-def _unauthorized() -> Answer:
-    return error(401, "unauthorized", "Access token is invalid")
+            return self.apps[key].mode if key in self.apps else None
+        return self._app(key).mode if key.startswith("app-") else None
 
 
 def _unknown(call: Call) -> Answer:
     return error(404, "not_found", f"The requested URL was not found on the server: {call.method} {call.path}")
-
-
-def _wrong(body: dict[str, Any], text_field: str | None) -> Answer | None:
-    """The refusal of a body that lacks what every run needs."""
-    if text_field and (not isinstance(body.get(text_field), str) or not body[text_field]):
-        return error(400, "invalid_param", f"{text_field} is required")
-    if not isinstance(body.get("inputs"), dict):
-        return error(400, "invalid_param", "inputs is required in input form")
-    if not isinstance(body.get("user"), str) or not body["user"]:
-        return error(400, "invalid_param", "Arg user must be provided.")
-    if body.get("response_mode", "blocking") not in ("blocking", "streaming"):
-        return error(400, "invalid_param", "response_mode must be one of: blocking, streaming")
-    return None
-
-
-def _is_uuid(value: object) -> bool:
-    try:
-        uuid.UUID(str(value))
-    except ValueError:
-        return False
-    return True

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
 from emulators.faults import AnyRule
 from emulators.front import Front
@@ -72,7 +73,10 @@ class GeminiServer:
             return _error(400, "INVALID_ARGUMENT", "contents is not specified")
         if any(each.get("role") not in ("user", "model") for each in contents):
             return _error(400, "INVALID_ARGUMENT", "Please use a valid role: user, model.")
-        text = _text(contents[-1])
+        script = tool_calls.of_gemini(call.json or {}, model, call.fault)
+        if script.calls:
+            return tool_calls.as_gemini(script, call, self.front.pace, model=model, streaming=streaming)
+        text = script.text or _text(contents[-1])
         pieces = tokens(answer_to(text, call.fault, words=self._words))
         asked = sum(count(_text(each)) for each in contents)
         facts = {

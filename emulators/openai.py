@@ -19,11 +19,15 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
 from emulators.faults import AnyRule, Say
 from emulators.front import Front
 from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
+
+#: what a model that thinks says to itself; nobody else should see it
+THOUGHT = "(thinking about it)"
 
 _DONE = b"data: [DONE]\n\n"
 #: endings of the recordings that OpenAI takes
@@ -39,9 +43,13 @@ def create_app(
     api_key: str = "",
     models: Sequence[str] = (),
     words: int = 0,
+    thinks: bool = False,
+    prefix: str = "/v1",
+    shutdowns: Sequence[str] = (),
 ) -> web.Application:
-    """`api_key` "": every key is taken; `models` empty: every name is; `words` make the answer longer."""
-    server = ModelServer(api_key, models, words)
+    """`api_key` "": every key is taken, else one of several with commas between them; `models` empty: every name is;
+    `words` make the answer longer."""
+    server = ModelServer(api_key, models, words, thinks, dict(each.split("=", 1) for each in shutdowns))
     front = server.front = Front(
         "openai",
         unknown=_unknown,
@@ -51,19 +59,29 @@ def create_app(
         tokens_per_second=tokens_per_second,
         faults=faults,
     )
-    front.add("POST", "/v1/chat/completions", server.chat)
-    front.add("POST", "/v1/audio/transcriptions", server.transcribe)
-    front.add("GET", "/v1/models", server.list_models)
+    front.add("POST", f"{prefix}/chat/completions", server.chat)
+    front.add("POST", f"{prefix}/audio/transcriptions", server.transcribe)
+    front.add("GET", f"{prefix}/models", server.list_models)
+    front.add("GET", "/health", lambda _: json_answer({}))  # as vLLM has it
     return front.finish()
 
 
 class ModelServer:
     front: Front
 
-    def __init__(self, api_key: str, models: Sequence[str], words: int) -> None:
-        self._api_key = api_key
+    def __init__(
+        self,
+        api_key: str,
+        models: Sequence[str],
+        words: int,
+        thinks: bool = False,
+        shutdowns: dict[str, str] | None = None,
+    ) -> None:
+        self._api_keys = frozenset(filter(None, api_key.split(",")))
         self._models = tuple(models)
         self._words = words
+        self._thinks = thinks
+        self._shutdowns = shutdowns or {}
         self._numbers = itertools.count(1)
         self._started_at = int(time.time())
 
@@ -71,7 +89,11 @@ class ModelServer:
         if refusal := self._not_let_in(call):
             return refusal
         names = self._models or ("mock-model",)
-        data = [{"id": n, "object": "model", "created": self._started_at, "owned_by": "emulator"} for n in names]
+        data = [
+            {"id": name, "object": "model", "created": self._started_at, "owned_by": "emulator",
+             "shutdown_date": self._shutdowns.get(name)}
+            for name in names
+        ]  # fmt: skip
         return json_answer({"object": "list", "data": data})
 
     def chat(self, call: Call) -> Answer:
@@ -89,6 +111,10 @@ class ModelServer:
         if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
             return _error(400, "Invalid 'messages': expected an array of at least one object.", "messages", None)
         text = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
+        script = tool_calls.of_openai(body, call.fault)
+        if script.calls:
+            return tool_calls.as_openai(script, call, self.front.pace)
+        text = script.text or text
         pictures = [size for m in messages if m.get("role") == "user" for size in _pictures(m)]
         if pictures and model.startswith("blind"):
             return _error(400, "Invalid content type. image_url is only supported by certain models.", "messages", None)
@@ -108,6 +134,9 @@ class ModelServer:
             "user": body.get("user"),
             "answer_tokens": len(pieces),
         }
+        told = body.get("thinking")
+        thinks = self._thinks and not (isinstance(told, dict) and told.get("type") == "disabled")
+        facts["thinking"] = told
         pace = self.front.pace
         head = {
             "id": f"chatcmpl-{self._started_at:x}-{next(self._numbers)}",
@@ -115,7 +144,8 @@ class ModelServer:
             "model": model,
         }
         if not streaming:
-            choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+            message = {"role": "assistant", "content": answer, **({"reasoning_content": THOUGHT} if thinks else {})}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
             took_s = len(pieces) / pace.tokens_per_second if pace.tokens_per_second else 0
             return json_answer(
                 {**head, "object": "chat.completion", "choices": [choice], "usage": usage},
@@ -125,7 +155,7 @@ class ModelServer:
         options = body.get("stream_options")
         with_usage = isinstance(options, dict) and options.get("include_usage") is True
         return Stream(
-            events=_events(head, pieces),
+            events=_events(head, pieces, thinks=thinks),
             tail=_tail(head, usage if with_usage else None),
             per_s=pace.tokens_per_second,
             delay_s=pace.delay_ms / 1000,
@@ -159,12 +189,12 @@ class ModelServer:
         return json_answer({"text": text}, facts={**facts, "text": text}, delay_s=self.front.pace.delay_ms / 1000)
 
     def _not_let_in(self, call: Call) -> Answer | None:
-        if not self._api_key or call.bearer == self._api_key:
+        if not self._api_keys or call.bearer in self._api_keys:
             return None
         return _error(401, "Incorrect API key provided.", None, "invalid_api_key")
 
 
-def _events(head: dict[str, Any], pieces: list[str]) -> list[bytes]:
+def _events(head: dict[str, Any], pieces: list[str], *, thinks: bool = False) -> list[bytes]:
     """One event for each token; only the text differs, so the rest is written once."""
     mark = "\x00"
     chunk = {**head, "object": "chat.completion.chunk"}
@@ -172,7 +202,8 @@ def _events(head: dict[str, Any], pieces: list[str]) -> list[bytes]:
     before, after = pattern.split(orjson.dumps(mark))
     before, after = b"data: " + before, after + b"\n\n"
     first = sse({**chunk, "choices": [_choice({"role": "assistant", "content": ""}, None)]})
-    return [first, *(before + orjson.dumps(piece) + after for piece in pieces)]
+    thought = [sse({**chunk, "choices": [_choice({"reasoning_content": THOUGHT}, None)]})] if thinks else []
+    return [first, *thought, *(before + orjson.dumps(piece) + after for piece in pieces)]
 
 
 def _tail(head: dict[str, Any], usage: dict[str, int] | None) -> list[bytes]:

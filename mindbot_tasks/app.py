@@ -15,6 +15,7 @@ from mindbot_tasks import broker, presence
 from mindbot_tasks.core import cycles, log, shutdown
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.publishing import MindBot
+from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
@@ -23,7 +24,11 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 broker.use_orjson()
 app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
-app.conf.beat_schedule = BEAT_SCHEDULE
+_manager = get_settings().alert_manager
+_ALERTS_ON = _manager is not None and _manager.enabled
+app.conf.beat_schedule = {
+    name: entry for name, entry in BEAT_SCHEDULE.items() if _ALERTS_ON or entry["options"].get("queue") != "alerts"
+}
 
 
 def only_publish() -> None:
@@ -57,8 +62,16 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     only_advance()
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
-        on_sweep_overdue=lambda: app.tasks["mindbot.sweep"].run(),
+        on_sweep_overdue=_without_beat,
     )
+
+
+def _without_beat() -> None:
+    """Beat is missing: messages are swept here, and alerts go on."""
+    app.tasks["mindbot.sweep"].run()
+    if _ALERTS_ON:
+        for name in ("probe", "judge", "escalate"):
+            app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
 
 
 @signals.worker_ready.connect
@@ -90,4 +103,5 @@ def _drain(**_: Any) -> None:
 @signals.worker_process_shutdown.connect
 def _leave(**_: Any) -> None:
     """Nothing that this process held needs to wait for its silence to be noticed."""
+    spending.flush()
     presence.stop()

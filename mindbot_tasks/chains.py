@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -32,10 +33,12 @@ def _texts(number: int) -> dict[str, str]:
     return {"argsrepr": f"({number},)", "kwargsrepr": "{}"}
 
 
-def _options(stage: Stage, message_id: int, reply_queue: str) -> dict[str, str]:
+def _options(stage: Stage, message_id: int, reply_queue: str, generate_queue: str = "") -> dict[str, str]:
     options = _texts(message_id)
     if reply_queue != SHARED and stage in _SENDING:
         options["queue"] = reply_queue
+    elif generate_queue not in ("", Stage.GENERATE) and stage is Stage.GENERATE:
+        options["queue"] = generate_queue
     return options
 
 
@@ -60,7 +63,7 @@ def fetch(feed_id: int) -> Signature:
     return app.signature("mindbot.collect", args=(feed_id,), options=_texts(feed_id), immutable=True)
 
 
-def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float) -> None:
+def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float, generate_queue: str) -> None:
     """`answer(...).apply_async()` without the objects in between, which cost more than the sending."""
     reply_to = app.thread_oid
     first, *later = _left(start)
@@ -70,7 +73,7 @@ def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float) -> No
             "args": [message_id],
             "kwargs": {},
             "options": {
-                **_options(stage, message_id, reply_queue),
+                **_options(stage, message_id, reply_queue, generate_queue),
                 "task_id": str(uuid4()),
                 "reply_to": reply_to,
             },
@@ -86,17 +89,32 @@ def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float) -> No
         reply_to=reply_to,
         chain=links or None,
         countdown=delay_s or None,
-        **_options(first, message_id, reply_queue),
+        **_options(first, message_id, reply_queue, generate_queue),
     )
 
 
-def start(message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = SHARED, *, delay_s: float = 0.0) -> bool:
-    """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py).
+def start(
+    message_id: int,
+    stage: Stage = Stage.CLASSIFY,
+    reply_queue: str = SHARED,
+    *,
+    delay_s: float = 0.0,
+    generate_queue: str = "",
+) -> bool:
+    """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py); `generate_queue`: where its
+    answer is made (lanes.py), "" while nobody knows.
 
     False when the broker does not take it: the sweeper will, from the ledger. delay_s: nobody can claim it earlier, by
     its `not_before`. The delay lives in a worker's memory; should it get lost, the sweeper finds the message.
     """
-    return _published(partial(_send, message_id, stage, reply_queue, delay_s), message_id=message_id)
+    return _published(partial(_send, message_id, stage, reply_queue, delay_s, generate_queue), message_id=message_id)
+
+
+def send_next_to(queue: str, links: list[dict[str, Any]] | None, stage: Stage) -> None:
+    """Have what is left of a running chain go on in this queue, if `stage` is what comes next. No round trip: the links
+    travel with the task."""
+    if links and links[-1]["task"] == f"mindbot.{stage}":
+        links[-1]["options"]["queue"] = queue
 
 
 def collect(feed_id: int) -> bool:

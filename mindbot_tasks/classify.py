@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from mindbot_tasks import chains
+from mindbot_tasks import chains, lanes
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import commands, hearing, rules
 from mindbot_tasks.chat.classification import Classifier
@@ -63,6 +63,10 @@ def classify(self: MindBotTask, message_id: int) -> None:
     classification = classifier.classify(meant, bot.default_workflow, held.recent)
     with one_statement() as connection:
         steps.save_classification(connection, held, classification, parts=parts, text=text)
+    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label)
+    if queue != lanes.GENERATE:
+        links: Any = self.request.chain
+        chains.send_next_to(queue, links, Stage.GENERATE)
     live.tell_state(held.platform, message_id, State.CLASSIFIED)
     log.info("classified", label=classification.label, confidence=round(classification.confidence, 3))
 

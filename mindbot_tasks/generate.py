@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
+from celery import signals
 
-from mindbot_tasks import chains
+from mindbot_tasks import chains, standing
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import rules
+from mindbot_tasks.chat import provenance, rules
 from mindbot_tasks.chat.attachments import losses
-from mindbot_tasks.chat.context import question_for, wishes_of
+from mindbot_tasks.chat.budgets import refusal
+from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
-from mindbot_tasks.core.errors import RetryableError
+from mindbot_tasks.core.errors import BelongsElsewhere, RetryableError
 from mindbot_tasks.core.metrics import MESSAGES
-from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.llm import fallback, registry, seeing
-from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.llm import agent, fallback, registry, seeing, thrift
+from mindbot_tasks.llm.base import Question
+from mindbot_tasks.llm.registry import Route
+from mindbot_tasks.llm.workflows import waiting_label
+from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Stage, State
+from mindbot_tasks.obey import in_own_words
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
-from mindbot_tasks.platforms.base import HandsOver
+from mindbot_tasks.platforms.base import HandsOver, Platform
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import live, steps
+from mindbot_tasks.stores import budgets, live, steps
 from mindbot_tasks.stores.claims import Claim
-from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.database import one_statement, transaction
+from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -47,38 +54,40 @@ log = structlog.get_logger(__name__)
     fleet_rate_limit=None,
 )
 def generate(self: MindBotTask, message_id: int) -> None:
-    """Answer one message: its workflow, else the chat models in order, else the offline answerer."""
+    """Answer one message by the ways that its route names, one after the other."""
     held = self.claim(message_id)
     settings = get_settings()
     question = question_for(held, settings)
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
-    ways: Sequence[Way] = ()
+    route = _route(self, held, question, settings)
     if question.attachments:
-        ways = registry.answerers(settings, question.classification.label, wishes_of(held, settings))
-        question = seeing.with_contents(question, [way.answerer for way in ways])
-    if not question.text and not any(attachment.content for attachment in question.attachments):
+        question = seeing.with_contents(question, [way.answerer for way in route.ways])
+    platform = platforms.get(held.platform, held.bot)
+    allowance = budgets.check(settings, Whose(held.platform, held.bot, held.sender_ref))
+    said = _without_a_model(held, question, platform, settings)
+    if said is None and allowance is not None and allowance.level == "hard":
+        said = in_own_words(refusal(allowance, question.language, budgets.left_of_day_s(settings)))
+        log.info("refused_by_budget", scope=allowance.scope)
+    if said is not None:
         with transaction() as connection:
-            said = answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
             steps.save_answer(connection, held, said)
         return
-    platform = platforms.get(held.platform, held.bot)
-    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
-        with transaction() as connection:
-            steps.save_answer(connection, held, passing_on(question.language))
-        return
+    ways = route.ways
+    if allowance is not None:
+        ways = thrift.cheaper_first(settings, ways, wishes_of(held, settings).system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
-    with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-        spoken = fallback.answer(
-            ways or registry.answerers(settings, question.classification.label, wishes_of(held, settings)),
-            question,
-            held.sessions,
-            deadline,
-            on_text,
-        )
-    answer = spoken.answer
+    try:
+        agent.check_place(ways)  # before anything is shown
+        with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
+            spoken = fallback.answer(ways, question, held.sessions, deadline, on_text, partial(tokens_of, question))
+    except BelongsElsewhere as exc:
+        _hand_over(self, held, exc.queue)
+        return
+    offered = standing.offered(settings, held.platform, held.bot, held.label)
+    answer = provenance.noted(spoken.answer, route, held, settings, question.language, offered=offered)
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
@@ -92,6 +101,58 @@ def generate(self: MindBotTask, message_id: int) -> None:
         took_ms=int((time.monotonic() - started) * 1000),
         tokens=spoken.answer.usage.output_tokens,
     )
+
+
+def _without_a_model(held: Claim, question: Question, platform: Platform, settings: Settings) -> Answer | None:
+    """What can be said to this by ourselves; None: a model has to."""
+    if not question.text and not any(attachment.content for attachment in question.attachments):
+        return answer_to(held.parts, question.language, max_mb=settings.files.max_mb)
+    if isinstance(platform, HandsOver) and platform.asks_for_person(question.text):
+        return passing_on(question.language)
+    return None
+
+
+def _route(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Route:
+    """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
+    wishes = wishes_of(held, settings)
+    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
+    label = waiting_label(held.sessions) or question.classification.label
+    kind = replace(question.classification, label=label)
+    route = registry.route(settings, kind, wishes, question.user_key)
+    confirming = agent.confirming(settings, wishes, question)
+    if confirming is not None:
+        return replace(route, ways=(confirming,))
+    came_by = (task.request.delivery_info or {}).get("routing_key")
+    if came_by == agent.QUEUE and not wishes.model:
+        # classified for the agent, or handed over because all before it have failed
+        return replace(route, ways=agent.agent_first(route.ways))
+    return route
+
+
+@signals.celeryd_after_setup.connect
+def _prepare(instance: Any = None, **_: Any) -> None:
+    """Load what agents need before the first message comes, in a worker that serves their queue, and in no other."""
+    settings = get_settings()
+    if not settings.runs_agent:
+        return
+    agent.serve(agent.QUEUE in instance.app.amqp.queues.consume_from)
+    if agent.is_served_here():
+        agent.preload(settings)
+
+
+@signals.worker_shutdown.connect
+def _end_servers(**_: Any) -> None:
+    """The programs that offer tools end with the worker that has started them."""
+    agent.stop()
+
+
+def _hand_over(task: MindBotTask, held: Claim, queue: str) -> None:
+    """Have it answered by a process that is made for it; at once, and without counting as a retry."""
+    with one_statement() as connection:
+        steps.hand_over(connection, held, queue)
+    task.request.chain = None  # the chain goes on from there
+    log.info("handed_over", queue=queue)
+    chains.start(held.message_id, Stage.GENERATE, reply_queue(held.platform, held.bot), generate_queue=queue)
 
 
 def _leave_alone(task: MindBotTask, held: Claim) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -45,14 +46,22 @@ def receive(messages: Sequence[Message]) -> list[int]:
     When this returns, every message is committed. A broker that is down is no error: the sweeper starts the chains.
     Raises DatabaseUnavailable; then the caller must not acknowledge, and may hand in the same messages again.
     """
+    return record(messages)()
+
+
+def record(messages: Sequence[Message]) -> Callable[[], list[int]]:
+    """The first half of `receive`, for who must not wait for a broker; what it returns is the second.
+
+    Raises DatabaseUnavailable.
+    """
     admissions = [admission.admit(message) for message in messages]
     if all(one.plain for one in admissions):
-        return _start(_safely(_writing, admissions))
+        return partial(_start, _safely(_writing, admissions))
     if _database.allows():
         with one_statement() as connection:
             for message in messages:
                 inbox.introduce(connection, message)
-    return _start(_safely(_writing_together, admissions))
+    return partial(_start, _safely(_writing_together, admissions))
 
 
 def news(platform: str, bot: str, told: News) -> None:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from mindbot_tasks.alerting import answering
+from mindbot_tasks.chat import budgets as saying
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
 from mindbot_tasks.core.settings import BotSettings, Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm import catalogue
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import State
-from mindbot_tasks.stores import conversations
+from mindbot_tasks.stores import budgets, conversations, usage, workers
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS, Claim
 from mindbot_tasks.stores.conversations import Unfinished
+from mindbot_tasks.stores.spending import Whose
 
 _HISTORY_PAIRS = 5
 _SHOWN_CHARS = 160
@@ -59,6 +62,8 @@ def _obey(
             return _model(connection, command.argument, held, settings, bot, lang)
         case Name.ACK:
             return _acknowledge(connection, command.argument, held, lang)
+        case Name.USAGE:
+            return _usage(connection, held, settings, lang, is_admin=is_admin)
         case Name.HELP:
             return _help(lang, is_admin=is_admin)
         case Name.UNKNOWN:
@@ -131,6 +136,19 @@ def _model(connection: Connection, wanted: str, held: Claim, settings: Settings,
     return say("commands.model_set", lang, model=found[0])
 
 
+def _usage(connection: Connection, held: Claim, settings: Settings, lang: Lang, *, is_admin: bool) -> str:
+    """Administrators see the budgets of all; what others have used is not everybody's business."""
+    whose = Whose(held.platform, held.bot, held.sender_ref)
+    standings = budgets.standings(connection, settings, whose)
+    return saying.told(
+        usage.used(connection, (), whose=whose),
+        [one for one in standings if is_admin or one.scope == "user"],
+        lang,
+        budgets.left_of_day_s(settings),
+        currency=settings.budgets.currency,
+    )
+
+
 def _acknowledge(connection: Connection, alert: str, held: Claim, lang: Lang) -> str:
     if not alert:
         return say("commands.ack_which", lang)
@@ -139,5 +157,6 @@ def _acknowledge(connection: Connection, alert: str, held: Claim, lang: Lang) ->
 
 
 def acknowledge_alert(connection: Connection, alert: str, *, by: str) -> bool:
-    """Acknowledge an open alert; False if there is none of that name. Alerts come later: their store goes here."""
-    return False
+    """Acknowledge a firing alert; False if there is none with this code, or somebody was quicker."""
+    now = workers.database_time(connection)
+    return answering.acknowledge(connection, alert, by=by, via="chat", now=now) is not None

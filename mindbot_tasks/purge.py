@@ -9,7 +9,7 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import files, occurrences, retention, workers
+from mindbot_tasks.stores import files, occurrences, retention, spending, tallies, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 BUDGET_S = 60.0
+#: sums tell nothing about anybody, and the same month of last year is what one compares with
+TALLY_DAYS = 400
 
 
 @app.task(name="mindbot.purge", base=MindBotTask)
@@ -45,6 +47,10 @@ def purge() -> int:
             with transaction() as connection:
                 if occurrences.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
                     break
+        with one_statement() as connection:
+            spending.forget_old(connection, days=settings.budgets.keep_days)
+        with transaction() as connection:
+            tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_files(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import structlog
 from kombu.exceptions import OperationalError
 
-from mindbot_tasks import chains, presence
+from mindbot_tasks import chains, lanes, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError
 from mindbot_tasks.core.metrics import MESSAGES
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.model.message import Stage
+from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import Pulls
 from mindbot_tasks.platforms.queues import reply_queue
@@ -65,8 +65,12 @@ def _sweep_due() -> int:
             batch = sweeping.find_due(connection, limit=_BATCH)
         waits: defaultdict[int, list[int]] = defaultdict(list)
         for due in batch:
-            queue = reply_queue(due.platform, due.bot)
-            decision = sweeping.decide(due, through_ms=through_ms, reply_queue=queue)
+            decision = sweeping.decide(
+                due,
+                through_ms=through_ms,
+                reply_queue=reply_queue(due.platform, due.bot),
+                generate_queue=_generate_queue(due),
+            )
             if isinstance(decision, Wait):
                 waits[decision.look_again_ms].append(due.message_id)
                 continue
@@ -111,13 +115,20 @@ def _know_configured_feeds() -> None:
                     feeds.know(connection, name, bot, feed)
 
 
+def _generate_queue(due: Due) -> str:
+    """Where its answer is made; whoever has handed it over knew better."""
+    if due.state is not State.CLASSIFIED:
+        return lanes.GENERATE
+    return due.handed_to or lanes.generate_queue(get_settings(), due.platform, due.bot, due.label)
+
+
 def _carry_out(due: Due, decision: Decision) -> None:
     """What follows outside of the ledger from a decision that is written down."""
     queue = reply_queue(due.platform, due.bot)
     match decision:
         case Start(stage=stage):
             log.info("message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state))
-            chains.start(due.message_id, stage, queue)
+            chains.start(due.message_id, stage, queue, generate_queue=_generate_queue(due))
         case GiveUp(verdict=verdict):
             MESSAGES.labels("", f"given_up_{verdict}", "").inc()
             log.warning("message_given_up", message_id=due.message_id, verdict=str(verdict))

@@ -38,16 +38,17 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import cancelling, claims, steps
+from mindbot_tasks.stores import cancelling, claims, spending, steps
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
 from mindbot_tasks.stores.database import one_statement
 from mindbot_tasks.stores.limiter import take
+from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.stores.steps import LostLease
 
 log = structlog.get_logger(__name__)
 
 #: codes of refusals by our own limits: the far side was not asked, so waiting for them is no retry
-OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause"})
+OUR_OWN_REFUSALS = frozenset({"our_limit", "our_pause", "our_tokens", "our_busy", "our_retries"})
 #: the message that the running task has claimed
 _held: ContextVar[Claim | None] = ContextVar("held", default=None)
 
@@ -95,6 +96,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 self._give_up(Verdict.CANCELLED, exc)
             except DatabaseUnavailable as exc:
                 outcome = "database"
+                spending.end(lost=True)
                 self._release_later(exc)
             except Rejected as exc:
                 outcome = "rejected"
@@ -113,6 +115,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 raise StageCrashed(type(exc).__name__) from None
             finally:
                 cancelling.here.ended(message_id)
+                spending.end()
                 STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
 
     def claim(self, message_id: int) -> Claim:
@@ -129,6 +132,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             log.debug("not_my_turn")
             raise Ignore
         _held.set(held)
+        spending.begin(Whose(held.platform, held.bot, held.sender_ref))
         cancelling.here.began(message_id, held.attempt)
         self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
         self._take_limit(held)

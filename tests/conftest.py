@@ -20,7 +20,7 @@ import redis
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from mindbot_tasks.stores import migrate
+from mindbot_tasks.stores import migrate, spending
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -38,6 +38,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_is_written_behind_a_test() -> Iterator[None]:
+    """The thread that carries costs to the database would find that of another test, or one that is gone."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spending.Book, "_begin", lambda self: None)
+        yield
 
 
 # SQLite

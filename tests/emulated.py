@@ -11,7 +11,7 @@ from emulators.running import Emulator, running
 
 __all__ = [
     "anthropic", "anthropic_process", "coze", "coze_process", "dify", "dify_process", "gemini", "gemini_process",
-    "logs", "openai", "openai_process",
+    "logs", "ollama", "ollama_process", "openai", "openai_process",
 ]  # fmt: skip
 
 
@@ -45,6 +45,12 @@ def gemini_process() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
+def ollama_process() -> Iterator[Emulator]:
+    with running("ollama", "--thinks") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
 def coze_process() -> Iterator[Emulator]:
     with running("coze") as emulator:
         yield emulator
@@ -74,6 +80,11 @@ def anthropic(anthropic_process: Emulator) -> Emulator:
 @pytest.fixture
 def gemini(gemini_process: Emulator) -> Emulator:
     return fresh(gemini_process)
+
+
+@pytest.fixture
+def ollama(ollama_process: Emulator) -> Emulator:
+    return fresh(ollama_process)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.settings.listeners import listeners
 from mindbot_tasks.stores.database import answer_within
-from webhooks import errors, headers, health, receive
+from webhooks import errors, headers, health, receipts, receive
+from webhooks.alerts import alerts
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
 from webhooks.console import console, protect_from_forgery
@@ -63,10 +64,12 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     errors.register(app)
     headers.register(app)
     app.register_blueprint(receive.receive)
+    app.register_blueprint(receipts.receipts)
     app.register_blueprint(health.health)
     app.register_blueprint(api)
     app.register_blueprint(console)
-    protect_from_forgery(app, exempt=[receive.receive, api])
+    app.register_blueprint(alerts)
+    protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)
     return app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -25,11 +25,14 @@ from mindbot_tasks.platforms.condition import conditions
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
 from mindbot_tasks.stores.redis import get_redis
+from webhooks import workflow_gauges
 
 health = APIBlueprint("health", __name__, enable_openapi=False)
 
 #: the queues that every message goes through, and the one that mends
 NEEDED: Final = ("classify", "generate", "reply", "upkeep")
+#: only where there is an agent
+AGENT: Final = "agent"
 #: canaries fly every 10 s; three lost in a row mean that nobody consumes
 CANARY_LIMIT_S: Final = 35.0
 SWEEP_LIMIT_S: Final = 30.0
@@ -79,12 +82,12 @@ class _Cached:
             self._last = None
 
 
-def judge(seen: HealthSnapshot, *, broker: Check) -> Readiness:
-    """What a snapshot of the ledger means. Pure."""
+def judge(seen: HealthSnapshot, *, broker: Check, needed: Sequence[str] = NEEDED) -> Readiness:
+    """What a snapshot of the ledger means; `needed` are the queues that must be served. Pure."""
     checks = {"database": Check(True, "answers"), "broker": broker}
-    for queue in NEEDED:
+    for queue in needed:
         checks[f"queue {queue}"] = _canary(queue, seen.canary_age_s.get(queue), seen)
-    for queue in sorted(seen.served - set(NEEDED)):
+    for queue in sorted(seen.served - set(needed)):
         checks[f"queue {queue}"] = _canary(queue, seen.canary_age_s.get(queue), seen)
     checks["sweeper"] = _younger("the last sweep", seen.sweep_age_s, SWEEP_LIMIT_S, never="nobody has swept yet")
     waiting = seen.oldest_unstarted_s
@@ -124,6 +127,7 @@ def _broker() -> Check:
 
 def _look() -> tuple[HealthSnapshot | None, Readiness]:
     broker = _broker()
+    needed = (*NEEDED, AGENT) if get_settings().runs_agent else NEEDED
     platforms = [one.as_record() for one in conditions(get_settings())]
     try:
         with reading() as connection:
@@ -131,7 +135,7 @@ def _look() -> tuple[HealthSnapshot | None, Readiness]:
     except DatabaseUnavailable as exc:
         checks = {"database": Check(False, str(exc)), "broker": broker}
         return None, Readiness(False, checks, platforms=platforms)
-    return seen, replace(judge(seen, broker=broker), platforms=platforms)
+    return seen, replace(judge(seen, broker=broker, needed=needed), platforms=platforms)
 
 
 state = _Cached(_look)
@@ -197,6 +201,7 @@ class _Ledger(Collector):
         )
         if self._seen.sweep_age_s is not None:
             yield GaugeMetricFamily("mindbot_sweep_age_seconds", "Since the last sweep.", value=self._seen.sweep_age_s)
+        yield from workflow_gauges.gauges()
 
 
 def _of_platforms(platforms: list[dict[str, Any]]) -> Iterator[GaugeMetricFamily]:

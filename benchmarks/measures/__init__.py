@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.figures import Bench, Measured
-from benchmarks.measures import calls, growth, message, start, statements, throughput, webhook
+from benchmarks.measures import calls, growth, kinds, message, start, statements, throughput, webhook
 
 ALL: Mapping[str, Callable[[Bench], Measured]] = {
     "start": start.measure,
@@ -14,5 +14,6 @@ ALL: Mapping[str, Callable[[Bench], Measured]] = {
     "statements": statements.measure,
     "throughput": throughput.measure,
     "calls": calls.measure,
+    "kinds": kinds.measure,
     "growth": growth.measure,
 }

@@ -8,6 +8,7 @@ import time
 
 from benchmarks import load
 from benchmarks.figures import Bench, Measured, at_least, at_most
+from benchmarks.kinds import KINDS
 from benchmarks.stack import Plan, Stack, stack
 
 DELAY_S = 5
@@ -25,10 +26,10 @@ def measure(bench: Bench) -> Measured:
     )
     with stack(plan, bench.folder / "calls") as up:
         bench.say(f"{calls} messages at once, the model takes {DELAY_S} s and then streams")
-        peak = _Peak(up)
+        peak = Peak(up)
         run = asyncio.run(load.backlog(up, calls, calls, in_flight=32))
         memory, by_name = peak.stop()
-        at_once = _most_at_once(up)
+        at_once = most_at_once(up, KINDS[plan.kind].path)
     rows: list[tuple[str, ...]] = [
         ("", "memory at the peak"),
         *((name, f"{size / 1e6:.0f} MB") for name, size in by_name.items()),
@@ -48,10 +49,12 @@ def measure(bench: Bench) -> Measured:
     )
 
 
-def _most_at_once(up: Stack) -> int:
+def most_at_once(up: Stack, path: str, since: int = 0) -> int:
     """From the emulator's own record of when each call came and how long its answer took."""
     edges: list[tuple[float, int]] = []
-    for call in up.model.control.calls(path="/v1/chat/completions"):
+    for call in up.model.control.calls(since):
+        if not call["path"].startswith(path):
+            continue
         edges += [(call["at_ms"], 1), (call["at_ms"] + call.get("ms", 0), -1)]
     most = now = 0
     for _, change in sorted(edges):
@@ -60,7 +63,7 @@ def _most_at_once(up: Stack) -> int:
     return most
 
 
-class _Peak:
+class Peak:
     """The most memory that the workers had together."""
 
     def __init__(self, up: Stack) -> None:

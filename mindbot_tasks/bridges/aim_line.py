@@ -11,7 +11,7 @@ from concurrent.futures import wait
 import structlog
 
 from mindbot_tasks import intake
-from mindbot_tasks.bridges.mailbag import Mailbag, Receive
+from mindbot_tasks.bridges.mailbag import Mailbag, Record
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import AimSettings
 from mindbot_tasks.model.message import Message
@@ -39,7 +39,7 @@ class AimLine:
         bot: str,
         settings: AimSettings,
         *,
-        receive: Receive = intake.receive,
+        record: Record = intake.record,
         timing: Timing | None = None,
         holding: Holding | None = None,
         keep_every_s: float = KEEP_EVERY_S,
@@ -50,7 +50,7 @@ class AimLine:
         self._holding = holding or Holding(f"{NAME}:{bot}")
         self._keep_every_s = keep_every_s
         self._reporter = reporter or Reporter(NAME, bot)
-        self._bag = Mailbag(f"{NAME}:{bot}", receive, on_received=self._show_typing)
+        self._bag = Mailbag(f"{NAME}:{bot}", record, on_received=self._show_typing)
         self._supervisor_of: Callable[[], Supervisor] = lambda: Supervisor(
             Account.of(settings),
             on_message=self._take,

@@ -18,28 +18,34 @@ log = structlog.get_logger(__name__)
 MOST = 2000
 _RETRY_S = 1.0
 
-Receive = Callable[[Sequence[Message]], object]
+Record = Callable[[Sequence[Message]], Callable[[], object]]
+"""`intake.record`: returns what starts the chains of the messages, once they are committed."""
 
 
 class Mailbag:
-    """Records messages one after the other in a thread of its own; `put` never waits."""
+    """Records messages one after the other in a thread of its own; `put` never waits.
+
+    Another thread starts their chains: a broker that hangs must not keep the next message in memory.
+    """
 
     def __init__(
         self,
         name: str,
-        receive: Receive,
+        record: Record,
         *,
         on_received: Callable[[Message], None] = lambda _: None,
         most: int = MOST,
         retry_s: float = _RETRY_S,
     ) -> None:
-        self._receive = receive
+        self._record_them = record
         self._on_received = on_received
         self._retry_s = retry_s
         self._queue: queue.Queue[Message | None] = queue.Queue(most)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mailbag of {name}", daemon=True)
+        self._recorded: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread.start()
+        threading.Thread(target=self._start_chains, name=f"starter of {name}", daemon=True).start()
 
     def put(self, message: Message) -> bool:
         """False: there is no room for it any more."""
@@ -56,6 +62,7 @@ class Mailbag:
         ends_at = time.monotonic() + within_s
         while self._thread.is_alive() and time.monotonic() < ends_at:
             self._thread.join(0.05)
+        self._recorded.put(None)
         left = self._queue.qsize() + (1 if self._thread.is_alive() else 0)
         if self._thread.is_alive() and left:
             log.error("messages_lost", reason="the database did not come back in time", messages=left)
@@ -76,7 +83,7 @@ class Mailbag:
     def _record(self, message: Message) -> None:
         while True:
             try:
-                self._receive([message])
+                start = self._record_them([message])
             except DatabaseUnavailable as exc:
                 log.warning("intake_waits_for_the_database", reason=str(exc), waiting=self._queue.qsize())
                 time.sleep(self._retry_s)
@@ -84,5 +91,16 @@ class Mailbag:
                 log.error("message_not_recorded", error=type(exc).__name__, platform=message.platform)
                 return
             else:
+                self._recorded.put(start)
                 self._on_received(message)
                 return
+
+    def _start_chains(self) -> None:
+        while True:
+            start = self._recorded.get()
+            if start is None:
+                return
+            try:
+                start()
+            except Exception as exc:  # noqa: BLE001 - the sweeper starts it; those behind it must not wait for that
+                log.error("chain_not_started", error=type(exc).__name__)

@@ -23,6 +23,7 @@ class Name(StrEnum):
     STATUS = "status"
     HISTORY = "history"
     MODEL = "model"
+    USAGE = "usage"
     ACK = "ack"
     UNKNOWN = "unknown"
 
@@ -38,6 +39,7 @@ _CALLED = {
     "状态": Name.STATUS,
     "历史": Name.HISTORY,
     "模型": Name.MODEL,
+    "用量": Name.USAGE,
     "确认": Name.ACK,
 }
 

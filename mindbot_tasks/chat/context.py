@@ -7,7 +7,7 @@ from dataclasses import replace
 from mindbot_tasks.chat import rules
 from mindbot_tasks.chat.attachments import attachments_of
 from mindbot_tasks.chat.language import detect
-from mindbot_tasks.chat.tokens import trim
+from mindbot_tasks.chat.tokens import PER_TURN, estimate, trim
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm.base import Question, Wishes
@@ -39,10 +39,15 @@ def question_for(held: Claim, settings: Settings) -> Question:
     )
 
 
+def tokens_of(question: Question) -> int:
+    """About how many tokens go out with a question, the system prompt aside."""
+    return estimate(question.text) + sum(estimate(turn.text) + PER_TURN for turn in question.history)
+
+
 def wishes_of(held: Claim, settings: Settings) -> Wishes:
     """Who shall answer: what was chosen in the conversation goes before what the bot's settings say."""
     bot = settings.bot(held.platform, held.bot)
-    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows))
+    return Wishes(held.model or bot.model, bot.system_prompt, tuple(bot.workflows), tuple(bot.tools))
 
 
 def language_of(held: Claim, settings: Settings) -> Lang:

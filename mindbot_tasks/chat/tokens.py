@@ -14,7 +14,7 @@ from mindbot_tasks.model.answer import Turn
 _WIDE = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0003ffff]"
 )
-_PER_TURN = 4  # role and separators, as chat formats add them
+PER_TURN = 4  # role and separators, as chat formats add them
 
 
 def estimate(text: str) -> int:
@@ -28,7 +28,7 @@ def trim(turns: Sequence[Turn], budget: int) -> tuple[Turn, ...]:
     kept: list[Turn] = []
     left = budget
     for turn in reversed(turns):
-        left -= estimate(turn.text) + _PER_TURN
+        left -= estimate(turn.text) + PER_TURN
         if left < 0:
             break
         kept.append(turn)

@@ -21,17 +21,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "messages": ("mindbot_tasks.cli.messages:messages", "List messages; show one with its timeline."),
     "replay": ("mindbot_tasks.cli.messages:replay", "Start a message again."),
     "usage": ("mindbot_tasks.cli.usage:usage", "Add up tokens and cost."),
+    "workflows": ("mindbot_tasks.cli.workflows:workflows", "Say how well each workflow does; compare variants."),
     "kb": ("mindbot_tasks.cli.kb:kb", "Look after the knowledge base."),
     "alerts": ("mindbot_tasks.cli.alerts:alerts", "List, acknowledge and silence alerts."),
     "classifier": ("mindbot_tasks.cli.classifier:classifier", "Train and measure the classifier."),
     "emulate": ("mindbot_tasks.cli.emulate:emulate", "Run a stand-in of a vendor."),
     "tune": ("mindbot_tasks.cli.tune:tune", "Suggest the concurrency of each queue."),
     "bridges": ("mindbot_tasks.cli.bridges:bridges", "Hold the connections of DingTalk Stream and AIM."),
+    "local-model": ("mindbot_tasks.cli.local_model:local_model", "Serve the models that this machine runs itself."),
     "watchdog": ("mindbot_tasks.cli.watchdog:watchdog", "Tell people when all workers are gone."),
     "health": ("mindbot_tasks.cli.health:health", "One question with exit code 0 or 1, for health checks."),
     "flower": ("mindbot_tasks.cli.flower:flower", "Start Flower with the credentials of this installation."),
 }
-HIDDEN = {"bridges", "watchdog", "flower"}  #: for the Procfile
+HIDDEN = {"bridges", "local-model", "watchdog", "flower"}  #: for the Procfile
 
 
 class _Lazy(click.Group):

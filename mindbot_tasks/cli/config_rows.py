@@ -10,7 +10,7 @@ from mindbot_tasks.core.words import Lang, Sentence, say
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
 #: sections that are read and checked, and that nothing acts upon yet
-NOT_SERVED = frozenset({"agent", "chromadb", "alert_manager"})
+NOT_SERVED = frozenset({"chromadb"})
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,34 @@ def _agent(settings: Settings, lang: Lang, kind: str) -> list[Row]:
     chain, flows = agent.langchain, agent.workflows
     about = ", ".join(part for part in (chain.primary_provider, chain.model, *chain.tools) if part) if chain else None
     rows = [_single(settings, lang, kind, "agent.langchain", about)]
+    if chain is not None:
+        rows += _tools(settings, lang)
     rows.append(_single(settings, lang, kind, "agent.workflows", flows.routing_strategy if flows else None))
-    for section in ("agent.providers", "agent.workflows.workflows"):
+    for section in ("agent.providers", "agent.workflows.workflows", "agent.mcp"):
         rows += [Row(kind, path, False, why) for path, why in _off_below(settings, lang, section)]
+    return rows
+
+
+def _tools(settings: Settings, lang: Lang) -> list[Row]:
+    """What the agent lacks, and what it has beside its own tools."""
+    from mindbot_tasks.llm import agent as agents  # as above: not for a check of other sections
+    from mindbot_tasks.llm.agent.tools import catalogue
+
+    kind = say("config.tool", lang)
+    rows = []
+    if not agents.providers_of(settings):
+        rows.append(Row(say("config.agent", lang), "agent.langchain", False, say("agent.no_model", lang)))
+    missing = catalogue.missing(settings)
+    rows += [Row(kind, f"agent.langchain.tools: {name}", False, _said(why, lang)) for name, why in missing.items()]
+    agent = settings.agent
+    assert agent is not None  # noqa: S101 - who calls has looked
+    search = agent.tools.web_search
+    if search is not None:
+        rows.append(Row(kind, "agent.tools.web_search", True, f"{search.engine} {search.endpoint}".strip()))
+    rows += [
+        Row(kind, f"agent.mcp.{name}", True, server.url or " ".join((server.command, *server.args)))
+        for name, server in agent.mcp.items()
+    ]
     return rows
 
 

@@ -1,60 +1,26 @@
-"""`mindbot usage`: tokens and cost of the answers, by day, bot, user, provider, model or workflow."""
+"""`mindbot usage`: calls of models, tokens and cost in groups, and what is left of today's budgets."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from mindbot_tasks.chat.budgets import amounts
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.cli.messages import Since
-from mindbot_tasks.core.settings import ProviderSettings, get_settings
+from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.words import Lang, lang_of, say
-from mindbot_tasks.stores import usage as ledger
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.stores import budgets
+from mindbot_tasks.stores import usage as totals
+from mindbot_tasks.stores.budgets import Named
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.usage import GROUPINGS, Grouping, Used
-
-
-@dataclass(slots=True)
-class Total:
-    """One line of the report."""
-
-    answers: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    took_ms: int = 0
-    cost: float = 0.0
-    unpriced: int = 0  #: answers whose model has no price in the configuration, but used tokens
-
-
-def price(one: Used, providers: dict[str, ProviderSettings]) -> float | None:
-    """What these answers cost; None if the configuration has no price for the model."""
-    models = providers[one.provider].models if one.provider in providers else []
-    for model in models:
-        if model.name == one.model and model.input_price is not None and model.output_price is not None:
-            return (one.input_tokens * model.input_price + one.output_tokens * model.output_price) / 1_000_000
-    return None
-
-
-def totals(found: Sequence[Used], providers: dict[str, ProviderSettings]) -> dict[tuple[str, ...], Total]:
-    """The groups of the report, in their order. Pure."""
-    lines: dict[tuple[str, ...], Total] = {}
-    for one in found:
-        total = lines.setdefault(one.keys, Total())
-        total.answers += one.answers
-        total.input_tokens += one.input_tokens
-        total.output_tokens += one.output_tokens
-        total.took_ms += one.mean_ms * one.answers
-        cost = price(one, providers)
-        if cost is not None:
-            total.cost += cost
-        elif one.input_tokens or one.output_tokens:
-            total.unpriced += one.answers
-    return lines
 
 
 @click.command()
@@ -62,45 +28,86 @@ def totals(found: Sequence[Used], providers: dict[str, ProviderSettings]) -> dic
     "--by", "by", type=click.Choice(GROUPINGS), multiple=True, default=["provider", "model"], show_default=True,
     help="How to group; may be repeated.",
 )  # fmt: skip
-@click.option("--since", "window_s", type=Since(), default="7d", show_default=True, help="15m, 2h, 7d ...")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@click.option("--since", "window_s", type=Since(), default="7d", show_default=True, help="2h, 7d ...: whole days")
+@click.option("--json", "as_json", is_flag=True, help="Usage and budgets as JSON.")
 @told_plainly
 def usage(by: tuple[Grouping, ...], window_s: float, as_json: bool) -> None:
-    """Add up answers, tokens and cost; prices come from `models` in the configuration. Days are those of UTC."""
+    """Add up calls of models, tokens and cost, failed tries included, and show what is left of today's budgets.
+
+    Prices are those of the moment of each call. Days begin where `budgets.timezone` says.
+    """
     settings = get_settings()
     with reading() as connection:
-        found = ledger.used(connection, by, window_ms=int(window_s * 1000))
-    lines = totals(found, settings.providers)
+        found = totals.used(connection, by, window_s=window_s)
+        standings = budgets.overview(connection, settings, registry.enabled(settings))
     if as_json:
-        told = [
-            {
-                **dict(zip(by, keys, strict=True)),
-                "answers": one.answers,
-                "input_tokens": one.input_tokens,
-                "output_tokens": one.output_tokens,
-                "mean_ms": one.took_ms // one.answers,
-                "cost": round(one.cost, 6),
-                "unpriced_answers": one.unpriced,
-            }
-            for keys, one in lines.items()
-        ]
+        told = {"usage": [_as_record(by, one) for one in found], "budgets": [_budget_record(one) for one in standings]}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    _show(by, lines, lang_of(settings.language))
+    lang = lang_of(settings.language)
+    _show(by, found, settings, lang)
+    _show_budgets(standings, settings, lang)
 
 
-def _show(by: tuple[Grouping, ...], lines: dict[tuple[str, ...], Total], lang: Lang) -> None:
-    if not lines:
+def _as_record(by: tuple[Grouping, ...], one: Used) -> dict[str, Any]:
+    return {
+        **dict(zip(by, one.keys, strict=True)),
+        "answers": one.answers,
+        "calls": one.calls,
+        "failures": one.failures,
+        "input_tokens": one.input_tokens,
+        "output_tokens": one.output_tokens,
+        "mean_ms": one.mean_ms,
+        "cost": round(one.cost, 9),
+        "unpriced_calls": one.unpriced,
+    }
+
+
+def _budget_record(one: Named) -> dict[str, Any]:
+    standing = one.standing
+    return {
+        "scope": standing.scope,
+        "platform": one.platform,
+        "bot": one.bot,
+        "user": one.user,
+        "cost": round(standing.spent.cost, 9),
+        "cost_limit": standing.budget.cost,
+        "tokens": standing.spent.tokens,
+        "tokens_limit": standing.budget.tokens,
+        "used": round(standing.share, 4),
+        "level": standing.level,
+    }
+
+
+def _show(by: tuple[Grouping, ...], found: Sequence[Used], settings: Settings, lang: Lang) -> None:
+    if not found:
         click.echo(say("usage.nothing", lang))
         return
     table = Table(*(say(f"usage.head_{head}", lang) for head in by))
-    for head in ("answers", "input", "output", "mean", "cost"):
+    for head in ("answers", "calls", "failures", "input", "output", "mean"):
         table.add_column(say(f"usage.head_{head}", lang), justify="right")
-    for keys, one in lines.items():
-        shown = (key or "-" for key in keys)
+    currency = f" ({settings.budgets.currency})" if settings.budgets.currency else ""
+    table.add_column(say("usage.head_cost", lang) + currency, justify="right")
+    for one in found:
+        shown = (key or "-" for key in one.keys)
         cost = f"{one.cost:,.4f}" if not one.unpriced else f"{one.cost:,.4f} + ?"
-        mean = f"{one.took_ms / one.answers / 1000:.2f} s"
-        table.add_row(*shown, f"{one.answers:,}", f"{one.input_tokens:,}", f"{one.output_tokens:,}", mean, cost)
+        numbers = (one.answers, one.calls, one.failures, one.input_tokens, one.output_tokens)
+        table.add_row(*shown, *(f"{number:,}" for number in numbers), f"{one.mean_ms / 1000:.2f} s", cost)
     Console().print(table)
-    if any(one.unpriced for one in lines.values()):
+    if any(one.unpriced for one in found):
         click.echo(say("usage.unpriced", lang))
+
+
+def _show_budgets(found: Sequence[Named], settings: Settings, lang: Lang) -> None:
+    if not found:
+        return
+    click.echo("\n" + say("usage.budgets", lang, hours=round(budgets.left_of_day_s(settings) / 3600)))
+    table = Table(say("usage.head_whose", lang))
+    for head in ("used", "left", "state"):
+        table.add_column(say(f"usage.head_{head}", lang))
+    for one in found:
+        whose = "/".join(part for part in (one.platform, one.bot, one.user) if part) or say("usage.everything", lang)
+        left = max(0.0, 1 - one.standing.share)
+        used = ", ".join(amounts(one.standing, lang, settings.budgets.currency))
+        table.add_row(whose, used, f"{left:.0%}", say(f"usage.state_{one.standing.level}", lang))
+    Console().print(table)

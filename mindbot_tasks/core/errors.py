@@ -7,7 +7,8 @@ MindBotError
 ├── DatabaseUnavailable      nothing can be recorded now; ask again later
 ├── Stopped                  the work was told to stop (not a failure)
 │   ├── Draining             this process is shutting down: somebody else goes on
-│   └── Cancelled            a person asked for the answer to be stopped
+│   ├── Cancelled            a person asked for the answer to be stopped
+│   └── BelongsElsewhere     processes that serve another queue are made for this
 └── FarSideError             somebody else's server; carries `provider`, `status`, `code`
     ├── Rejected             it would say no again
     └── RetryableError       the same call may work later
@@ -54,6 +55,14 @@ class Draining(Stopped):
 
 class Cancelled(Stopped):
     """A person asked for this answer to be stopped."""
+
+
+class BelongsElsewhere(Stopped):
+    """This process is not made for the work; those that serve `queue` are."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"work for the queue {queue}")
+        self.queue = queue
 
 
 #: kind of a Rejected: a person has taken the conversation over, so the bot may not, and need not, say anything

@@ -102,6 +102,14 @@ class Stream:
             exc.provider = exc.provider or self.provider
             raise
 
+    def lines(self) -> Iterator[bytes]:
+        """The body line by line. Raises as `chunks`, and Unavailable for a huge line."""
+        try:
+            yield from sse.lines(self.chunks())
+        except FarSideError as exc:
+            exc.provider = exc.provider or self.provider
+            raise
+
     def whole(self) -> Response:
         """All of it."""
         return Response(self.status, self.headers, b"".join(self.chunks()), self.provider)

@@ -38,14 +38,34 @@ ANSWER_SECONDS = Histogram(
     "mindbot_answer_seconds", "Time of one try to answer.", ["answerer", "outcome"], buckets=_SLOW
 )
 FIRST_TOKEN_SECONDS = Histogram("mindbot_first_token_seconds", "Time to the first token.", ["answerer"], buckets=_SLOW)
+DIFY_ERRORS = Counter("mindbot_dify_errors", "Failures of Dify apps by Dify's code, or by kind.", ["answerer", "code"])
+TOOL_SECONDS = Histogram(
+    "mindbot_tool_seconds", "Time of one call of a tool of the agent.", ["tool", "outcome"], buckets=_SLOW
+)
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
 OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
 SENDS = Counter("mindbot_sends", "Pieces handed to a platform.", ["platform", "outcome"])
 LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
+KEYS_SET_ASIDE = Counter("mindbot_api_keys_set_aside", "API keys that rest for a while.", ["answerer", "reason"])
 BREAKER_OPEN = Gauge(
     "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
 )
+PROVIDER_CALLS = Counter(
+    "mindbot_provider_calls",
+    "Calls of models, answers or not.",
+    ["provider", "model", "workflow", "purpose", "outcome"],
+)
+TOKENS = Counter("mindbot_tokens", "Tokens, as the providers counted them.", ["provider", "model", "direction"])
+COST = Counter("mindbot_cost", "What calls of models cost, in the currency of the prices.", ["provider", "model"])
+RETRIED_CALLS = Counter("mindbot_retried_calls", "Calls that were a retry within the retry budget.", ["answerer"])
+BUDGET_USED = Gauge(
+    "mindbot_budget_used_ratio",
+    "Share of today's budget; 1: all.",
+    ["scope", "bot"],
+    multiprocess_mode="livemostrecent",
+)
+BUDGET_LIMITED = Counter("mindbot_budget_limited", "Messages that met a budget.", ["scope", "level"])
 WEBHOOKS = Counter("mindbot_webhooks", "Webhook calls by HTTP status.", ["platform", "status"])
 BRIDGE_FRAMES = Counter(
     "mindbot_bridge_frames", "What came over connections that MindBot holds.", ["platform", "kind", "outcome"]
@@ -53,6 +73,8 @@ BRIDGE_FRAMES = Counter(
 BRIDGE_CONNECTS = Counter(
     "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
 )
+ALERTS = Counter("mindbot_alerts", "Alerts that opened, came back or grew.", ["rule", "severity", "change"])
+NOTIFICATIONS = Counter("mindbot_notifications", "Notifications of alerts by what became of them.", ["outcome"])
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 

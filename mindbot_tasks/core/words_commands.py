@@ -11,13 +11,15 @@ WORDS: Words = {
         "- `/new` (or `/reset`): forget what was said so far\n"
         "- `/stop`: stop the answer that I am working on\n"
         "- `/status`: what I am doing, and which model answers\n"
-        "- `/history`: the last questions and answers",
+        "- `/history`: the last questions and answers\n"
+        "- `/usage`: what you used today",
         "直接提问即可。我还认识这些命令：\n\n"
         "- `/帮助`：显示本帮助\n"
         "- `/新对话`（或 `/重置`）：忘记之前的对话\n"
         "- `/停止`：停止正在进行的回答\n"
         "- `/状态`：我在做什么、由哪个模型回答\n"
-        "- `/历史`：最近的问答",
+        "- `/历史`：最近的问答\n"
+        "- `/用量`：您今天的用量",
     ),
     "help_admin": (
         "- `/model [name]`: show or choose the model of this conversation (`/model default` for none)\n"

@@ -24,6 +24,7 @@ WORDS: Words = {
     "platform": ("platform", "平台"),
     "provider": ("provider", "提供方"),
     "workflow": ("workflow", "工作流"),
+    "tool": ("tool", "工具"),
     "agent": ("agent", "智能体"),
     "knowledge": ("knowledge", "知识库"),
     "speech": ("speech", "语音识别"),

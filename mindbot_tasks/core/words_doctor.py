@@ -169,10 +169,8 @@ WORDS: Words = {
     "add_voice_extra": ('pip install "mindbot[voice]"', 'pip install "mindbot[voice]"'),
     "provider_fine": ("the key is right, model {model}", "密钥正确,模型 {model}"),
     "provider_unusable": ("it cannot answer: {why}", "无法用于回答:{why}"),
-    "provider_unasked": (
-        "set up; it has no call that costs nothing, so the key was not tried",
-        "已配置;没有免费的接口可用于验证密钥,未验证",
-    ),
+    "key_fine": ("the key is right", "密钥正确"),
+    "model_shuts_down": ("{model} is switched off on {day}", "{model} 将于 {day} 停止服务"),
     "no_model_list": (
         "it does not list its models ({status}), so the key was not tried",
         "不提供模型列表({status}),未能验证密钥",
@@ -181,8 +179,24 @@ WORDS: Words = {
     "model_not_listed": ("the key is right, but {model} is not among its models", "密钥正确,但模型列表中没有 {model}"),
     "choose_model": ("choose one of: {some}", "请从以下模型中选择:{some}"),
     "dify_fine": ("the key is right, app mode {mode}", "密钥正确,应用类型 {mode}"),
-    "wrong_mode": ("its app mode is {mode}, which has no chat", "应用类型为 {mode},不支持对话"),
-    "right_mode": ("use the key of an app of mode {modes}", "请使用以下类型应用的密钥:{modes}"),
+    "dify_fine_into": (
+        "the key is right, app mode {mode}, the question goes into {variable}",
+        "密钥正确,应用类型 {mode},问题写入变量 {variable}",
+    ),
+    "mode_differs": (
+        "the app is of mode {mode}, the configuration says {said}; each process has to find that out",
+        "应用类型为 {mode},而配置为 {said};每个进程都要先自行纠正",
+    ),
+    "set_mode": (
+        "set app_mode, or give the base address as dify_endpoint",
+        "请设置 app_mode,或将 dify_endpoint 写为基础地址",
+    ),
+    "input_unknown": ("the app has no input variable {names}", "应用没有输入变量 {names}"),
+    "input_missing": ("the app requires {names}, which nothing fills", "应用要求填写 {names},但没有配置其内容"),
+    "set_inputs": (
+        "set inputs or text_input of the workflow; the form has: {known}",
+        "请设置该工作流的 inputs 或 text_input;表单变量:{known}",
+    ),
     "not_let_in": ("the credentials are refused ({status}, {code})", "凭据被拒绝({status},{code})"),
     "check_key": (
         "put the right api key in; a missing permission looks the same",

@@ -47,8 +47,21 @@ WORDS: Words = {
     "bad_pattern": ("this pattern does not compile: {reason}", "正则表达式无法编译:{reason}"),
     "control_in_pattern": ("this pattern holds a control character", "正则表达式中含有控制字符"),
     "bad_url": ("expected an address that starts with {schemes}", "应为以 {schemes} 开头的地址"),
+    "variant_of_both": (
+        "a variant is another workflow or another app, not both",
+        "变体只能是另一个工作流或另一个应用,不能同时填写",
+    ),
+    "unknown_workflow": (
+        "there is no workflow {name}, or it is off",
+        "没有名为 {name} 的工作流,或其未启用",
+    ),
     "needs_key": ("{value} needs {key}", "{value} 需要同时填写 {key}"),
+    "bad_timezone": ("expected a time zone such as UTC or Asia/Shanghai", "应为时区,例如 UTC 或 Asia/Shanghai"),
+    "command_or_url": ("needs either command or url", "需要填写 command 或 url 其中之一"),
     "bad_rate": ("expected a rate such as 20/s, 600/m or 1000/h", "应为速率,例如 20/s、600/m 或 1000/h"),
+    "bad_hours": ("expected hours such as 22:00-07:00, in quotes", "应为时段,例如 22:00-07:00,需加引号"),
+    "bad_moment": ("expected a date and time such as 2026-01-05T09:00", "应为日期时间,例如 2026-01-05T09:00"),
+    "bad_template": ("this template does not work: check its braces", "模板有误,请检查大括号"),
     # hints
     "did_you_mean": ("did you mean {known}?", "是否想写 {known}?"),
     "known_keys": ("known keys: {known}", "可用的键:{known}"),
@@ -57,6 +70,11 @@ WORDS: Words = {
         "双引号中的反斜杠是转义符,请使用单引号:'c\\+\\+'",
     ),
     "no_tabs": ("YAML does not allow tabs for indentation; use spaces", "YAML 不允许用制表符缩进,请使用空格"),
+    "unknown_place": ("{name} is no variable; known are {known}", "{name} 不是可用变量,可用的有 {known}"),
+    "not_a_version": (
+        "{value} is not the id of a published version (a UUID); it is not sent: the key alone selects the app",
+        "{value} 不是已发布版本的 ID(UUID),不会发送;由哪个应用回答只取决于 API Key",
+    ),
     "linear_time": (
         "patterns run in linear time (RE2), so look-around and backreferences are not supported",
         "正则以线性时间运行(RE2),不支持环视和反向引用",
@@ -83,6 +101,10 @@ WORDS: Words = {
     "yaml_reads_as": ("{text}, which YAML reads as {value}", "{text}(YAML 会读作 {value})"),
     "bucket_missing": ("backend s3 needs a bucket", "backend 为 s3 时必须填写 bucket"),
     # warnings
+    "model_going": (
+        "{model} is switched off on {day}; use for example {instead}",
+        "{model} 将于 {day} 停止服务,可改用 {instead} 等",
+    ),
     "model_gone": ("{model} is no longer served; use for example {instead}", "{model} 已停止服务,可改用 {instead} 等"),
     "placeholder": ("this is still the placeholder of the example", "仍是示例中的占位值"),
     "unknown_variable": ("{name} matches no setting", "{name} 不对应任何设置项"),

@@ -18,7 +18,7 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
 from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
-from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
 from mindbot_tasks.model.answer import Usage
 
 DEFAULT_BASE = "https://api.anthropic.com"
@@ -39,6 +39,11 @@ _TYPES: Mapping[str, RaisedFor] = {
 }
 
 
+_NO_TEMPERATURE = "temperature_refused"
+_takes_none: set[tuple[str, str]] = set()
+"""(address, model) of models that refused a temperature in this process: newer ones do."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnthropicModel:
     """One model of Anthropic, or of a server that speaks its protocol."""
@@ -52,6 +57,7 @@ class AnthropicModel:
     system_prompt: str = ""
     patience: Patience | None = None
     vision: bool = False
+    extra: Mapping[str, Any] | None = None  #: more fields of the body
     http: Http | None = None
 
     def takes(self, attachment: Attachment) -> bool:
@@ -59,6 +65,15 @@ class AnthropicModel:
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""
+        try:
+            return self._ask(question, deadline, on_text)
+        except Rejected as exc:
+            if exc.code != _NO_TEMPERATURE or (self.base_url, self.model) in _takes_none:
+                raise
+        _takes_none.add((self.base_url, self.model))
+        return self._ask(question, deadline, on_text)
+
+    def _ask(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         ask = Ask(
             self.name,
             url_of(self.base_url, "/v1/messages"),
@@ -85,9 +100,9 @@ class AnthropicModel:
         }
         if system:
             body["system"] = system
-        if self.temperature is not None:
+        if self.temperature is not None and (self.base_url, self.model) not in _takes_none:
             body["temperature"] = min(self.temperature, 1.0)  # their scale ends at 1
-        return body
+        return merged(body, self.extra)
 
     def _content(self, question: Question) -> str | list[dict[str, Any]]:
         words, seen = divided(question, self.vision)
@@ -158,4 +173,12 @@ def _raise_error(response: Response) -> NoReturn:
 def _raise_told(body: dict[str, Any], status: int, provider: str, wait_s: float | None) -> NoReturn:
     error = body.get("error")
     code = str(error.get("type") or "") if isinstance(error, dict) else ""
+    if code == "invalid_request_error" and isinstance(error, dict):
+        # the one type stands for both of these as well; only the words tell
+        words = str(error.get("message") or "")[:300]
+        if "credit balance" in words:
+            code = "billing_error"
+        elif "temperature" in words and status == 400:
+            raise Rejected("the model takes no temperature", kind="invalid_request", provider=provider, status=status,
+                           code=_NO_TEMPERATURE)  # fmt: skip
     raise_problem(_TYPES, code, status=status, provider=provider, wait_s=wait_s)

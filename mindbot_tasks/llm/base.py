@@ -45,6 +45,7 @@ class Wishes:
     model: str = ""  #: "provider/model" or "model": goes first
     system_prompt: str = ""  #: in place of the installation's
     workflows: tuple[str, ...] = ()  #: the only ones to use; empty: all
+    tools: tuple[str, ...] = ()  #: the only ones that the agent may use; empty: all
 
 
 @dataclass(frozen=True, slots=True)

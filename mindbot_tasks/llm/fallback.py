@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +20,13 @@ from mindbot_tasks.core.errors import (
     Unavailable,
 )
 from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
-from mindbot_tasks.llm.base import Answerer, OnText, Question
-from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.stores import breaker, limiter, performance
-from mindbot_tasks.stores.limiter import Rate
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
+from mindbot_tasks.llm.catalogue import price_of_model
+from mindbot_tasks.model.answer import Answer, Usage
+from mindbot_tasks.stores import breaker, performance, spending
+from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits
+from mindbot_tasks.stores.spending import Call
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +34,9 @@ _MIN_SHARE_S = 5.0
 _PAUSE_S = 5.0  # after a 429 that does not say how long
 _MAX_PAUSE_S = 300.0
 _PROBED_AGAIN_S = 15.0
+#: beyond the time of a call: for so long a place stays taken when its process has died
+_LEASE_MARGIN_S = 10.0
+_USUAL_ANSWER_TOKENS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Way:
 
     answerer: Answerer
     timeout_s: float
-    rate: Rate | None = None
+    limits: Limits = NO_LIMITS
     guarded: bool = True  #: False: it needs no breaker and no limit, because it cannot fail
 
 
@@ -52,16 +58,22 @@ class Told:
     session_id: str = ""
 
 
+def no_estimate() -> int:
+    return 0
+
+
 def answer(
     ways: Sequence[Way],
     question: Question,
     sessions: Mapping[str, str],
     deadline: Deadline,
     on_text: OnText,
+    estimate: Callable[[], int] = no_estimate,
 ) -> Told:
     """The answer of the first way that has one; `sessions` are the remote conversation ids by answerer.
 
-    Raises a Stopped at once. When no way works: the RetryableError that asks for the shortest wait, else Rejected.
+    estimate: about how many tokens the question is; only asked where tokens are limited. Raises a Stopped at once. When
+    no way works: the RetryableError that asks for the shortest wait, else Rejected.
     """
     tries: list[dict[str, Any]] = []
     failures: list[FarSideError] = []
@@ -72,41 +84,124 @@ def answer(
         except DeadlineExceeded as exc:
             failures.append(exc)
             break
-        leave = breaker.ask(name, way.rate) if way.guarded else breaker.Leave()
+        share_s = _share_s(way, deadline.remaining_s(), len(ways) - number - 1)
+        leave = _ask_leave(way, question, share_s, estimate)
         if leave.reason:
             failures.append(_refusal(name, leave))
             tries.append({"answerer": name, "skipped": leave.reason, "wait_s": round(leave.wait_s, 1)})
             continue
         asked = replace(question, session_id=sessions.get(name, ""))
-        share_s = _share_s(way, deadline.remaining_s(), len(ways) - number - 1)
-        started = time.monotonic()
-        outcome: breaker.Outcome = "none"
+        end = _End(way, leave, question.message_id)
         try:
             spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
-            outcome = "ok"
+            end.spoken = spoken
         except Stopped:
             raise
         except FarSideError as exc:
-            outcome = _outcome(exc, share_s)
-            if isinstance(exc, Throttled) and way.guarded:
-                wait_s = exc.retry_after_s if exc.retry_after_s is not None else _PAUSE_S
-                limiter.pause(name, min(wait_s, _MAX_PAUSE_S))
+            end.error, end.outcome = exc, _outcome(exc, share_s)
             failures.append(exc)
-            tries.append({"answerer": name, **_described(exc), "ms": _ms_since(started)})
-            log.warning("answerer_failed", answerer=name, **_described(exc), took_ms=_ms_since(started))
+            tries.append({"answerer": name, **_described(exc), "ms": end.took_ms})
+            log.warning("answerer_failed", answerer=name, **_described(exc), took_ms=end.took_ms)
             continue
         finally:
-            if way.guarded:
-                breaker.report(name, outcome, probe=leave.probe)
-                if outcome != "none":
-                    performance.note(name, ok=outcome == "ok", seconds=time.monotonic() - started)
-            ANSWER_SECONDS.labels(name, outcome).observe(time.monotonic() - started)
+            end.tell()
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)
-        tries.append({"answerer": name, "outcome": "ok", "ms": _ms_since(started)})
+        tries.append({"answerer": name, "outcome": "ok", "ms": end.took_ms})
         details = {**spoken.answer.details, "tries": tries}
         return Told(replace(spoken.answer, details=details), name, spoken.session_id)
     raise _worst(failures)
+
+
+def _ask_leave(way: Way, question: Question, share_s: float, estimate: Callable[[], int]) -> Leave:
+    if not way.guarded:
+        return Leave()
+    return breaker.ask(
+        way.answerer.name,
+        way.limits,
+        tokens=estimate() + _USUAL_ANSWER_TOKENS if way.limits.counts_tokens else 0,
+        message_id=question.message_id,
+        lease_s=share_s + _LEASE_MARGIN_S,
+    )
+
+
+class _End:
+    """What came of one call, and who has to know."""
+
+    def __init__(self, way: Way, leave: Leave, message_id: int) -> None:
+        self.spoken: Spoken | None = None
+        self.error: FarSideError | None = None
+        self.outcome: breaker.Outcome = "none"
+        self._way = way
+        self._leave = leave
+        self._message_id = message_id
+        self._started = time.monotonic()
+
+    @property
+    def took_ms(self) -> int:
+        return int((time.monotonic() - self._started) * 1000)
+
+    def tell(self) -> None:
+        """Limits, breaker, performance, costs and metrics; nobody, when a bug of ours ended it."""
+        name, took_s = self._way.answerer.name, time.monotonic() - self._started
+        if self.spoken is not None:
+            self.outcome = "ok"
+        ANSWER_SECONDS.labels(name, self.outcome).observe(took_s)
+        self._note_cost()
+        if not self._way.guarded:
+            return
+        breaker.report(
+            name,
+            self.outcome,
+            self._leave,
+            used_tokens=self._used_tokens(),
+            pause_s=_pause_s(self.error),
+            failed_message=self._message_id if isinstance(self.error, RetryableError) else 0,
+        )
+        if self.outcome != "none":
+            performance.note(name, ok=self.outcome == "ok", seconds=took_s)
+
+    def _used_tokens(self) -> int | None:
+        """None: nobody knows, so the guess stays."""
+        if self.spoken is not None:
+            usage = self.spoken.answer.usage
+            return usage.input_tokens + usage.output_tokens or None
+        if isinstance(self.error, Throttled | Rejected):
+            return 0  # it did not begin
+        return None
+
+    def _note_cost(self) -> None:
+        if self.spoken is None and self.error is None:
+            return  # stopped: who knows what it cost
+        answerer, said = self._way.answerer, self.spoken.answer if self.spoken is not None else None
+        # an agent notes each of its calls; this one is only the answer
+        used = said.usage if said is not None and not getattr(answerer, "notes_calls", False) else Usage()
+        provider = said.provider if said is not None else _provider_of(answerer)
+        model = str(getattr(answerer, "model", "")) or (said.model if said is not None else "")
+        spending.note(
+            Call(
+                provider,
+                model,
+                said.workflow if said is not None else str(getattr(answerer, "workflow", "")),
+                ok=said is not None,
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+                price=price_of_model(get_settings(), provider, model),
+                took_ms=self.took_ms,
+            )
+        )
+
+
+def _provider_of(answerer: Answerer) -> str:
+    kind, _, name = answerer.name.partition(":")
+    return "dify" if kind == "workflow" else name or kind
+
+
+def _pause_s(exc: FarSideError | None) -> float:
+    """For how long the far side wants to be left alone by everybody."""
+    if not isinstance(exc, Throttled):
+        return 0.0
+    return min(exc.retry_after_s if exc.retry_after_s is not None else _PAUSE_S, _MAX_PAUSE_S)
 
 
 def _share_s(way: Way, left_s: float, others: int) -> float:
@@ -152,7 +247,3 @@ def _refusal(name: str, leave: breaker.Leave) -> RetryableError:
 def _described(exc: FarSideError) -> dict[str, Any]:
     found = {"outcome": type(exc).__name__, "kind": exc.kind, "status": exc.status, "code": exc.code}
     return {key: value for key, value in found.items() if value is not None}
-
-
-def _ms_since(started: float) -> int:
-    return int((time.monotonic() - started) * 1000)

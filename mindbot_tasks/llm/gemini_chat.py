@@ -21,7 +21,7 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
 from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
-from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
 from mindbot_tasks.model.answer import Usage
 
 DEFAULT_BASE = "https://generativelanguage.googleapis.com"
@@ -34,6 +34,11 @@ _STATUSES: Mapping[str, RaisedFor] = {
     "UNAUTHENTICATED": (Rejected, "auth"),
     "PERMISSION_DENIED": (Rejected, "auth"),
     "NOT_FOUND": (Rejected, "not_found"),
+    # reasons in the details say more than the status
+    "API_KEY_INVALID": (Rejected, "auth"),
+    "API_KEY_SERVICE_BLOCKED": (Rejected, "auth"),
+    "BILLING_DISABLED": (Rejected, "quota"),
+    "QUOTA_PER_DAY": (Rejected, "quota"),
     "RESOURCE_EXHAUSTED": (Throttled, "rate_limit"),
     "INTERNAL": (Unavailable, "server"),
     "UNAVAILABLE": (Unavailable, "server"),
@@ -54,6 +59,7 @@ class GeminiModel:
     system_prompt: str = ""
     patience: Patience | None = None
     vision: bool = False
+    extra: Mapping[str, Any] | None = None  #: more fields of the body
     http: Http | None = None
 
     def takes(self, attachment: Attachment) -> bool:
@@ -92,7 +98,7 @@ class GeminiModel:
         limits = {"maxOutputTokens": self.max_tokens, "temperature": self.temperature}
         if config := {key: value for key, value in limits.items() if value is not None}:
             body["generationConfig"] = config
-        return body
+        return merged(body, self.extra)
 
 
 def url_of(base_url: str, path: str) -> str:
@@ -143,19 +149,36 @@ def _raise_error(response: Response) -> NoReturn:
 
 def _raise_told(body: dict[str, Any], status: int, provider: str, wait_s: float | None) -> NoReturn:
     error = body["error"] if isinstance(body["error"], dict) else {}
+    details = [each for each in error.get("details") or () if isinstance(each, dict)] if _is_list(error) else []
     raise_problem(
         _STATUSES,
-        str(error.get("status") or ""),
+        _reason(details) or str(error.get("status") or ""),
         status=status,
         provider=provider,
-        wait_s=wait_s if wait_s is not None else _retry_delay_s(error.get("details")),
+        wait_s=wait_s if wait_s is not None else _retry_delay_s(details),
     )
 
 
-def _retry_delay_s(details: Any) -> float | None:
+def _is_list(error: dict[str, Any]) -> bool:
+    return isinstance(error.get("details"), list)
+
+
+def _reason(details: list[dict[str, Any]]) -> str:
+    """What the status does not tell: a wrong key is an INVALID_ARGUMENT, and a day's quota no pause."""
+    for detail in details:
+        if detail.get("reason") in _STATUSES:
+            return str(detail["reason"])
+        violations = detail.get("violations")
+        for violation in violations if isinstance(violations, list) else []:
+            if isinstance(violation, dict) and "PerDay" in str(violation.get("quotaId") or ""):
+                return "QUOTA_PER_DAY"
+    return ""
+
+
+def _retry_delay_s(details: list[dict[str, Any]]) -> float | None:
     """How long Google asks to wait: in the body's RetryInfo, such as "7s", not in a header."""
-    for detail in details if isinstance(details, list) else []:
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+    for detail in details:
+        delay = detail.get("retryDelay")
         if isinstance(delay, str) and (found := _SECONDS.fullmatch(delay)):
             return float(found[1])
     return None

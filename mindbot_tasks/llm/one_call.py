@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -21,6 +21,15 @@ from mindbot_tasks.model.answer import Answer, Usage
 MAX_ANSWER_BYTES = 8_000_000
 #: what reading a body of an unexpected shape raises
 UNREADABLE = (orjson.JSONDecodeError, AttributeError, TypeError, ValueError, KeyError, IndexError)
+
+
+def merged(body: dict[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body with what the configuration adds; mappings of the same name become one."""
+    for key, value in (extra or {}).items():
+        own = body.get(key)
+        body[key] = {**own, **value} if isinstance(own, dict) and isinstance(value, Mapping) else value
+    return body
+
 
 RaisedFor = tuple[type[Rejected | RetryableError], str]
 
@@ -53,13 +62,20 @@ class Heard(ABC):
         """Whether a stream without its last event is whole all the same."""
         return bool(self.finish)
 
+    def events(self, stream: Stream) -> Iterator[sse.Event]:
+        """What comes, in pieces that `take` understands."""
+        return stream.events()
+
+    def _in_one_piece(self, stream: Stream) -> bool:
+        return "json" in (stream.headers.get("Content-Type") or "")  # some servers always do
+
     def hear(self, stream: Stream, *, whole: bool = False) -> None:
         """Read to the end. Raises Unavailable when it breaks off or cannot be read."""
         try:
-            if whole or "json" in (stream.headers.get("Content-Type") or ""):  # some servers always do
+            if whole or self._in_one_piece(stream):
                 self.take_whole(stream.whole().json())
                 return
-            for event in stream.events():
+            for event in self.events(stream):
                 if self.take(event):
                     return
         except UNREADABLE as exc:

@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions: OpenAI, GLM, DeepSeek, Qwen, vLLM, Ollama's /v1 and so on.
+"""Any server that speaks OpenAI's chat completions: OpenAI, GLM, DeepSeek, Qwen, Kimi, vLLM, Ollama's /v1 and so on.
 
 Written on our own HTTP client instead of an SDK: a call costs a third of the CPU, and deadlines and stops hold.
 """
@@ -18,30 +18,45 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
 from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
 from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
-from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
 from mindbot_tasks.model.answer import Usage
 
-# error.code or error.type -> (our class, kind). OpenAI and Zhipu (its codes are numbers in text), read 2026-11-20.
+_QUOTA: RaisedFor = (Rejected, "quota")
+_AUTH: RaisedFor = (Rejected, "auth")
+_WAIT: RaisedFor = (Throttled, "rate_limit")
+_BAD: RaisedFor = (Rejected, "invalid_request")
+_GONE: RaisedFor = (Rejected, "not_found")
+_UNSAFE: RaisedFor = (Rejected, "content")
+_SICK: RaisedFor = (Unavailable, "server")
+
+# error.code or error.type -> (our class, kind); the vendors' pages on errors, read 2026-11-20
 _CODES: Mapping[str, RaisedFor] = {
-    # told as 429, but waiting does not help
-    "insufficient_quota": (Rejected, "quota"),
-    "credit_balance_exhausted": (Rejected, "quota"),
-    "billing_hard_limit_reached": (Rejected, "quota"),
-    "spend_limit_reached": (Rejected, "quota"),
-    "billing_not_active": (Rejected, "quota"),
-    "account_deactivated": (Rejected, "auth"),
-    "1113": (Rejected, "quota"),
-    "1302": (Throttled, "rate_limit"),
-    "rate_limit_exceeded": (Throttled, "rate_limit"),
-    "invalid_api_key": (Rejected, "auth"),
-    "model_not_found": (Rejected, "not_found"),
-    "context_length_exceeded": (Rejected, "invalid_request"),
-    "content_filter": (Rejected, "content"),
-    "content_policy_violation": (Rejected, "content"),
-    "server_error": (Unavailable, "server"),
-    "engine_overloaded": (Unavailable, "server"),
-    "engine_overloaded_error": (Unavailable, "server"),
-}
+    # OpenAI; the first ones are told as 429, but waiting does not help
+    "insufficient_quota": _QUOTA, "credit_balance_exhausted": _QUOTA, "billing_hard_limit_reached": _QUOTA,
+    "spend_limit_reached": _QUOTA, "billing_not_active": _QUOTA, "account_deactivated": _AUTH,
+    "invalid_api_key": _AUTH, "rate_limit_exceeded": _WAIT, "model_not_found": _GONE,
+    "context_length_exceeded": _BAD, "content_filter": _UNSAFE, "content_policy_violation": _UNSAFE,
+    "server_error": _SICK, "engine_overloaded": _SICK,
+    # Zhipu: numbers in text; its 429 means any of these
+    "1000": _AUTH, "1001": _AUTH, "1002": _AUTH, "1003": _AUTH, "1004": _AUTH, "1005": _AUTH, "1110": _AUTH,
+    "1111": _AUTH, "1112": _AUTH, "1113": _QUOTA, "1120": _SICK, "1121": _AUTH, "1200": _SICK, "1210": _BAD,
+    "1211": _GONE, "1212": _BAD, "1213": _BAD, "1214": _BAD, "1215": _BAD, "1220": _AUTH, "1221": _GONE, "1222": _GONE,
+    "1230": _SICK, "1234": _SICK, "1261": _BAD, "1300": _UNSAFE, "1301": _UNSAFE, "1302": _WAIT, "1303": _WAIT,
+    "1304": _QUOTA, "1305": _WAIT, "1308": _QUOTA, "1309": _QUOTA, "1310": _QUOTA, "1311": _AUTH, "1312": _WAIT,
+    "1313": _WAIT,
+    # Moonshot
+    "exceeded_current_quota_error": _QUOTA, "invalid_authentication_error": _AUTH, "incorrect_api_key_error": _AUTH,
+    "permission_denied_error": _AUTH, "rate_limit_reached_error": _WAIT, "engine_overloaded_error": _SICK,
+    "resource_not_found_error": _GONE,
+    # Alibaba Cloud
+    "Arrearage": _QUOTA, "AllocationQuota.FreeTierOnly": _QUOTA, "InvalidApiKey": _AUTH, "AccessDenied": _AUTH,
+    "Model.AccessDenied": _AUTH, "Throttling": _WAIT, "Throttling.RateQuota": _WAIT,
+    "Throttling.AllocationQuota": _WAIT, "Throttling.BurstRate": _WAIT, "limit_requests": _WAIT,
+    "limit_burst_rate": _WAIT, "ModelNotFound": _GONE,
+    "data_inspection_failed": _UNSAFE, "DataInspectionFailed": _UNSAFE,
+}  # fmt: skip
+#: refusals of a field that the model can do without
+_OPTIONAL = frozenset({"unsupported_parameter", "unsupported_value", "1210", "1214"})
 
 _takes_less: set[tuple[str, str]] = set()
 """(address, model) of models that refused the usual parameters in this process."""
@@ -59,7 +74,9 @@ class ChatModel:
     temperature: float | None = None
     system_prompt: str = ""
     patience: Patience | None = None
-    extra: Mapping[str, Any] | None = None  #: more fields of the body, such as {"thinking": {"type": "disabled"}}
+    extra: Mapping[str, Any] | None = None  #: more fields of the body
+    thinking: Mapping[str, Any] | None = None  #: those that switch it; left out where they are refused
+    max_tokens_field: str = "max_tokens"
     stream: bool = True
     vision: bool = False
     http: Http | None = None
@@ -75,7 +92,7 @@ class ChatModel:
             # newer models of OpenAI refuse `temperature` or `max_tokens` outright
             if exc.kind == "invalid_request" and (blind := without_contents(question)) is not question:
                 return self._ask(blind, deadline, on_text)  # it could be that it does not see, after all
-            if exc.code not in ("unsupported_parameter", "unsupported_value") or (self.url, self.model) in _takes_less:
+            if exc.code not in _OPTIONAL or (self.url, self.model) in _takes_less:
                 raise
         _takes_less.add((self.url, self.model))
         return self._ask(question, deadline, on_text)
@@ -94,15 +111,16 @@ class ChatModel:
         )
         messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
         messages.append({"role": "user", "content": self._content(question)})
-        body: dict[str, Any] = {"model": self.model, "messages": messages, **(self.extra or {})}
+        body: dict[str, Any] = {"model": self.model, "messages": messages}
         if (self.url, self.model) not in _takes_less:
+            body |= self.thinking or {}
             if self.max_tokens is not None:
-                body["max_tokens"] = self.max_tokens
+                body[self.max_tokens_field] = self.max_tokens
             if self.temperature is not None:
                 body["temperature"] = self.temperature
         if self.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return body
+        return merged(body, self.extra)
 
     def _content(self, question: Question) -> str | list[dict[str, Any]]:
         """The words; with pictures that the model can see, a list of both."""

@@ -7,66 +7,141 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mindbot_tasks.core.settings import Settings
-from mindbot_tasks.llm import selection
+from mindbot_tasks.core.settings import AgentSettings, AgentWorkflowsSettings, Settings
+from mindbot_tasks.llm import routing, selection
+from mindbot_tasks.llm.agent import NAME as AGENT
+from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.llm.building import provider_way, workflow_way
-from mindbot_tasks.llm.catalogue import first_model, models_called, price_of, provider_order
+from mindbot_tasks.llm.building import provider_way
+from mindbot_tasks.llm.catalogue import first_model, kind_of, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.variants import variant_of, variant_way
+from mindbot_tasks.llm.workflows import workflow_way
+from mindbot_tasks.model.answer import Classification
+from mindbot_tasks.model.message import JSON
 from mindbot_tasks.stores import performance
 
 GENERAL = "general_chat"
 """The workflow for what fits no other; it also helps out when another one is down."""
 
 _NO_WISHES = Wishes()
+_NO_AGENT, _NO_WORKFLOWS = AgentSettings(), AgentWorkflowsSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class _Ways:
-    """The ways for one label; only the providers in the middle change their order from message to message."""
+class Route:
+    """Who answers a message, in which order, and why."""
 
-    before: tuple[Way, ...]
-    providers: Mapping[str, Way]  #: by name, in the order of the configuration
-    after: tuple[Way, ...]
+    ways: Sequence[Way]
+    strategy: routing.Strategy
+    sure: bool  #: the classification is trusted
+    variant: str = ""  #: of the workflow's experiment: "code_analysis/b"
+    variant_answerer: str = ""  #: who answers for it
+    sick: tuple[str, ...] = ()  #: answerers that went behind the others because they fail too often
+    probed: tuple[str, ...] = ()  #: sick ones that were left in their place, to see whether they are well again
+
+    @property
+    def has_agent(self) -> bool:
+        return any(way.answerer.name == AGENT for way in self.ways)
+
+    def described(self) -> dict[str, JSON]:
+        """For the details of an answer, in debug mode."""
+        return {
+            "strategy": self.strategy,
+            "sure": self.sure,
+            "variant": self.variant,
+            "order": [way.answerer.name for way in self.ways],
+            "sick": list(self.sick),
+            "probed": list(self.probed),
+        }
 
 
-def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES) -> Sequence[Way]:
-    """The ways to answer a message of this kind, best first: its workflow, the chat models, the general workflow.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The ways for one label, wish and variant; only the order of some changes from message to message."""
 
-    A model that was asked for by name goes before them all. Only when none of them exists: the offline answerer. Built
-    once for each label and wish, as long as the settings stay; the
-    order of the chat models follows `provider_selection`.
+    ways: routing.Ways[Way]
+    models: Mapping[str, Way]  #: by provider, in the order of the configuration
+    watched: tuple[str, ...]  #: workflows of which somebody must know whether they are sick
+
+
+def route(settings: Settings, kind: Classification, wishes: Wishes = _NO_WISHES, person: str = "") -> Route:
+    """The ways to answer a message of this kind, best first, as `agent.workflows.routing_strategy` says.
+
+    person: decides on the variant of a workflow that has some. A model that was asked for by name goes before
+    everything else. Only when there is no way at all: the offline answerer.
     """
+    variant = variant_of(settings, kind.label, person)
+    known = _known(settings, kind.label, wishes, variant)
+    flows = (settings.agent.workflows if settings.agent else None) or _NO_WORKFLOWS
+    together = (settings.agent or _NO_AGENT).integration
+    sick, probed = _sick(settings, known.watched) if together.performance_tracking else ((), ())
+    ways = known.ways
+    if len(known.models) > 1:
+        ways = routing.Ways(
+            ways.chosen, ways.workflow, ways.agent, ways.basic,
+            [known.models[name] for name in _arranged(settings, known.models)], ways.general,
+        )  # fmt: skip
+    sure = routing.is_sure(kind.confidence, flows.confidence_threshold)
+    order = routing.arrange(
+        ways,
+        flows.routing_strategy,
+        sure=sure,
+        is_sick=lambda way: way.answerer.name in sick,
+        fallback=flows.fallback_enabled and together.fallback_enabled,
+    )
+    named = f"{kind.label}/{variant}" if variant and ways.workflow is not None else ""
+    by = ways.workflow.answerer.name if named and ways.workflow is not None else ""
+    return Route(order or (_offline(),), flows.routing_strategy, sure, named, by, sick, probed)
+
+
+def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES, confidence: float = 1.0) -> Sequence[Way]:
+    """The ways of `route` for a label alone."""
+    return route(settings, Classification(label, confidence, ""), wishes).ways
+
+
+_built: tuple[Settings, dict[tuple[str, Wishes, str], _Known]] | None = None
+_turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
+
+
+def _known(settings: Settings, label: str, wishes: Wishes, variant: str) -> _Known:
+    """Built once for each label, wish and variant, as long as the settings stay."""
     global _built
     if _built is None or _built[0] is not settings:
         _built = (settings, {})
     known = _built[1]
-    ways = known.get((label, wishes))
+    ways = known.get((label, wishes, variant))
     if ways is None:
-        ways = _ways(settings, label, wishes)
+        ways = _ways(settings, label, wishes, variant)
         if len(known) > 200:
             known.clear()
-        known[label, wishes] = ways
-    return (*ways.before, *(ways.providers[name] for name in _arranged(settings, ways.providers)), *ways.after)
+        known[label, wishes, variant] = ways
+    return ways
 
 
-_built: tuple[Settings, dict[tuple[str, Wishes], _Ways]] | None = None
-_turns = itertools.count(random.randrange(1000))  # noqa: S311 - so that not all processes begin with the same one
+def _sick(settings: Settings, watched: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who goes behind the others, and who is tried all the same."""
+    if not watched:
+        return (), ()
+    seen = performance.seen(watched, threshold=settings.provider_selection.performance_threshold)
+    sick = [name for name in watched if name in seen and seen[name].sick]
+    probed = tuple(name for name in sick if random.random() < routing.PROBES)  # noqa: S311 - nothing secret
+    return tuple(name for name in sick if name not in probed), probed
 
 
-def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]:
+def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
     wanted = settings.provider_selection
-    if len(providers) < 2 or (wanted.strategy == "ordered" and not wanted.cost_optimization):
-        return list(providers)
-    seen = performance.seen([f"provider:{name}" for name in providers])
+    if wanted.strategy == "ordered" and not wanted.cost_optimization:
+        return list(models)
+    seen = performance.seen([f"provider:{name}" for name in models])
     candidates = [
         selection.Candidate(
             name,
             settings.providers[name].weight,
-            price_of(settings.providers[name]),
+            price_of(settings, name),
             seen.get(f"provider:{name}", performance.Seen()),
         )
-        for name in providers
+        for name in models
     ]
     return selection.arrange(
         candidates,
@@ -78,25 +153,41 @@ def _arranged(settings: Settings, providers: Mapping[str, Way]) -> Sequence[str]
     )
 
 
-def _ways(settings: Settings, label: str, wishes: Wishes) -> _Ways:
+def _ways(settings: Settings, label: str, wishes: Wishes, variant: str) -> _Known:
     prompt = wishes.system_prompt
     wanted = models_called(settings, wishes.model)[:1] if wishes.model else []
     chosen = [provider_way(settings, *name.split("/", 1), prompt=prompt) for name in wanted]
-    workflow = workflow_way(settings, label) if _may_use(label, wishes) else None
-    providers = {
+    workflow = None
+    if _may_use(label, wishes):
+        workflow = variant_way(settings, label, variant) if variant else None
+        workflow = workflow or workflow_way(settings, label)
+    models = {
         name: way
         for name in provider_order(settings)
         if f"{name}/{first_model(settings, name)}" not in wanted
         and (way := provider_way(settings, name, prompt=prompt)) is not None
     }
+    basic = [way for name, way in models.items() if kind_of(name, settings.providers[name]) == "dify"]
     general = workflow_way(settings, GENERAL) if label != GENERAL and _may_use(GENERAL, wishes) else None
-    before = tuple(way for way in (*chosen, workflow) if way is not None)
-    after = (general,) if general is not None else ()
-    if not (before or providers or after):
-        from mindbot_tasks.llm.offline import Offline
+    if general is not None and workflow is not None and general.answerer.name == workflow.answerer.name:
+        general = None  # a variant may be the general workflow
+    ways = routing.Ways(
+        [way for way in chosen if way is not None],
+        workflow,
+        agent_way(settings, wishes),
+        basic,
+        list(models.values()),
+        general,
+    )
+    others = len(ways.chosen) + len(models) + (ways.agent is not None)
+    flows = [way.answerer.name for way in (workflow, general) if way is not None]
+    return _Known(ways, models, tuple(flows) if others + len(flows) > 1 else ())
 
-        after = (Way(Offline(), timeout_s=5, guarded=False),)
-    return _Ways(before, providers, after)
+
+def _offline() -> Way:
+    from mindbot_tasks.llm.offline import Offline
+
+    return Way(Offline(), timeout_s=5, guarded=False)
 
 
 def _may_use(workflow: str, wishes: Wishes) -> bool:

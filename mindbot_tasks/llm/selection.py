@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mindbot_tasks.stores.performance import Seen
+from mindbot_tasks.stores.performance import ENOUGH_CALLS, Seen
 
-#: below so many calls in the window nobody is judged
-ENOUGH_CALLS = 10
 #: what an unknown provider is given credit for, so that a single bad call does not decide
 PRIOR_CALLS = 4
 #: share of the messages that go to whoever is known least, with `performance_based`

@@ -27,8 +27,8 @@ _sqlite_writer = threading.Lock()
 #: seconds until a call gives up: on a statement, on a free connection, on its turn to write
 _PATIENCE_S = 5.0
 _patience_s = _PATIENCE_S
-#: how long SQLite itself waits for the other processes, where somebody waits for us: then we ask again at once, while
-#: workers, for whom nobody waits, sleep longer and longer between their tries
+#: how long SQLite itself waits for the other processes, where somebody waits for us and `in_turn` is asked again at
+#: once; elsewhere SQLite sleeps longer and longer between its own tries
 _HASTY_S = 0.005
 
 
@@ -158,9 +158,18 @@ def _wait(connection: Any) -> None:
 @functools.cache
 def get_engine() -> Engine:
     """The engine of this process; thrown away in a forked child by `forget_engine`."""
+    return open_engine(
+        get_settings().database_url.get_secret_value(), durable=_records, statement_timeout_s=_patience_s
+    )
+
+
+@functools.cache
+def _engine_in_turn() -> Engine:
+    """For those who ask again by themselves while another process writes, and do it faster than SQLite does."""
     url = get_settings().database_url.get_secret_value()
-    hasty = make_url(url).get_backend_name() == "sqlite" and _patience_s < _PATIENCE_S
-    return open_engine(url, durable=_records, statement_timeout_s=_HASTY_S if hasty else _patience_s)
+    if _patience_s >= _PATIENCE_S or make_url(url).get_backend_name() != "sqlite":
+        return get_engine()
+    return open_engine(url, durable=_records, statement_timeout_s=_HASTY_S)
 
 
 def patience_s() -> float:
@@ -173,11 +182,12 @@ def is_busy(exc: DatabaseUnavailable) -> bool:
     return getattr(getattr(exc.__cause__, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
-def forget_engine() -> None:
-    """After a fork: the parent's connections are not ours."""
-    if get_engine.cache_info().currsize:
-        get_engine().dispose(close=False)
-    get_engine.cache_clear()
+def forget_engine(*, close: bool = False) -> None:
+    """After a fork: the parent's connections are not ours. close: they are ours, and nobody needs them any more."""
+    for engine in (_engine_in_turn, get_engine):
+        if engine.cache_info().currsize:
+            engine().dispose(close=close)
+        engine.cache_clear()
 
 
 @contextlib.contextmanager
@@ -209,7 +219,7 @@ def sqlite_turn() -> Iterator[None]:
 @contextlib.contextmanager
 def in_turn(*, transaction: bool) -> Iterator[Connection]:
     """For SQLite, within `sqlite_turn`: a connection on which statements commit alone, or all at the end."""
-    with _as_unavailable(), get_engine().connect() as connection:
+    with _as_unavailable(), _engine_in_turn().connect() as connection:
         if not transaction:
             yield connection
             return

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.stores import tables_learning as _learning  # noqa: F401
+from mindbot_tasks.stores import (
+    tables_agent,
+    tables_alerts,
+    tables_learning,
+    tables_routing,
+    tables_spending,
+)
 from mindbot_tasks.stores.tables import Base
 
 METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "tables_agent",
+    "tables_alerts",
+    "tables_learning",
+    "tables_routing",
+    "tables_spending",
+]

@@ -6,13 +6,16 @@ is asked: a name is a comfort, and asking over and over would use up the vendor'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import redis
 import structlog
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from mindbot_tasks.stores.cleaning import clean, cut
 from mindbot_tasks.stores.redis import get_redis
-from mindbot_tasks.stores.tables import UserRow
+from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,39 @@ def name(connection: Connection, platform: str, bot: str, user: str, found: str)
         get_redis().set(_key(platform, bot, user), "1", ex=ASKED_FOR_S)
     except redis.RedisError as exc:
         log.debug("people_without_redis", error=type(exc).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who has sent a message, and where."""
+
+    platform: str
+    user_id: str
+    name: str
+    known_since: str  #: a day
+    conversation_kind: str
+    conversation_title: str
+
+
+def asker(connection: Connection, message_id: int) -> Asker | None:
+    """Who has sent this message; None if there is none of that id."""
+    row = connection.execute(
+        select(
+            MessageRow.platform,
+            MessageRow.sender_ref,
+            MessageRow.conversation_kind,
+            ConversationRow.title,
+            UserRow.name,
+            UserRow.created_at,
+        )
+        .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+        .outerjoin(UserRow, (UserRow.platform == MessageRow.platform) & (UserRow.external_id == MessageRow.sender_ref))
+        .where(MessageRow.id == message_id)
+    ).first()
+    if row is None:
+        return None
+    since = f"{datetime.fromtimestamp(row.created_at / 1000, UTC):%Y-%m-%d}" if row.created_at else ""
+    return Asker(row.platform, row.sender_ref, row.name or "", since, row.conversation_kind, row.title or "")
 
 
 def forget() -> None:

@@ -3,7 +3,11 @@
 Each process adds up what it saw and hands it over when it next reads, at most every two seconds: one round trip then,
 none for the calls themselves. While Redis is down a process knows what it saw itself.
 
-`mindbot:seen:<answerer>` is a hash of `calls:<slot>`, `ok:<slot>` and `ms:<slot>` (of the successes), in slots of 60 s.
+An answerer whose share of successes falls below a threshold becomes sick, and stays so until `RECOVERED` calls in a row
+were answered: what the fleet agrees on does not flap with every call. Nobody calls it for eleven minutes: forgotten.
+
+`mindbot:seen:<answerer>` is a hash of `calls:<slot>`, `ok:<slot>` and `ms:<slot>` (of the successes), in slots of 60 s;
+with `sick` (since when, microseconds) and `good` (calls answered in a row since) while it is sick.
 """
 
 from __future__ import annotations
@@ -24,34 +28,57 @@ log = structlog.get_logger(__name__)
 SLOT_S = 60
 SLOTS = 10
 READ_EVERY_S = 2.0
+#: below so many calls in the window nobody is judged
+ENOUGH_CALLS = 10
+#: so many answers in a row make a sick answerer well
+RECOVERED = 5
 
-# KEYS: one hash for each name; ARGV: now in microseconds or '', then calls, ok and ms to add for each name
+# KEYS: one hash for each name; ARGV: now in microseconds or '', the threshold (0: judge nobody), then calls, ok and ms
+# to add for each name
 _EXCHANGE = (
     NOW_LUA
     + f"""
-local slot = math.floor(now_us(ARGV[1]) / {SLOT_S * 1_000_000})
+local now = now_us(ARGV[1])
+local slot, threshold = math.floor(now / {SLOT_S * 1_000_000}), tonumber(ARGV[2])
 local found = {{}}
 for i, key in ipairs(KEYS) do
+  local added = {{}}
   for j, field in ipairs({{'calls', 'ok', 'ms'}}) do
-    local more = tonumber(ARGV[1 + (i - 1) * 3 + j])
+    local more = tonumber(ARGV[2 + (i - 1) * 3 + j])
+    added[field] = more
     if more > 0 then redis.call('HINCRBY', key, field .. ':' .. slot, more) end
   end
-  local sums, old = {{calls = 0, ok = 0, ms = 0}}, {{}}
+  local sums, old, fields = {{calls = 0, ok = 0, ms = 0}}, {{}}, {{}}
+  local sick, good = 0, 0
   local all = redis.call('HGETALL', key)
   for k = 1, #all, 2 do
     local field, at = string.match(all[k], '^(%a+):(%d+)$')
-    if tonumber(at) <= slot - {SLOTS} then old[#old + 1] = all[k]
+    if all[k] == 'sick' then sick = tonumber(all[k + 1])
+    elseif all[k] == 'good' then good = tonumber(all[k + 1])
+    elseif tonumber(at) <= slot - {SLOTS} then old[#old + 1] = all[k]
     else sums[field] = sums[field] + all[k + 1] end
   end
   if #old > 0 then redis.call('HDEL', key, unpack(old)) end
   if sums.calls > 0 then redis.call('PEXPIRE', key, {(SLOTS + 1) * SLOT_S * 1000}) end
+  if sick > 0 and added.calls > 0 then
+    if added.ok < added.calls then good = 0 else good = good + added.ok end
+    if good >= {RECOVERED} then
+      redis.call('DEL', key)
+      sick = 0
+    else redis.call('HSET', key, 'good', good) end
+  elseif sick == 0 and sums.calls >= {ENOUGH_CALLS} and sums.ok < threshold * sums.calls then
+    sick = now
+    redis.call('HSET', key, 'sick', string.format('%.0f', now), 'good', 0)
+  end
   found[#found + 1] = sums.calls
   found[#found + 1] = sums.ok
   found[#found + 1] = sums.ms
+  found[#found + 1] = sick > 0 and 1 or 0
 end
 return found
 """
 )
+_EACH = 4  #: numbers for each name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +88,7 @@ class Seen:
     calls: int = 0
     ok: int = 0
     ok_ms: int = 0  #: of all successes together
+    sick: bool = False  #: it failed too often, and has not recovered
 
     @property
     def success(self) -> float:
@@ -91,8 +119,13 @@ class Performance:
                 noted[1] += 1
                 noted[2] += int(seconds * 1000)
 
-    def seen(self, names: Iterable[str], *, client: Any = None, at_us: int | None = None) -> Mapping[str, Seen]:
-        """What all processes together saw of these; at most two seconds old."""
+    def seen(
+        self, names: Iterable[str], *, threshold: float = 0.0, client: Any = None, at_us: int | None = None
+    ) -> Mapping[str, Seen]:
+        """What all processes together saw of these; at most two seconds old.
+
+        threshold: whoever answered less than this share of enough calls becomes sick; 0 judges nobody.
+        """
         with self._lock:
             wanted = list(names)
             now = time.monotonic()
@@ -104,14 +137,15 @@ class Performance:
         more = [count for name in asked for count in handed.get(name, (0, 0, 0))]
         try:
             found = script(_EXCHANGE, client)(
-                keys=[f"mindbot:seen:{name}" for name in asked], args=["" if at_us is None else at_us, *more]
+                keys=[f"mindbot:seen:{name}" for name in asked], args=["" if at_us is None else at_us, threshold, *more]
             )
         except redis.RedisError as exc:
             log.warning("performance_without_redis", error=type(exc).__name__)
             return self._by_myself(asked, handed)
         with self._lock:
             for number, name in enumerate(asked):
-                self._seen[name] = Seen(*(int(value) for value in found[3 * number : 3 * number + 3]))
+                calls, ok, ok_ms, sick = (int(value) for value in found[_EACH * number : _EACH * (number + 1)])
+                self._seen[name] = Seen(calls, ok, ok_ms, bool(sick))
             return dict(self._seen)
 
     def _by_myself(self, asked: list[str], handed: dict[str, list[int]]) -> Mapping[str, Seen]:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mindbot_tasks.core.errors import Stopped
 from mindbot_tasks.model.answer import Answer, Classification
 from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.claims import (
     CLAIMABLE,
     Claim,
@@ -26,6 +27,8 @@ from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
+#: and then the queue
+HANDED_OVER = "handed over: "
 #: the sweeper leaves a stage alone for this long after the stage before it has handed over
 HANDOVER_GRACE_MS = 5_000
 
@@ -182,7 +185,9 @@ def save_answer(
     sessions: Mapping[str, str] | None = None,
     now: int | None = None,
 ) -> None:
-    """classified -> answered, with the answer and the remote conversation ids to keep; run it in a transaction.
+    """classified -> answered, with the answer, what it cost and the remote conversation ids to keep.
+
+    Run it in a transaction.
 
     Raises LostLease.
     """
@@ -202,6 +207,7 @@ def save_answer(
             "latency_ms": answer.latency_ms,
             "first_token_ms": answer.first_token_ms,
             "details": clean_json(dict(answer.details)),
+            "spent": spending.for_answer(),
             **at,
         },
     )
@@ -312,6 +318,14 @@ def defer(
         note=error,
         retried=int(retried),
         new_strikes=held.strikes if keep_strikes else held.strikes - 1,
+    )
+
+
+def hand_over(connection: Connection, held: Claim, queue: str, *, now: int | None = None) -> None:
+    """Give the message back at once, for processes that serve this queue; whoever says so starts it there. Raises
+    LostLease."""
+    _change(
+        connection, held, "deferred", f"{HANDED_OVER}{queue}", now, delay_ms=0, retried=0, new_strikes=held.strikes - 1
     )
 
 

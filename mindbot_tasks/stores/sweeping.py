@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select, update
 from mindbot_tasks.model.message import Stage, State, Verdict
 from mindbot_tasks.stores.claims import APOLOGY_MARGIN_MS, MAX_STRIKES, first_in_line, next_stage
 from mindbot_tasks.stores.clock import this_moment
+from mindbot_tasks.stores.steps import HANDED_OVER
 from mindbot_tasks.stores.tables import MessageRow, WorkerRow
 
 #: a worker says that it is alive every 2 seconds; after this long it is taken for dead
@@ -46,11 +47,17 @@ class Due:
     cancelled: bool = False  #: somebody asked for it to be stopped
     platform: str = field(default="", compare=False)
     bot: str = field(default="", compare=False)
+    label: str = field(default="", compare=False)
+
+    @property
+    def handed_to(self) -> str:
+        """The queue into which another process has put it, because its own was not made for it; "": none."""
+        return self.step.removeprefix(HANDED_OVER) if self.step.startswith(HANDED_OVER) else ""
 
     @property
     def published(self) -> bool:
         """Whether a task for it was put into the broker after the last step, as far as the ledger knows."""
-        return self.step in _PUBLISHING or self.step.startswith(RESTARTED)
+        return self.step in _PUBLISHING or self.step.startswith((RESTARTED, HANDED_OVER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +92,25 @@ class End:
 
 Decision = Start | Wait | GiveUp | End
 
-#: where the tasks of a stage wait; those of replies and apologies: see `decide`
-QUEUE = {
-    Stage.CLASSIFY: "classify",
-    Stage.GENERATE: "generate",
-}
-
 RESTARTED = "restarted: "
 #: steps after which the chain goes on by itself; after all others, retries above all, only the sweeper starts it again
 _PUBLISHING = ("received", "classified", "answered")
 
 
-def decide(due: Due, *, through_ms: Mapping[str, int] | None, reply_queue: str = "reply") -> Decision:
+def decide(
+    due: Due,
+    *,
+    through_ms: Mapping[str, int] | None,
+    reply_queue: str = "reply",
+    generate_queue: str = "generate",
+) -> Decision:
     """What the sweeper does with a message; pure.
 
-    reply_queue: where this message's reply or apology waits. through_ms: for each queue, how long ago the last canary
-    that came out of it had been put in. A message whose task is in the queue is left alone: starting it again would
-    only make the queue longer. Queues are first in, first out, so one that was put in before such a canary, and that
-    nobody has picked up, got lost. One that nobody has published since its last step is started at once. None: the
-    broker does not answer; nothing is started, but what has to end still ends.
+    reply_queue, generate_queue: where this message's reply or apology, and its answer, wait. through_ms: for each
+    queue, how long ago the last canary that came out of it had been put in. A message whose task is in the queue is
+    left alone: starting it again would only make the queue longer. Queues are first in, first out, so one that was put
+    in before such a canary, and that nobody has picked up, got lost. One that nobody has published since its last step
+    is started at once. None: the broker does not answer; nothing is started, but what has to end still ends.
     """
     if due.verdict is not None:
         return _decide_apology(due, through_ms=through_ms, reply_queue=reply_queue)
@@ -127,7 +134,8 @@ def decide(due: Due, *, through_ms: Mapping[str, int] | None, reply_queue: str =
     if through_ms is None:
         return Wait(PICKUP_MS)
     stage = next_stage(due.state, None)
-    if not _is_lost(due, reply_queue if stage is Stage.REPLY else QUEUE[stage], through_ms):
+    queue = {Stage.CLASSIFY: "classify", Stage.GENERATE: generate_queue, Stage.REPLY: reply_queue}[stage]
+    if not _is_lost(due, queue, through_ms):
         return Wait(PICKUP_MS)
     return Start(stage, look_again_ms=min(PICKUP_MS, usable_ms))
 
@@ -206,6 +214,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             MessageRow.cancelled_at.is_not(None).label("cancelled"),
             MessageRow.platform,
             MessageRow.bot,
+            MessageRow.label,
         )
         .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
         .order_by(MessageRow.wake_at)
@@ -228,6 +237,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             cancelled=bool(row.cancelled),
             platform=row.platform,
             bot=row.bot,
+            label=row.label or "",
         )
         for row in rows
     ]

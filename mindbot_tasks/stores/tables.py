@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 #: SQLite only counts up by itself in columns of exactly the type INTEGER
 Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Base(DeclarativeBase):
@@ -93,6 +94,12 @@ class MessageRow(Base):
             sqlite_where=text("lease_owner IS NOT NULL"),
             postgresql_where=text("lease_owner IS NOT NULL"),
         ),
+        Index(
+            "ix_messages_quarantined",
+            "finished_at",
+            sqlite_where=text("state = 'quarantined'"),
+            postgresql_where=text("state = 'quarantined'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -158,6 +165,8 @@ class AnswerRow(Base):
     first_token_ms: Mapped[int | None] = mapped_column(Integer)
     details: Mapped[dict[str, Any]] = mapped_column(Json)
     created_at: Mapped[int] = mapped_column(BigInteger)
+    #: the calls of models that it took (`stores.spending`); a trigger adds them up, so only new calls go in here
+    spent: Mapped[list[Any] | None] = mapped_column(JsonOrNull)
 
 
 class EventRow(Base):

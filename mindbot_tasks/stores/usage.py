@@ -1,72 +1,74 @@
-"""What answers have cost in tokens, added up from the ledger; for `mindbot usage`."""
+"""What calls of models have used and cost, from the totals of each day; for `mindbot usage`, the API and `/usage`."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Connection, cast, func, select
+from sqlalchemy import Connection, case, func, select
 
-from mindbot_tasks.stores.clock import DB_NOW
-from mindbot_tasks.stores.tables import AnswerRow, MessageRow
+from mindbot_tasks.stores import spending
+from mindbot_tasks.stores.cleaning import cut
+from mindbot_tasks.stores.spending import NANO, Whose
+from mindbot_tasks.stores.tables_spending import SpendingRow
 
-Grouping = Literal["day", "platform", "bot", "user", "provider", "model", "workflow"]
+Grouping = Literal["day", "platform", "bot", "user", "provider", "model", "workflow", "purpose"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
-_DAY_MS = 86_400_000
 
-_COLUMNS: Mapping[str, Any] = {
-    # the days of UTC: the ledger does not know where its readers live
-    "day": cast(AnswerRow.created_at / _DAY_MS, BigInteger),
-    "platform": MessageRow.platform,
-    "bot": MessageRow.bot,
-    "user": MessageRow.sender_ref,
-    "provider": AnswerRow.provider,
-    "model": AnswerRow.model,
-    "workflow": AnswerRow.workflow,
-}
+_COLUMNS: Mapping[str, Any] = {name: getattr(SpendingRow, "user_ref" if name == "user" else name) for name in GROUPINGS}
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """One group; provider and model are always told apart, because prices belong to them."""
+    """One group."""
 
     keys: tuple[str, ...]
-    provider: str
-    model: str
-    answers: int
-    input_tokens: int
-    output_tokens: int
-    mean_ms: int
+    answers: int = 0
+    calls: int = 0  #: tries that failed, and calls that are no answers, too
+    failures: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano: int = 0
+    unpriced: int = 0  #: calls that used tokens of a model without a price
+    took_ms: int = 0
+
+    @property
+    def cost(self) -> float:
+        """In the currency of the prices."""
+        return self.cost_nano / NANO
+
+    @property
+    def mean_ms(self) -> int:
+        return self.took_ms // self.calls if self.calls else 0
 
 
-def used(connection: Connection, by: tuple[Grouping, ...], *, window_ms: int) -> list[Used]:
-    """Answers of the window in groups. Reads every answer of the window, so it is for people and not for a loop."""
+def used(
+    connection: Connection, by: tuple[Grouping, ...], *, window_s: float = 0, whose: Whose | None = None
+) -> list[Used]:
+    """The days of the window, today included, in groups; `whose`: only what this person on this bot has used."""
     columns = [_COLUMNS[name] for name in by]
-    groups = [*columns, AnswerRow.provider, AnswerRow.model]
+    answers = case((SpendingRow.purpose == "answer", SpendingRow.calls - SpendingRow.failures), else_=0)
+    sums = [
+        answers,
+        SpendingRow.calls,
+        SpendingRow.failures,
+        SpendingRow.input_tokens,
+        SpendingRow.output_tokens,
+        SpendingRow.cost_nano,
+        SpendingRow.unpriced,
+        SpendingRow.took_ms,
+    ]
+    wanted = [SpendingRow.day >= spending.today(time.time() - window_s)]
+    if whose is not None:
+        wanted += [
+            SpendingRow.platform == cut(whose.platform, 40),
+            SpendingRow.bot == cut(whose.bot, 80),
+            SpendingRow.user_ref == cut(whose.user),
+        ]
     rows = connection.execute(
-        select(
-            *groups,
-            func.count(),
-            func.sum(AnswerRow.input_tokens),
-            func.sum(AnswerRow.output_tokens),
-            func.avg(AnswerRow.latency_ms),
-        )
-        .join(MessageRow, MessageRow.id == AnswerRow.message_id)
-        .where(AnswerRow.created_at >= DB_NOW - window_ms)
-        .group_by(*groups)
-        .order_by(*groups)
-    ).all()
-    found = []
-    for row in rows:
-        *keys, provider, model, answers, input_tokens, output_tokens, mean_ms = row
-        told = tuple(_day(key) if name == "day" else str(key) for name, key in zip(by, keys, strict=True))
-        found.append(
-            Used(told, provider, model, answers, int(input_tokens or 0), int(output_tokens or 0), int(mean_ms or 0))
-        )
-    return found
-
-
-def _day(number: int) -> str:
-    return f"{datetime.fromtimestamp(int(number) * _DAY_MS / 1000, UTC):%Y-%m-%d}"
+        select(*columns, *(func.sum(each) for each in sums)).where(*wanted).group_by(*columns).order_by(*columns)
+    )
+    groups = [(row[: len(by)], [int(value or 0) for value in row[len(by) :]]) for row in rows]
+    return [Used(tuple(str(key) for key in keys), *values) for keys, values in groups if values[1]]

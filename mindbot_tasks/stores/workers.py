@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores import learning
@@ -104,3 +104,13 @@ def forget_gone(connection: Connection, *, older_than_ms: int) -> int:
     """Drop workers that left or died long ago."""
     gone = connection.execute(delete(WorkerRow).where(WorkerRow.gone_at < DB_NOW - older_than_ms))
     return gone.rowcount
+
+
+def silent_ms(connection: Connection) -> int | None:
+    """Since the last word of any worker; None: there never was one."""
+    return connection.execute(select(DB_NOW - func.max(WorkerRow.seen_at))).scalar()
+
+
+def duty_age_ms(connection: Connection, name: str) -> int | None:
+    """Since a duty was last taken up; None: never."""
+    return connection.execute(select(DB_NOW - DutyRow.ran_at).where(DutyRow.name == name)).scalar()

@@ -134,11 +134,39 @@ def test_a_server_without_a_list_of_models_is_not_called_broken(openai: Emulator
     assert (found.level, "not tried" in found.text) == ("warn", True)
 
 
-def test_a_workflow_app_cannot_chat(dify: Emulator) -> None:
+def test_a_mode_that_differs_and_a_wrong_key_are_named(dify: Emulator) -> None:
     told = ask_vendors(workflows={"flow": workflow(dify.url, "app-flow"), "unknown": workflow(dify.url, "app-unknown")})
-    assert told["workflows.flow"].level == "fail"
-    assert "app mode is workflow" in told["workflows.flow"].text
+    assert told["workflows.flow"].level == "warn"
+    assert "the app is of mode workflow, the configuration says chat-messages" in told["workflows.flow"].text
     assert "refused (401" in told["workflows.unknown"].text
+
+
+@pytest.mark.parametrize(
+    ("options", "level", "words"),
+    [
+        ({}, "ok", "the question goes into query"),
+        ({"text_input": "topic"}, "warn", "requires query"),
+        ({"inputs": {"query": "{text}", "tone": "formal"}}, "warn", "no input variable tone"),
+        ({"inputs": {"query": "{history} {text}"}}, "ok", "the question goes into query"),
+    ],
+)
+def test_the_inputs_of_a_workflow_app_are_compared_with_its_form(
+    dify: Emulator, options: dict[str, Any], level: str, words: str
+) -> None:
+    flow = WorkflowSettings(dify_endpoint=dify.url, dify_api_key=SecretStr("app-flow"), **options)
+    found = ask_vendors(workflows={"flow": flow})["workflows.flow"]
+    assert (found.level, words in found.text) == (level, True), found
+
+
+def test_every_endpoint_of_a_workflow_is_asked(dify: Emulator) -> None:
+    flow = WorkflowSettings.model_validate(
+        {
+            "dify_endpoint": dify.url, "dify_api_key": "app-right",
+            "endpoints": [{"name": "spare", "key": "app-unknown"}],
+        }
+    )  # fmt: skip
+    told = ask_vendors(workflows={"chat": flow})
+    assert (told["workflows.chat"].level, told["workflows.chat.spare"].level) == ("ok", "fail")
 
 
 @pytest.mark.parametrize(

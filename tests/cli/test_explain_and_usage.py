@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 
 from mindbot_tasks.cli import main
-from mindbot_tasks.cli.usage import totals
-from mindbot_tasks.core.settings import ModelSettings, ProviderSettings
-from mindbot_tasks.stores import usage
-from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.core.settings.known_models import Price
+from mindbot_tasks.stores import spending, usage
 from mindbot_tasks.stores.database import open_engine, reading, transaction
-from mindbot_tasks.stores.tables import AnswerRow
+from mindbot_tasks.stores.spending import Call, Whose
 from mindbot_tasks.stores.usage import Used
 from tests.cli.test_doctor import Choose, choose
-from tests.stores.words import message, record
 
 __all__ = ["choose"]
 
-DAY_MS = 86_400_000
 CONFIGURATION = """
 language: en
 providers:
   openai: {api_key: k, models: [{name: m, input_price: 2, output_price: 8}]}
-  deepseek: {models: [m]}
+  deepseek: {api_key: k, models: [m]}
   google: {models: [m]}
 workflows:
   code_analysis: {dify_endpoint: "http://127.0.0.1:9/v1", dify_api_key: k, task_patterns: ['code|debug']}
@@ -52,46 +51,57 @@ def test_explain_says_what_kind_it_is_and_who_is_asked(choose: Choose, tmp_path:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Engine:
-    return open_engine(database_url)
-
-
-def answer(engine: Engine, *, sender: str = "user01", days_ago: int = 0, **values: object) -> None:
-    message_id = record(engine, message(sender_id=sender)).message_id
-    given = {
-        "text": "", "parts": [], "provider": "openai", "model": "m", "workflow": "", "input_tokens": 100,
-        "output_tokens": 10, "latency_ms": 1000, "first_token_ms": None, "details": {},
-    } | values  # fmt: skip
-    with transaction(engine) as connection:
-        created_at = DB_NOW - days_ago * DAY_MS
-        connection.execute(insert(AnswerRow).values(message_id=message_id, **given, created_at=created_at))
-
-
-def test_tokens_are_added_up_in_groups_and_in_time(engine: Engine) -> None:
-    answer(engine)
-    answer(engine, input_tokens=300, latency_ms=3000)
-    answer(engine, sender="user02", provider="dify", model="", workflow="general_chat")
-    answer(engine, days_ago=9)
-    with reading(engine) as connection:
-        by_user = usage.used(connection, ("user",), window_ms=7 * DAY_MS)
-        by_day = usage.used(connection, ("day", "workflow"), window_ms=30 * DAY_MS)
-    assert by_user == [
-        Used(("user01",), "openai", "m", 2, 400, 20, 2000),
-        Used(("user02",), "dify", "", 1, 100, 10, 1000),
-    ]
-    assert [one.answers for one in by_day] == [1, 1, 2] or [one.answers for one in by_day] == [1, 2, 1]
-    assert len({one.keys[0] for one in by_day}) == 2
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    yield engine
     engine.dispose()
 
 
-def test_cost_is_told_where_there_is_a_price_and_only_there() -> None:
-    priced = ModelSettings(name="m", input_price=2, output_price=8)
-    providers = {"openai": ProviderSettings(models=[priced, ModelSettings(name="n")])}
-    found = [
-        Used(("a",), "openai", "m", 2, 1_000_000, 500_000, 100),
-        Used(("a",), "openai", "n", 3, 10, 0, 100),
-        Used(("b",), "offline", "", 5, 0, 0, 1),
+def spend(engine: Engine, user: str = "user01", days_ago: int = 0, **fields: Any) -> None:
+    call = {"provider": "openai", "model": "m", "input_tokens": 100, "output_tokens": 10, "took_ms": 1000} | fields
+    with transaction(engine) as connection, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spending, "today", lambda *_: f"{datetime.now(UTC) - timedelta(days=days_ago):%Y-%m-%d}")
+        spending.write(connection, [Call(**call)], Whose("chat", "default", user))
+
+
+def test_calls_are_added_up_in_groups_and_in_time(engine: Engine) -> None:
+    spend(engine)
+    spend(engine, input_tokens=300, took_ms=3000, price=Price(2, 8))
+    spend(engine, ok=False, input_tokens=0, output_tokens=0)
+    spend(engine, purpose="summary")
+    spend(engine, "user02", provider="dify", model="", workflow="general_chat")
+    spend(engine, days_ago=9)
+    with reading(engine) as connection:
+        by_user = usage.used(connection, ("user",), window_s=7 * 86_400)
+        by_day = usage.used(connection, ("day", "workflow"), window_s=30 * 86_400)
+        of_one = usage.used(connection, (), whose=Whose("chat", "default", "user02"))
+        of_nobody = usage.used(connection, (), whose=Whose("chat", "default", "user03"))
+    assert by_user == [
+        Used(("user01",), 2, 4, 1, 500, 30, 680_000, 2, 6000),
+        Used(("user02",), 1, 1, 0, 100, 10, 0, 1, 1000),
     ]
-    lines = totals(found, providers)
-    assert (lines[("a",)].cost, lines[("a",)].unpriced, lines[("a",)].answers) == (6.0, 3, 5)
-    assert (lines[("b",)].cost, lines[("b",)].unpriced) == (0.0, 0)
+    assert [one.calls for one in by_day] == [1, 4, 1]
+    assert [(one.calls, one.mean_ms) for one in of_one] == [(1, 1000)]
+    assert of_nobody == []
+
+
+def test_the_command_shows_cost_budgets_and_what_is_left(choose: Choose, sqlite_url: str) -> None:
+    choose(
+        CONFIGURATION
+        + f"""
+database_url: {sqlite_url}
+budgets: {{currency: CNY, installation: {{cost: 2}}, user: {{tokens: 100}}}}
+chat: {{secrets: [whsec_Y2FuYXJ5c2VjcmV0MDEyMzQ1Njc4OWNoYXQ=], callback_url: "http://127.0.0.1:9"}}
+"""
+    )
+    engine = open_engine(sqlite_url)
+    spend(engine, price=Price(10_000, 0))
+    engine.dispose()
+    shown = CliRunner().invoke(main, ["usage", "--by", "user"])
+    assert shown.exit_code == 0, shown.output
+    words = " ".join(shown.output.split())
+    for part in ("user01", "1.00 CNY of 2.00 CNY", "50%", "110 of 100 tokens", "refuses"):
+        assert part in words
+    told = json.loads(CliRunner().invoke(main, ["usage", "--json"]).output)
+    assert told["usage"][0] | {"provider": "openai", "cost": 1.0, "calls": 1, "unpriced_calls": 0} == told["usage"][0]
+    assert {(one["scope"], one["level"]) for one in told["budgets"]} == {("installation", ""), ("user", "hard")}

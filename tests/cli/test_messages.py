@@ -23,9 +23,7 @@ from tests.stores.words import ANSWER, GENERAL, message, must_claim, record, wor
 def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever `database_url` or `empty_database_url` says is the database of this process."""
     yield
-    if get_engine.cache_info().currsize:
-        get_engine().dispose()
-    forget_engine()
+    forget_engine(close=True)
     reset_settings()
     inbox.forget_known()
 

@@ -380,6 +380,7 @@ def test_the_plan_names_a_reason_for_each_role(machine: Machine) -> None:
     for role, starts, reason in (
         ("web", "yes", "always"),
         ("bridges", "no", "no DingTalk bot in stream mode and no AIM account is configured"),
+        ("worker_agent", "no", "agent.langchain is off, or has no provider"),
         ("worker_ingest", "no", "no chromadb section is configured"),
         ("watchdog", "no", "alert_manager is off"),
     ):

@@ -233,7 +233,7 @@ def test_models_that_are_gone_are_warnings_with_a_successor(files: Files) -> Non
     warnings = [each.text() for each in files.load_env(REFERENCE, EVERY_VARIABLE).warnings]
     for model in ("gpt-4", "gpt-3.5-turbo", "claude-3-sonnet", "gemini-pro", "chatglm3-6b"):
         assert any(f"{model} is no longer served; use for example" in warning for warning in warnings)
-    assert not files.load("providers: {openai: {api_key: k, models: [gpt-4o, gpt-4.1]}}").warnings
+    assert not files.load("providers: {openai: {api_key: k, models: [gpt-6-luna, my-own-fine-tune]}}").warnings
 
 
 def test_secrets_are_in_no_representation(files: Files) -> None:

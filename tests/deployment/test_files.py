@@ -19,8 +19,8 @@ from kubernetes import client as kubernetes_client
 import celeryconfig
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKERS = ["worker_fast", "worker_generate", "worker_ingest", "worker_alerts"]
-ROLES = ["release", "web", *WORKERS, "beat", "bridges", "watchdog", "flower"]
+WORKERS = ["worker_fast", "worker_generate", "worker_agent", "worker_ingest", "worker_alerts"]
+ROLES = ["release", "web", *WORKERS, "beat", "bridges", "watchdog", "local_model", "flower"]
 OURS = [role for role in ROLES if role != "release"]
 STOP_GRACE_S = 60
 
@@ -122,14 +122,15 @@ def test_a_worker_is_the_same_in_compose_as_in_the_procfile(role: str) -> None:
 
 
 def test_profiles_hold_what_they_promise_and_what_that_needs() -> None:
-    members: dict[str, set[str]] = {"core": set(), "full": set(), "demo": set()}
+    members: dict[str, set[str]] = {"core": set(), "full": set(), "demo": set(), "local": set()}
     for name, service in services():
         for profile in service["profiles"]:
             members[profile].add(name)
     core = {"web", "worker_fast", "worker_generate", "worker_alerts", "beat", "watchdog", "redis", "db", "release"}
     assert members["core"] == core
-    assert members["full"] == core | {"flower", "worker_ingest", "bridges", "prometheus"}
+    assert members["full"] == core | {"flower", "worker_agent", "worker_ingest", "bridges", "prometheus"}
     assert core < members["demo"]
+    assert members["local"] == {"local_model"}
     for profile, names in members.items():
         for name in names:
             for needed, how in compose()["services"][name].get("depends_on", {}).items():

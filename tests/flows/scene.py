@@ -29,7 +29,7 @@ SESSION = "/robot/sendBySession"
 CARD, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
 TO_PERSON = "/v1.0/robot/oToMessages/batchSend"
 TO_GROUP = "/v1.0/robot/groupMessages/send"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def until(found: Callable[[], T | None], what: str, *, within_s: float = PATIENCE_S) -> T:
@@ -88,7 +88,7 @@ class Scene:
         headers = standard_webhooks.sign([CHAT_SECRET], self.mark, body, now_s=int(time.time()))
 
         def post() -> int | None:
-            answer = requests.post(f"{self.stack.web}/webhooks/chat", data=body, headers=headers, timeout=5)
+            answer = requests.post(f"{self.stack.web}/webhooks/chat", data=body, headers=headers, timeout=10)
             assert answer.status_code in (200, 503), answer.text
             return int(answer.json()["id"]) if answer.ok else None
 

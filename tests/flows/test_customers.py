@@ -14,6 +14,7 @@ from tests.flows.conftest import Told
 from tests.flows.scene import Scene, steps, until
 from tests.flows.stack import CANARY_TEXT
 from tests.flows.stories import POSTGRESQL, Case, cases, story
+from tests.slack import at_most
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -72,9 +73,7 @@ def a_worker_killed_in_mid_fetch_loses_and_doubles_nothing(scene: Scene) -> None
 
     worker = until(holder, "worker that has read the first page")
     scene.stack.send_signal(scene.stack.role_of(worker), signal.SIGKILL)
-    killed_at = time.monotonic()
-    until(lambda: len(_states(scene)) == len(customers), "all messages", within_s=20)
-    assert time.monotonic() - killed_at < 17
+    until(lambda: len(_states(scene)) == len(customers), "all messages", within_s=at_most(17))
     for customer in customers:
         until(lambda customer=customer: people.shown(customer), f"answer to {customer}")  # type: ignore[misc]
     time.sleep(1)

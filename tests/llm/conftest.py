@@ -12,6 +12,8 @@ from tests.emulated import (
     gemini,
     gemini_process,
     logs,
+    ollama,
+    ollama_process,
     openai,
     openai_process,
 )
@@ -19,5 +21,5 @@ from tests.stores.fleet.redis_fixtures import no_redis, redis_url, shared
 
 __all__ = [
     "anthropic", "anthropic_process", "coze", "coze_process", "dify", "dify_process", "gemini", "gemini_process",
-    "logs", "no_redis", "openai", "openai_process", "redis_url", "shared",
+    "logs", "no_redis", "ollama", "ollama_process", "openai", "openai_process", "redis_url", "shared",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ from tests.llm.asking import nobody, question, stopping
 
 class AnswererContract:
     path = "*"  #: of the call that answers
+    recovers: bool = False  #: it fetches an answer whose stream was cut, and need not ask again
 
     def test_answers_and_tells_how_the_answer_grows(self, far: Emulator, answerer: Answerer) -> None:
         far.control.fault("answer", self.path, text="one two 三 四 five", always=True)
@@ -85,6 +86,10 @@ class AnswererContract:
         kind: str,
     ) -> None:
         far.control.fault(fault, self.path, **options)
+        if self.recovers and (fault in ("cut", "accept_then_cut") or options.get("what") in ("html", "empty")):
+            assert "the weather" in answerer.answer(question("the weather"), Deadline(10), nobody).answer.text
+            assert len([call for call in far.control.calls() if call["path"] == self.path]) == 1
+            return
         with pytest.raises(error) as caught:
             answerer.answer(question("the weather"), Deadline(10), nobody)
         assert caught.value.provider == answerer.name

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from mindbot_tasks.llm.anthropic_chat import AnthropicModel
 from mindbot_tasks.llm.attachments import seems_to_see, told
 from mindbot_tasks.llm.base import Attachment
-from mindbot_tasks.llm.dify_files import made_file, wanted_types
+from mindbot_tasks.llm.dify.inputs import wanted_types
+from mindbot_tasks.llm.dify.outputs import made_file
 from mindbot_tasks.llm.gemini_chat import GeminiModel
 from mindbot_tasks.llm.openai_chat import ChatModel
 from mindbot_tasks.model.message import Part
@@ -86,7 +87,7 @@ def test_nothing_to_say_is_said() -> None:
     ],
 )
 def test_dify_says_what_it_wants(parameters: object, kinds: set[str]) -> None:
-    assert wanted_types(parameters) == kinds
+    assert wanted_types(parameters.get("file_upload") if isinstance(parameters, dict) else None) == kinds
 
 
 def test_a_file_of_dify_without_a_host_is_at_home() -> None:

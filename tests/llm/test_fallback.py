@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +17,14 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.base import OnText, Question, Spoken
-from mindbot_tasks.llm.dify import DifyApp
+from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.fallback import Way, answer
 from mindbot_tasks.llm.openai_chat import ChatModel
-from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.stores import breaker
+from mindbot_tasks.model.answer import Answer, Usage
+from mindbot_tasks.stores import breaker, spending
+from mindbot_tasks.stores.leave import NO_LIMITS, Bucket, Limits
 from mindbot_tasks.stores.limiter import Rate
+from mindbot_tasks.stores.spending import Whose
 from tests.llm.asking import nobody, question
 
 
@@ -46,14 +51,15 @@ class Scripted:
         return Spoken(Answer(act, provider=self.name), session_id=f"session of {self.name}")
 
 
-def way(answerer: Scripted, timeout_s: float = 30, rate: Rate | None = None) -> Way:
-    return Way(answerer, timeout_s, rate)
+def way(answerer: Scripted, timeout_s: float = 30, limits: Limits = NO_LIMITS) -> Way:
+    return Way(answerer, timeout_s, limits)
 
 
 def ask(*ways: Way, deadline: Deadline | None = None, sessions: dict[str, str] | None = None) -> Any:
-    return answer(ways, question(), sessions or {}, deadline or Deadline(10), nobody)
+    return answer(ways, question(message_id=next(_ids)), sessions or {}, deadline or Deadline(10), nobody)
 
 
+_ids = itertools.count(1)
 pytestmark = pytest.mark.usefixtures("shared")
 
 
@@ -127,7 +133,7 @@ def test_nobody_calls_during_the_pause_that_a_server_asked_for() -> None:
 
 def test_the_fleet_wide_limit_of_an_answerer_is_kept() -> None:
     first, second = Scripted("a", "hello"), Scripted("b", "hello")
-    ways = (way(first, rate=Rate.per_minute(20)), way(second))
+    ways = (way(first, limits=Limits((Bucket("a", Rate.per_minute(20)),))), way(second))
     assert [ask(*ways).answerer for _ in range(4)] == ["a", "a", "b", "b"]
 
 
@@ -152,6 +158,68 @@ def test_what_is_not_about_health_does_not_open_the_breaker(error: Exception) ->
     assert breaker.ask("a").reason != "breaker"
 
 
+def test_a_message_is_tried_again_within_the_retry_budget(openai: Emulator) -> None:
+    openai.control.fault("status", status=503, always=True)
+    model = ChatModel("provider:openai", f"{openai.url}/v1/chat/completions", "m", patience=Patience(1, 5, 5))
+    codes = []
+    for _ in range(6):
+        with pytest.raises((Unavailable, Throttled)) as caught:
+            answer([Way(model, 10)], question(), {}, Deadline(10), nobody)
+        codes.append(caught.value.code)
+    assert codes == [None] * 4 + ["our_retries"] * 2  # one first try, and the three that are always allowed
+    assert len(openai.control.calls()) == 4
+    assert isinstance(caught.value, Throttled)
+    assert 0 < (caught.value.retry_after_s or 0) <= 10
+
+
+def test_calls_at_the_same_time_are_limited_and_the_next_way_is_taken() -> None:
+    first, second = Scripted("a", 0.4), Scripted("b", "hello")
+    ways = (way(first, limits=Limits(at_once=2)), way(second))
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: ask(*ways).answerer, range(4)))
+    assert sorted(told) == ["a", "a", "b", "b"]
+    assert ask(*ways).answerer == "a", "the places are free again"
+
+
+@pytest.mark.parametrize("error", [Cancelled("stop"), ZeroDivisionError("a bug"), Rejected("no")])
+def test_a_place_is_given_back_however_a_call_ends(error: Exception) -> None:
+    first = Scripted("a", error, "hello")
+    with pytest.raises(type(error)):
+        ask(way(first, limits=Limits(at_once=1)))
+    assert ask(way(first, limits=Limits(at_once=1))).answer.text == "hello"
+
+
+def test_tokens_are_guessed_before_a_call_and_corrected_after_it() -> None:
+    bucket = Bucket("tokens:a", Rate.per_minute(60_000), "tokens")  # 6,000 at once
+
+    class Modest(Scripted):
+        def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+            spoken = super().answer(question, deadline, on_text)
+            return replace(spoken, answer=replace(spoken.answer, usage=Usage(*usage)))
+
+    ways = (way(Modest("a", "hello"), limits=Limits((bucket,))), way(Scripted("b", "hello")))
+    usage = (50, 50)
+    for _ in range(5):  # a guess of 5,300 each, and used 100
+        assert answer(ways, question(), {}, Deadline(10), nobody, lambda: 5_000).answerer == "a"
+    usage = (9_000, 1_000)  # much more than the guess: the next one has to wait for it
+    assert answer(ways, question(), {}, Deadline(10), nobody, lambda: 100).answerer == "a"
+    told = answer(ways, question(), {}, Deadline(10), nobody, lambda: 100)
+    assert told.answerer == "b"
+    assert told.answer.details["tries"][0]["skipped"] == "tokens"
+    assert 3 < told.answer.details["tries"][0]["wait_s"] <= 6
+
+
+def test_what_every_try_cost_is_noted() -> None:
+    spending.begin(Whose("chat", "default", "u1"))
+    ask(way(Scripted("provider:a", Unavailable("down"))), way(Scripted("provider:b", "hello")))
+    noted = spending.for_answer() or []
+    assert [(entry[4], entry[7], entry[8], entry[9]) for entry in noted] == [
+        ("a", "answer", 1, 1),
+        ("provider:b", "answer", 1, 0),  # as the answer says who gave it
+    ]
+    spending.end()
+
+
 def test_a_bug_is_not_swallowed() -> None:
     with pytest.raises(ZeroDivisionError):
         ask(way(Scripted("a", ZeroDivisionError("a bug"))), way(Scripted("b", "hello")))
@@ -163,7 +231,7 @@ def test_a_burst_of_errors_is_not_amplified(openai: Emulator, dify: Emulator) ->
     app = DifyApp("workflow:x", dify.url, SecretStr("app-chat"), patience=Patience(1, 5, 5))
     ways = (Way(model, 10), Way(app, 10))
     for _ in range(30):
-        assert answer(ways, question(), {}, Deadline(10), nobody).answerer == "workflow:x"
+        assert answer(ways, question(message_id=next(_ids)), {}, Deadline(10), nobody).answerer == "workflow:x"
     calls: Callable[[Emulator], int] = lambda far: len(far.control.calls())  # noqa: E731
     assert calls(openai) == 10
     assert calls(openai) + calls(dify) <= 30 * 1.2 + 10

@@ -97,7 +97,7 @@ def test_the_settings_arrive_at_the_answerer() -> None:
     )
     [way] = registry.answerers(given, "general_chat")
     model: Any = way.answerer
-    assert (way.timeout_s, way.rate.interval_us if way.rate else 0) == (30, 1_000_000)
+    assert (way.timeout_s, [bucket.rate.interval_us for bucket in way.limits.buckets]) == (30, [1_000_000])
     assert (model.url, model.model) == ("https://x.example/v1/chat/completions", "m")
     assert (model.system_prompt, model.patience.first_byte_s, model.patience.gap_s) == ("Be kind.", 9, 8)
 
@@ -112,10 +112,16 @@ def test_the_settings_arrive_at_the_answerer() -> None:
         ("coze", {"bot_id": "7"}, "CozeBot"),
         ("coze", {"type": "openai", "base_url": "https://x.example/v1"}, "ChatModel"),
         ("mine", {"type": "anthropic", "base_url": "https://x.example"}, "AnthropicModel"),
-        ("ollama", {}, "ChatModel"),
+        ("ollama", {}, "OllamaModel"),
+        ("ollama", {"base_url": "http://10.0.0.5:11434"}, "OllamaModel"),
+        ("ollama", {"base_url": "http://10.0.0.5:11434/v1/"}, "ChatModel"),
+        ("mine", {"type": "vllm", "base_url": "http://10.0.0.5:8000"}, "ChatModel"),
+        ("deepseek", {}, "ChatModel"),
+        ("kimi", {}, "ChatModel"),
+        ("openai", {"api_key": ["a", "b"]}, "SeveralKeys"),
     ],
 )
-def test_each_provider_is_asked_in_its_protocol(name: str, more: dict[str, str], protocol: str) -> None:
+def test_each_provider_is_asked_in_its_protocol(name: str, more: dict[str, Any], protocol: str) -> None:
     given = settings(providers={name: {**OPENAI, **more}})
     [way] = registry.answerers(given, "general_chat")
     assert (way.answerer.name, type(way.answerer).__name__) == (f"provider:{name}", protocol)
@@ -164,7 +170,7 @@ def test_the_cheapest_is_asked_first_without_a_strategy_too(shared: Any) -> None
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify;"
+        "import sys, mindbot_tasks.llm.registry, mindbot_tasks.llm.openai_chat, mindbot_tasks.llm.dify.pool;"
         "print([name for name in sys.modules if name.split('.')[0] in ('langchain', 'langchain_core', 'openai',"
         " 'chromadb', 'numpy', 'simpleeval')])"
     )

@@ -34,9 +34,7 @@ def _forget() -> None:
     reset_settings()
     redis_store.get_redis.cache_clear()
     registry.get.cache_clear()
-    if get_engine.cache_info().currsize:
-        get_engine().dispose()
-    forget_engine()
+    forget_engine(close=True)
     inbox.forget_known()
     limiter.local.__init__()  # type: ignore[misc]
     quota.forget()
@@ -93,7 +91,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     chains_started: list[tuple[int, Stage]] = []
 
     def start(
-        message_id: int, stage: Stage = Stage.CLASSIFY, reply_queue: str = "reply", *, delay_s: float = 0.0
+        message_id: int,
+        stage: Stage = Stage.CLASSIFY,
+        reply_queue: str = "reply",
+        *,
+        delay_s: float = 0.0,
+        generate_queue: str = "",
     ) -> bool:
         chains_started.append((message_id, stage))
         return True

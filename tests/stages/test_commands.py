@@ -215,7 +215,7 @@ def test_the_worker_hears_of_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch)
     one = ledger.receive("a long one")
     ledger.run(one, C)
 
-    def answer(_ways: Any, _question: Any, _sessions: Any, deadline: Any, _on_text: Any) -> Told:
+    def answer(_ways: Any, _question: Any, _sessions: Any, deadline: Any, _on_text: Any, *_: Any) -> Told:
         deadline.check()
         stopped: list[cancelling.Stopped] = []
         monkeypatch.setattr(cancelling, "tell", stopped.extend)

@@ -24,7 +24,7 @@ from mindbot_tasks.core.settings import (
     WorkflowSettings,
 )
 from mindbot_tasks.core.words import say
-from mindbot_tasks.llm import dify_files
+from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.message import JSON, Part, Stage
 from mindbot_tasks.platforms import fetching, registry
 from mindbot_tasks.platforms.base import Media
@@ -297,7 +297,7 @@ def test_a_text_costs_no_more_statements_and_a_file_only_its_row(ledger: Ledger,
 def test_dify_gets_the_pictures_it_wants_and_its_own_are_sent_on(
     ledger: Ledger, stooge: Keeper, configure: Configure, dify: Emulator
 ) -> None:
-    dify_files._wanted.clear()
+    modes.forget()
     dify.control.reset()
     configure(
         workflows={"general_chat": WorkflowSettings(dify_endpoint=f"{dify.url}/v1", dify_api_key=SecretStr("app-chat"))}

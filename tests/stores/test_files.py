@@ -23,7 +23,7 @@ from sqlalchemy import select, update
 from mindbot_tasks.core.errors import Rejected, Unavailable
 from mindbot_tasks.core.settings import FilesSettings, Settings, reset_settings
 from mindbot_tasks.stores import file_places, files
-from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
+from mindbot_tasks.stores.database import forget_engine, one_statement, reading
 from mindbot_tasks.stores.tables import FileRow
 from tests.stores.files import PDF, PROGRAM, png
 
@@ -65,9 +65,7 @@ def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def forget() -> None:
         reset_settings()
         file_places.forget_places()
-        if get_engine.cache_info().currsize:
-            get_engine().dispose()
-        forget_engine()
+        forget_engine(close=True)
 
     def make(**section: Any) -> Settings:
         forget()

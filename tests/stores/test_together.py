@@ -21,6 +21,7 @@ THREADS = 12
 def engine(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     made = open_engine(sqlite_url, pool_size=THREADS)
     monkeypatch.setattr(database, "get_engine", lambda: made)
+    monkeypatch.setattr(database, "_engine_in_turn", lambda: made)
     monkeypatch.setattr(together, "get_engine", lambda: made)
     yield made
     made.dispose()

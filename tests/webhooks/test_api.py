@@ -12,8 +12,9 @@ from schemathesis.specs.openapi.checks import ignored_auth
 
 from mindbot_tasks.core.settings import WorkflowSettings
 from mindbot_tasks.model.message import Part
-from mindbot_tasks.stores import file_places, files, learning
-from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores import file_places, files, learning, spending
+from mindbot_tasks.stores.database import reading, transaction
+from mindbot_tasks.stores.spending import Call, Whose
 from tests.stores.files import png
 from tests.webhooks.conftest import API_KEY, Configure
 from tests.webhooks.ledger import a_message, a_playground_message, answer
@@ -54,7 +55,25 @@ def test_the_files_of_an_answer_can_be_fetched(client: flask.testing.FlaskClient
     assert client.get(f"/api/v1/messages/{message_id}/files/{stored.file_id}", headers=KEY).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/messages/1", "/api/v1/messages/1/events"])
+def test_usage_and_budgets_are_told_to_holders_of_a_key(
+    client: flask.testing.FlaskClient, configure: Configure
+) -> None:
+    with transaction() as connection:
+        call = Call("openai", "m", input_tokens=90, output_tokens=10, cost_nano=5_000_000)
+        spending.write(connection, [call, Call("openai", "m", ok=False)], Whose("chat", "default", "u1"))
+    told = client.get("/api/v1/usage?by=user,purpose&days=1", headers=KEY).get_json()
+    [row] = told["usage"]
+    assert (row["user"], row["purpose"], row["calls"], row["failures"], row["cost"]) == ("u1", "answer", 2, 1, 0.005)
+    assert (row["answers"], row["input_tokens"], row["provider"]) == (1, 90, None)
+    assert (told["budgets"], 0 < told["left_of_day_s"] <= 86_400) == ([], True)
+    assert client.get("/api/v1/usage?by=secret", headers=KEY).status_code == 422
+    client.get("/")
+    assert client.get("/api/v1/usage").status_code == 404, "not for the playground"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/usage", "/api/v1/messages", "/api/v1/messages/1", "/api/v1/messages/1/events"]
+)
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_KEY}"}])
 def test_without_a_valid_key_nothing_is_shown(
     client: flask.testing.FlaskClient, path: str, headers: dict[str, str]
@@ -163,6 +182,9 @@ def test_the_description_is_true(app: flask.Flask) -> None:
     a_message()
     description = app.test_client().get("/api/v1/openapi.json").get_json()
     assert set(description["paths"]) == {
+        "/api/v1/alerts",
+        "/api/v1/alerts/{code}",
+        "/api/v1/alerts/{code}/acknowledge",
         "/api/v1/messages",
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
@@ -170,6 +192,8 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages/{message_id}/label",
         "/api/v1/platforms",
         "/api/v1/send",
+        "/api/v1/workflows",
+        "/api/v1/workflows/recommendations",
     }
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
 

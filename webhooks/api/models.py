@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mindbot_tasks.model.message import FINISHED, State
 from mindbot_tasks.stores.trace import Trace
+from mindbot_tasks.stores.usage import GROUPINGS
 from webhooks.markdown import to_html
 
 MAX_ID = 2**63 - 1
+_GROUPING = "|".join(GROUPINGS)
 
 
 class View(BaseModel):
@@ -160,6 +162,60 @@ class PlatformList(View):
     """Every bot that is on."""
 
     platforms: list[PlatformView]
+
+
+class UsageRow(View):
+    """Calls of models of one group, added up; keys that were not asked for are missing."""
+
+    day: str | None = None
+    platform: str | None = None
+    bot: str | None = None
+    user: str | None = Field(default=None, description="the platform's own id")
+    provider: str | None = None
+    model: str | None = None
+    workflow: str | None = None
+    purpose: str | None = Field(default=None, description="answer, agent, summary, embedding ...")
+    answers: int
+    calls: int = Field(description="failed tries, and calls that are no answers, too")
+    failures: int
+    input_tokens: int
+    output_tokens: int
+    mean_ms: int
+    cost: float = Field(description="in the currency of the prices")
+    unpriced_calls: int = Field(description="calls that used tokens of a model without a price")
+
+
+class BudgetView(View):
+    """A budget of today, and what of it is used."""
+
+    scope: Literal["installation", "bot", "user"]
+    platform: str
+    bot: str
+    user: str = Field(description="the platform's own id")
+    cost: float
+    cost_limit: float = Field(description="0: none")
+    tokens: int
+    tokens_limit: int = Field(description="0: none")
+    used: float = Field(description="share; 1: all")
+    level: Literal["", "soft", "hard"] = Field(description="soft: a cheaper model answers; hard: messages are refused")
+
+
+class UsageView(View):
+    """What calls of models have used and cost, and what is left of today's budgets."""
+
+    currency: str
+    usage: list[UsageRow]
+    budgets: list[BudgetView]
+    left_of_day_s: int = Field(description="until all budgets are new")
+
+
+class UsageQuery(BaseModel):
+    """How to group, and how far to look back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Annotated[str, Field(pattern=rf"^(?:{_GROUPING})(?:,(?:{_GROUPING}))*$", max_length=100)] = "provider,model"
+    days: Annotated[int, Field(ge=1, le=400)] = Field(default=7, description="today included")
 
 
 class ListQuery(BaseModel):

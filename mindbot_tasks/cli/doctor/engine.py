@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import redis
@@ -159,12 +159,12 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
     if is_asleep(settings):
         yield warn("workers", "not_running", "start_mindbot", home=settings.home)
         return
-    yield from judge_workers(seen)
+    yield from judge_workers(seen, needed=(*NEEDED, "agent") if settings.runs_agent else NEEDED)
 
 
-def judge_workers(seen: health.HealthSnapshot) -> Iterator[Finding]:
-    """What a snapshot of the ledger means. Pure."""
-    for queue in (*NEEDED, *sorted(seen.served - set(NEEDED))):
+def judge_workers(seen: health.HealthSnapshot, *, needed: Sequence[str] = NEEDED) -> Iterator[Finding]:
+    """What a snapshot of the ledger means; `needed` are the queues that must be served. Pure."""
+    for queue in (*needed, *sorted(seen.served - set(needed))):
         age_s = seen.canary_age_s.get(queue)
         if queue not in seen.served:
             yield fail(f"queue {queue}", "queue_unserved", "start_worker", queue=queue)

@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from pydantic import SecretStr
-
+from mindbot_tasks.cli.doctor.asking import CALL_S, PATIENCE, Asked, clock_off_s, refused
+from mindbot_tasks.cli.doctor.dify import look_at_provider, look_at_workflow
 from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import FarSideError, SettingsError, Throttled
-from mindbot_tasks.core.http import Patience, Response, get_http, refuse
-from mindbot_tasks.core.settings import ProviderSettings, Settings, WorkflowSettings
+from mindbot_tasks.core.errors import FarSideError, SettingsError
+from mindbot_tasks.core.settings import ProviderSettings, Settings
 from mindbot_tasks.core.words import is_said
-from mindbot_tasks.llm import catalogue
-from mindbot_tasks.llm.dify import DEFAULT_ENDPOINT, chat_messages_url
+from mindbot_tasks.llm import catalogue, listing
+from mindbot_tasks.llm.keys import Ring
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.standard_webhooks import key_of
 
-CALL_S = 8.0
-_PATIENCE = Patience(connect_s=3, first_byte_s=6, gap_s=4)
 #: Standard Webhooks refuses what is five minutes off; a Date header is a second coarse
 CLOCK_WARN_S, CLOCK_FAIL_S = 20.0, 240.0
-CHAT_MODES = ("chat", "agent-chat", "advanced-chat")
-
-
-@dataclass(slots=True)
-class Asked:
-    """One check with what it found, and how far the far side's clock is from ours."""
-
-    findings: list[Finding] = field(default_factory=list)
-    clock_off_s: float | None = None
-
-    def get(self, url: str, key: SecretStr | None, headers: dict[str, str] | None = None) -> Response:
-        """GET, with a bearer key if there is one. Raises FarSideError unless it is answered with 2xx."""
-        bearer = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-        return self._taken(self._ask("GET", url, headers={**bearer, **(headers or {})}))
-
-    def _ask(self, method: str, url: str, **options: object) -> Response:
-        deadline = Deadline(CALL_S)
-        response = get_http().request(method, url, deadline=deadline, patience=_PATIENCE, **options)
-        self.clock_off_s = clock_off_s(response.headers, time.time())
-        return response
-
-    def _taken(self, response: Response) -> Response:
-        if not response.ok:
-            refuse(response)
-        return response
 
 
 def look_at_vendors(settings: Settings) -> Iterator[Finding]:
@@ -64,9 +35,9 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
     not_built = catalogue.not_built(settings)
     for name, provider in settings.providers.items():
         why = not_built.get(f"providers.{name}", "")
-        checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, n, p, w))  # type: ignore[misc]
+        checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, settings, n, p, w))  # type: ignore[misc]
     for name, workflow in settings.workflows.items():
-        checks.append(lambda asked, n=name, w=workflow: _workflow(asked, n, w))  # type: ignore[misc]
+        checks.append(lambda asked, n=name, w=workflow: look_at_workflow(asked, settings, n, w))  # type: ignore[misc]
 
     def run(check: Callable[[Asked], None]) -> Asked:
         asked = Asked()
@@ -106,7 +77,7 @@ def _platform(asked: Asked, settings: Settings, platform: str, bot: str) -> None
         called = made.examine(Deadline(CALL_S))
     except FarSideError as exc:
         advice = f"{platform}_credentials" if is_said(f"doctor.{platform}_credentials") else "check_credentials"
-        asked.findings.append(_refused(what, exc, advice, said_no=not exc.retryable))
+        asked.findings.append(refused(what, exc, advice, said_no=not exc.retryable))
         return
     asked.findings.append(ok(what, "examined", called=called))
 
@@ -125,7 +96,7 @@ def _chat(asked: Asked, name: str, secrets: list[str]) -> None:
         asked.findings.append(ok(what, "chat_fine"))
 
 
-def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str) -> None:
+def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSettings, why_not: str) -> None:
     what = f"providers.{name}"
     if not provider.enabled:
         return
@@ -133,87 +104,60 @@ def _provider(asked: Asked, name: str, provider: ProviderSettings, why_not: str)
         asked.findings.append(warn(what, "provider_unusable", "config_check", why=why_not))
         return
     if catalogue.kind_of(name, provider) == "dify":
-        _dify(asked, what, provider.base_url or DEFAULT_ENDPOINT, provider.api_key)
+        look_at_provider(asked, what, provider)
         return
-    listing = catalogue.model_list(name, provider)
-    if listing is None:
-        asked.findings.append(warn(what, "provider_unasked", "try_it"))
-        return
+    caller = listing.Caller(name, provider, patience=PATIENCE)
     try:
-        listed = asked.get(listing.url, None, dict(listing.headers)).json_or_none()
+        asked.clock_off_s = clock_off_s(caller.ping(Deadline(CALL_S)).headers, time.time())
+        listed = caller.models(Deadline(CALL_S))
     except FarSideError as exc:
         if exc.status in (404, 405):
             asked.findings.append(warn(what, "no_model_list", "try_it", status=exc.status))
+        elif exc.kind == "protocol":
+            asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
         else:
-            asked.findings.append(_refused(what, exc, "check_key", said_no=not exc.retryable))
+            asked.findings.append(refused(what, exc, "check_key", said_no=not exc.retryable))
         return
-    data = listed.get(listing.key) if isinstance(listed, dict) else None
-    if not isinstance(data, list):
-        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
-        return
-    names = {
-        str(entry.get("id") or entry.get("name")).removeprefix("models/") for entry in data if isinstance(entry, dict)
-    }
-    model = provider.models[0].name
-    if names and model not in names:
-        asked.findings.append(warn(what, "model_not_listed", "choose_model", model=model, some=_some(names)))
+    if listed is None:
+        asked.findings.append(ok(what, "key_fine"))
     else:
-        asked.findings.append(ok(what, "provider_fine", model=model))
+        asked.findings += list(_models(settings, name, provider, listed))
+    asked.findings += list(_other_keys(what, name, provider))
+
+
+def _models(
+    settings: Settings, name: str, provider: ProviderSettings, listed: tuple[listing.Listed, ...]
+) -> Iterator[Finding]:
+    """Whether each configured model is still served, and for how long."""
+    what, today = f"providers.{name}", datetime.now(UTC).date()
+    names = {each.name for each in listed}
+    for number, model in enumerate(provider.models):
+        found = listing.is_listed(model.name, listed)
+        if listed and found is None:
+            yield warn(what, "model_not_listed", "choose_model", model=model.name, some=_some(names))
+        elif found is not None and found.shutdown is not None:
+            left = (found.shutdown - today).days
+            if left <= settings.provider_selection.shutdown_warning_days:
+                yield warn(what, "model_shuts_down", "choose_model", model=model.name, day=found.shutdown,
+                           some=_some(names - {model.name}))  # fmt: skip
+            elif not number:
+                yield ok(what, "provider_fine", model=model.name)
+        elif not number:
+            yield ok(what, "provider_fine", model=model.name)
+
+
+def _other_keys(what: str, name: str, provider: ProviderSettings) -> Iterator[Finding]:
+    """The keys behind the first one, which nobody else looks at."""
+    ring = Ring(f"provider:{name}", provider.api_keys)
+    for at, key in enumerate(provider.api_keys[1:], 1):
+        try:
+            listing.Caller(name, provider, key.get_secret_value(), patience=PATIENCE).ping(Deadline(CALL_S))
+        except FarSideError as exc:
+            yield refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
 
 
 def _some(names: set[str]) -> str:
     return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _workflow(asked: Asked, name: str, workflow: WorkflowSettings) -> None:
-    if workflow.enabled and workflow.dify_api_key is not None:
-        _dify(asked, f"workflows.{name}", workflow.dify_endpoint, workflow.dify_api_key)
-
-
-def _dify(asked: Asked, what: str, endpoint: str, key: SecretStr | None) -> None:
-    """GET /info, which costs nothing and tells the app's mode (Dify service API, read 2026-11-20)."""
-    base = chat_messages_url(endpoint).removesuffix("/chat-messages")
-    try:
-        info = asked.get(f"{base}/info", key).json_or_none()
-    except FarSideError as exc:
-        asked.findings.append(_refused(what, exc, "check_key", said_no=not exc.retryable))
-        return
-    if not isinstance(info, dict):
-        asked.findings.append(fail(what, "strange_answer", "check_address", status=200))
-        return
-    mode = str(info.get("mode") or "")
-    if mode and mode not in CHAT_MODES:
-        asked.findings.append(fail(what, "wrong_mode", "right_mode", mode=mode[:40], modes=", ".join(CHAT_MODES)))
-    else:
-        asked.findings.append(ok(what, "dify_fine", mode=mode or "-"))
-
-
-def _refused(what: str, exc: FarSideError, advice: str, *, said_no: bool) -> Finding:
-    """Somebody else's no in our words; theirs might repeat what we sent."""
-    if said_no and exc.kind == "auth" and exc.status is None:  # not everybody speaks HTTP
-        return fail(what, "credentials_refused", advice, why=exc)
-    if exc.code in ("connect", "tls") or exc.status is None:
-        return fail(what, "unreachable", "check_network", why=exc)
-    if isinstance(exc, Throttled):
-        return warn(what, "throttled", "later", status=exc.status)
-    if exc.kind in ("auth", "token") or exc.status in (401, 403):
-        return fail(what, "not_let_in", advice, status=exc.status, code=exc.code or "-")
-    if said_no:
-        return fail(what, "refused", "check_address", status=exc.status, code=exc.code or "-")
-    return fail(what, "in_trouble", "later", status=exc.status)
-
-
-def clock_off_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """How many seconds our clock is ahead of the Date header; None without one.
-
-    >>> clock_off_s({"Date": "Thu, 01 Jan 1970 00:01:40 GMT"}, 130.0)
-    30.0
-    """
-    try:
-        theirs = email.utils.parsedate_to_datetime(headers.get("Date") or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return now_s - theirs
 
 
 def judge_clock(offsets: list[float]) -> Iterator[Finding]:

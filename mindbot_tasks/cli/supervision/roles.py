@@ -13,6 +13,7 @@ from mindbot_tasks.cli import bridges, watchdog
 from mindbot_tasks.cli.supervision.instance import CannotStart
 from mindbot_tasks.cli.supervision.words import Words
 from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.llm import catalogue
 
 RELEASE = "release"
 
@@ -49,6 +50,10 @@ def need_ingest(settings: Settings) -> Need:
     return Need(wanted, "knowledge_wanted" if wanted else "no_knowledge", {})
 
 
+def need_agent(settings: Settings) -> Need:
+    return Need(settings.runs_agent, "agent_wanted" if settings.runs_agent else "no_agent", {})
+
+
 def need_watchdog(settings: Settings) -> Need:
     if not watchdog.is_wanted(settings):
         return Need(False, "no_alerts", {})
@@ -56,11 +61,25 @@ def need_watchdog(settings: Settings) -> Need:
     return Need(supported, "alerts_wanted" if supported else "watchdog_unsupported", {})
 
 
+def need_local_model(settings: Settings) -> Need:
+    names = [
+        name
+        for name, provider in settings.providers.items()
+        if provider.enabled and catalogue.runs_here(name, provider) and any(model.path for model in provider.models)
+    ]
+    if not names:
+        return Need(False, "no_local_model", {})
+    supported = catalogue.has_transformers()
+    return Need(supported, "local_model_wanted" if supported else "no_local_extra", {"names": ", ".join(names)})
+
+
 # Roles that are not named here are always started.
 NEEDS: Mapping[str, Callable[[Settings], Need]] = {
     "bridges": need_bridges,
+    "worker_agent": need_agent,
     "worker_ingest": need_ingest,
     "watchdog": need_watchdog,
+    "local_model": need_local_model,
 }
 
 

@@ -37,7 +37,7 @@ STOP_STEPS: tuple[Step, ...] = (
     Step(frozenset({"bridges"}), next_at_s=0.0, kill_at_s=26.5),
     Step(frozenset({"beat", "watchdog", "web"}), next_at_s=3.0, kill_at_s=6.0),
     Step(None, next_at_s=27.0, kill_at_s=26.5),
-    Step(frozenset({"flower"}), next_at_s=28.0, kill_at_s=28.0),
+    Step(frozenset({"flower", "local_model"}), next_at_s=28.0, kill_at_s=28.0),
     Step(frozenset({"redis"}), next_at_s=29.5, kill_at_s=29.5),
 )
 SAME_REQUEST_S = 1.0  # a signal that reaches us both directly and through `make` is one request

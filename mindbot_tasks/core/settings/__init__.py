@@ -6,23 +6,35 @@ import functools
 
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
+    AgentToolsSettings,
     AgentWorkflowsSettings,
     IntegrationSettings,
     LangchainSettings,
+    McpServerSettings,
+    WebSearchSettings,
 )
 from mindbot_tasks.core.settings.alerts import (
+    AlertLimitsSettings,
     AlertManagerSettings,
-    AlertWebhookSettings,
-    EmailSettings,
+    MaintenanceSettings,
+    ProbeSettings,
     RecipientSettings,
+    RemedySettings,
+    RotationSettings,
     RuleSettings,
-    SmsProviderSettings,
-    SmsSettings,
 )
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
 from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.notifiers import (
+    AlertWebhookSettings,
+    EmailSettings,
+    IncidentSettings,
+    SmsProviderSettings,
+    SmsSettings,
+)
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -40,30 +52,41 @@ from mindbot_tasks.core.settings.providers import (
 )
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
-from mindbot_tasks.core.settings.workflows import WorkflowSettings
+from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
     "AgentSettings",
+    "AgentToolsSettings",
     "AgentWorkflowsSettings",
     "AimSettings",
+    "AlertLimitsSettings",
     "AlertManagerSettings",
     "AlertWebhookSettings",
     "BotSettings",
+    "BudgetSettings",
+    "BudgetsSettings",
     "ChatSettings",
     "ChromaSettings",
     "ClassifierSettings",
     "DingTalkSettings",
     "EmailSettings",
+    "EndpointSettings",
     "FilesSettings",
+    "IncidentSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
+    "MaintenanceSettings",
+    "McpServerSettings",
     "ModelSettings",
     "Place",
+    "ProbeSettings",
     "Problem",
     "ProviderSelectionSettings",
     "ProviderSettings",
     "RecipientSettings",
+    "RemedySettings",
+    "RotationSettings",
     "RuleSettings",
     "Section",
     "Settings",
@@ -73,6 +96,7 @@ __all__ = [
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
+    "WebSearchSettings",
     "WebSettings",
     "WorkflowRef",
     "WorkflowSettings",

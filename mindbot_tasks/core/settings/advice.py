@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from datetime import UTC, datetime
 
-from mindbot_tasks.core.settings.item import Item, find, walk
+from mindbot_tasks.core.settings.item import Item, Loc, find, walk
+from mindbot_tasks.core.settings.known_models import Vendor, vendor_of
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.switches import HOSTED
+from mindbot_tasks.core.settings.workflows import is_version
 from mindbot_tasks.core.words import Sentence
 
-#: start of a model's name -> one that its vendor serves. Vendors' deprecation pages, 2026-11-20
-GONE = {
-    "gpt-4-turbo": "gpt-5.4-mini",
-    "gpt-3.5": "gpt-5.4-mini",
-    "claude-3": "claude-sonnet-5-5",
-    "claude-2": "claude-sonnet-5-5",
-    "gemini-pro": "gemini-3.8-flash",
-    "gemini-1": "gemini-3.8-flash",
-    "gemini-2.0": "gemini-3.8-flash",
-    "chatglm": "glm-4.7-flash",
-}
-GONE_EXACTLY = {"gpt-4": "gpt-5.4-mini"}  # gpt-4o and gpt-4.1 are still served
 PLACEHOLDER = "your_"
-
-
-def successor(model: str) -> str | None:
-    """A model to use instead of one that is no longer served; None: nothing is known against it."""
-    if model in GONE_EXACTLY:
-        return GONE_EXACTLY[model]
-    return next((instead for start, instead in GONE.items() if model.startswith(start)), None)
 
 
 def advise(settings: Settings, root: Item) -> list[Problem]:
@@ -40,16 +24,45 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
             continue
         if item.value.lower().startswith(PLACEHOLDER):
             warnings.append(Problem(item.place, item.path, Sentence("settings.placeholder")))
-        is_model = (len(loc) > 2 and loc[-3] == "models" and loc[-1] == "name") or (
-            len(loc) > 1 and loc[-2] == "models"
-        )
-        if is_model or loc == ("agent", "langchain", "model"):
-            # a server of one's own may well serve an old model
-            own_server = loc[0] == "providers" and not find(root, (*loc[:2], "base_url"))[1] and loc[1] == "openai"
-            if (instead := successor(item.value)) and not own_server:
-                what = Sentence("settings.model_gone", model=item.value, instead=instead)
-                warnings.append(Problem(item.place, item.path, what))
-    return warnings + _unknown_providers(settings, root) + _long_timeouts(settings, root) + _recipients(settings, root)
+        named = _model_at(settings, root, loc)
+        if named is not None:
+            warnings += _about_model(settings, named, item)
+    warnings = list(dict.fromkeys(warnings))  # what the agent says of a provider stands in two places
+    for more in (_unknown_providers, _long_timeouts, _versions, _recipients, _variants_of_nobody):
+        warnings += more(settings, root)
+    return warnings
+
+
+def _model_at(settings: Settings, root: Item, loc: Loc) -> Vendor | None:
+    """Whose model is named at this place; None: nobody's, or of a server that may well serve an old one."""
+    if loc == ("agent", "langchain", "model"):
+        provider = str(find(root, ("agent", "langchain", "primary_provider"))[0].value or "")
+        at: Loc = ("providers", provider)
+        if find(root, at)[1]:
+            return vendor_of(provider, "")
+    elif len(loc) > 1 and loc[-2] == "models":
+        at = loc[:-2]
+    elif len(loc) > 2 and loc[-3] == "models" and loc[-1] == "name":
+        at = loc[:-3]
+    else:
+        return None
+    if at[:-1] == ("agent", "providers") and not find(root, ("providers", at[-1]))[1]:
+        at = ("providers", at[-1])  # with its address
+    entries = dict(find(root, at)[0].children())
+
+    def text(key: str) -> str:
+        return str(entries[key].value) if key in entries and entries[key].value else ""
+
+    return vendor_of(text("type") or str(at[-1]), text("base_url"))
+
+
+def _about_model(settings: Settings, vendor: Vendor, item: Item) -> list[Problem]:
+    gone, today = vendor.gone(str(item.value)), datetime.now(UTC).date()
+    if gone is None or not gone.within(today, settings.provider_selection.shutdown_warning_days):
+        return []
+    key = "model_gone" if gone.by(today) else "model_going"
+    what = Sentence(f"settings.{key}", model=item.value, instead=gone.instead, day=gone.on)
+    return [Problem(item.place, item.path, what)]
 
 
 def _unknown_providers(settings: Settings, root: Item) -> list[Problem]:
@@ -96,6 +109,16 @@ def _long_timeouts(settings: Settings, root: Item) -> list[Problem]:
     return warnings
 
 
+def _versions(settings: Settings, root: Item) -> list[Problem]:
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        if workflow.workflow_id and not is_version(workflow.workflow_id):
+            item, _ = find(root, ("workflows", name, "workflow_id"))
+            what = Sentence("settings.not_a_version", value=workflow.workflow_id)
+            warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
 def _recipients(settings: Settings, root: Item) -> list[Problem]:
     if settings.alert_manager is None:
         return []
@@ -105,5 +128,17 @@ def _recipients(settings: Settings, root: Item) -> list[Problem]:
             if not person.phone and not person.email:
                 item, _ = find(root, ("alert_manager", "recipients", group, number))
                 what = Sentence("settings.recipient_unreachable", name=person.name)
+                warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+def _variants_of_nobody(settings: Settings, root: Item) -> list[Problem]:
+    """Variants that name a workflow which nobody can ask."""
+    warnings = []
+    for name, workflow in settings.workflows.items():
+        for variant, one in workflow.variants.items():
+            item, rest = find(root, ("workflows", name, "variants", variant, "workflow"))
+            if one.workflow and one.workflow not in settings.workflows and not rest:
+                what = Sentence("settings.unknown_workflow", name=one.workflow)
                 warnings.append(Problem(item.place, item.path, what))
     return warnings

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from mindbot_tasks.core.settings.budgets import BudgetSettings
 from mindbot_tasks.core.settings.section import Rate, Section, Wrong
 from mindbot_tasks.core.settings.workflows import Pattern
 from mindbot_tasks.core.words import Sentence
@@ -29,6 +30,8 @@ class BotSettings(Section):
     ignore_bots: bool = True
     user_rate: Rate = ""  #: of each person, in the whole fleet; "" means: none
     group_rate: Rate = ""
+    budget: BudgetSettings | None = None  #: of this bot in a day; None: as budgets.bot
+    user_budget: BudgetSettings | None = None  #: of each person on this bot; None: as budgets.user
     burst_window_s: Annotated[float, Field(ge=0, le=30)] = 0  #: 0: every message is a question of its own
 
     # who answers for it
@@ -36,7 +39,9 @@ class BotSettings(Section):
     language: Literal["", "auto", "en", "zh"] = ""
     workflows: list[str] = []  #: empty: all
     default_workflow: str = ""
+    tools: list[str] = []  #: of the agent, those that it may use here; empty: all that it has
     model: str = ""  #: "provider/model" or "model"; "" means: as provider_selection says
+    show_routing: bool = False  #: under each answer, for everybody who reads it
 
     @model_validator(mode="after")
     def _says_when(self) -> BotSettings:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mindbot_tasks.core.settings.advice import advise
+from mindbot_tasks.core.settings.derive import derive
 from mindbot_tasks.core.settings.environment import apply_environment, read_environment, unknown_variables
 from mindbot_tasks.core.settings.interpolate import interpolate
 from mindbot_tasks.core.settings.item import Item, find, plain
@@ -38,7 +39,7 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     problems += interpolate(root, env)
     problems += shape(root)
     problems += apply_environment(root, env)
-    _derive(root)
+    derive(root)
     off = find_off(root)
     problems += check_types(root, off)
     warn_about = root
@@ -71,26 +72,6 @@ def _read_file(file: Path | None, env: Mapping[str, str], here: Path) -> tuple[P
 
 def _shown(path: Path, here: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def _derive(root: Item) -> None:
-    """What one part of the configuration says for another that does not say it itself."""
-    for kind, own in (("providers", ("agent", "providers")), ("workflows", ("agent", "workflows", "workflows"))):
-        agents, rest = find(root, own)
-        if rest or not isinstance(agents.value, dict) or not isinstance(root.value, dict):
-            continue
-        top = root.value.setdefault(kind, Item({}, agents.place, kind))
-        if isinstance(top.value, dict):
-            for name, item in agents.value.items():
-                top.value.setdefault(name, item)
-    dify, rest = find(root, ("providers", "dify", "base_url"))
-    workflows, no_workflows = find(root, ("workflows",))
-    if rest or no_workflows or dify.missing or not isinstance(dify.value, str):
-        return
-    for _, workflow in workflows.children():
-        if isinstance(workflow.value, dict) and "dify_endpoint" not in workflow.value:
-            endpoint = dify.value.rstrip("/") + "/chat-messages"
-            workflow.value["dify_endpoint"] = Item(endpoint, dify.place, dify.path, reference=True)
 
 
 def _build(root: Item, off: Off, here: Path) -> Settings:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mindbot_tasks.core.settings.agent import AgentSettings
+from mindbot_tasks.core.settings.agent import WITHOUT_TOOLS, AgentSettings
 from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
+from mindbot_tasks.core.settings.budgets import BudgetsSettings
 from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     chat: dict[str, ChatSettings] = {}
     providers: dict[str, ProviderSettings] = {}
     provider_selection: ProviderSelectionSettings = ProviderSelectionSettings()
+    budgets: BudgetsSettings = BudgetsSettings()
     workflows: dict[str, WorkflowSettings] = {}
     classifier: ClassifierSettings = ClassifierSettings()
     agent: AgentSettings | None = None
@@ -85,6 +87,16 @@ class Settings(BaseSettings):
         found = getattr(self, platform, None)
         found = found.get(bot) if isinstance(found, dict) else None
         return found if isinstance(found, BotSettings) else _ANY_BOT
+
+    @property
+    def runs_agent(self) -> bool:
+        """Whether there is work for processes that serve the queue `agent`: it is on, and has a model that can be."""
+        chain = self.agent.langchain if self.agent is not None else None
+        if chain is None:
+            return False
+        named = [chain.primary_provider, *chain.fallback_providers] if chain.primary_provider else self.providers
+        found = {name: self.providers[name] for name in named if name in self.providers}
+        return any((one.type or name).lower() not in WITHOUT_TOOLS for name, one in found.items())
 
     @property
     def off(self) -> dict[str, str]:

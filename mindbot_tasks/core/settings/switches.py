@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mindbot_tasks.core.settings.alerts import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.item import Item, Loc, find, walk
+from mindbot_tasks.core.settings.known_models import vendor_of, vendors
+from mindbot_tasks.core.settings.notifiers import REQUIRED_BY_SMS_TYPE
 from mindbot_tasks.core.settings.shape import BOTS, DEFAULT_BOT
 from mindbot_tasks.core.words import Sentence
 
@@ -12,21 +13,32 @@ ANY = "*"
 SWITCHES: tuple[tuple[str, ...], ...] = (
     *((bot, ANY) for bot in BOTS),
     ("providers", ANY),
+    ("providers", ANY, "api_keys", ANY),  # the others still work
     ("workflows", ANY),
+    ("workflows", ANY, "endpoints", ANY),
+    ("workflows", ANY, "variants", ANY),
     ("agent", "langchain"),
     ("agent", "providers", ANY),
+    ("agent", "providers", ANY, "api_keys", ANY),
     ("agent", "workflows"),
     ("agent", "workflows", "workflows", ANY),
+    ("agent", "workflows", "workflows", ANY, "variants", ANY),
+    ("agent", "tools", "web_search"),
+    ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
+    ("alert_manager", "incidents", ANY),
     ("alert_manager", "rules", ANY),
+    ("alert_manager", "probes", ANY),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)
-HOSTED = ("openai", "dify", "coze", "chatglm", "anthropic", "google")  #: vendors that answer nobody without a key
+#: vendors that answer nobody without a key, beside those of models.yaml
+HOSTED = ("openai", "dify", "coze", "chatglm", "anthropic", "google")
+_NEVER_ONES_OWN = ("dify", "coze", "anthropic", "google", "gemini")
 _FALSE = ("false", "no", "off", "0", "n", "f")
 
 Off = dict[Loc, Sentence]
@@ -69,7 +81,12 @@ def find_off(root: Item) -> Off:
             off[loc] = Sentence("settings.variables_missing", names=", ".join(unique))
     for loc, item in walk(root):
         if loc not in off and (key := _needed_key(loc, item)):
-            off[loc] = Sentence("settings.key_not_given", key=key)
+            gone = [name for each, names in missing.items() if each[:-1] == (*loc, "api_keys") for name in names]
+            off[loc] = (
+                Sentence("settings.variables_missing", names=", ".join(dict.fromkeys(gone)))
+                if len(gone) > 1
+                else Sentence("settings.key_not_given", key=key)
+            )
     return {loc: why for loc, why in off.items() if not any(loc[:depth] in off for depth in range(len(loc)))}
 
 
@@ -88,11 +105,18 @@ def _needed_key(loc: Loc, item: Item) -> str | None:
         return key in keys and keys[key].value not in ("", None)
 
     if _matches(loc, ("providers", ANY)):
-        kind = str(keys["type"].value) if has("type") else str(loc[-1])
-        local = kind == "openai" and has("base_url")  # a server of one's own may ask for no key
-        return "api_key" if kind in HOSTED and not local and not has("api_key") else None
+        kind = str(keys["type"].value if has("type") else loc[-1]).lower()
+        hosted = kind in HOSTED or kind in vendors()
+        base_url = str(keys["base_url"].value) if has("base_url") else ""
+        # a server of one's own may ask for no key
+        own = base_url and kind not in _NEVER_ONES_OWN and vendor_of(kind, base_url) is None
+        listed = keys.get("api_keys")
+        given = has("api_key") or (listed is not None and any(each.value for _, each in listed.children()))
+        return "api_key" if hosted and not own and not given else None
     if _matches(loc, ("workflows", ANY)):
-        return None if has("dify_api_key") else "dify_api_key"
+        more = [dict(child.children()) for _, child in keys["endpoints"].children()] if "endpoints" in keys else []
+        has_other = any("api_key" in each and each["api_key"].value not in ("", None) for each in more)
+        return None if has("dify_api_key") or has_other else "dify_api_key"
     if _matches(loc, ("alert_manager", "sms", "providers", ANY)):
         kind = str(keys["type"].value) if has("type") else str(loc[-1])
         return next((key for key in REQUIRED_BY_SMS_TYPE.get(kind, ()) if not has(key)), None)

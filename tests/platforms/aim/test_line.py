@@ -67,12 +67,12 @@ class Taken:
         self.messages: list[Message] = []
         self.refusals = refusals
 
-    def __call__(self, messages: Sequence[Message]) -> list[int]:
+    def __call__(self, messages: Sequence[Message]) -> Callable[[], list[int]]:
         if self.refusals > 0:
             self.refusals -= 1
             raise DatabaseUnavailable("away")
         self.messages += messages
-        return [1] * len(messages)
+        return lambda: [1] * len(messages)
 
 
 def until(true: Callable[[], object], what: str, within_s: float = 10) -> None:
@@ -87,7 +87,7 @@ def holding(settings: AimSettings, client: Any, taken: Taken | None = None, **op
     said: list[str] = []
     reporter = Reporter("aim", "default", publish=lambda *args, **_: bool(said.append(args[2])) or True)
     line = AimLine(
-        "default", settings, receive=taken or Taken(), holding=Holding("aim:default", lives_s=2, client=client),
+        "default", settings, record=taken or Taken(), holding=Holding("aim:default", lives_s=2, client=client),
         timing=options.pop("timing", TIMING), keep_every_s=0.1, reporter=reporter,
     )  # fmt: skip
     line.start()
@@ -262,11 +262,12 @@ class TestMailbag:
         gate = threading.Event()
         seen: list[Message] = []
 
-        def receive(messages: Sequence[Message]) -> None:
+        def record(messages: Sequence[Message]) -> Callable[[], None]:
             gate.wait(5)
             seen.extend(messages)
+            return lambda: None
 
-        bag = Mailbag("x", receive, most=2)
+        bag = Mailbag("x", record, most=2)
         bag.put(_message("1"))
         until(bag._queue.empty, "first one in hand")
         assert [bag.put(_message(name)) for name in "234"] == [True, True, False]
@@ -277,12 +278,13 @@ class TestMailbag:
     def test_one_that_cannot_be_recorded_does_not_stop_the_others(self) -> None:
         seen: list[Message] = []
 
-        def receive(messages: Sequence[Message]) -> None:
+        def record(messages: Sequence[Message]) -> Callable[[], None]:
             if messages[0].text == "bad":
                 raise ValueError("a bug")
             seen.extend(messages)
+            return lambda: None
 
-        bag = Mailbag("x", receive)
+        bag = Mailbag("x", record)
         bag.put(_message("bad"))
         bag.put(_message("good"))
         assert bag.close(5) == 0
@@ -293,7 +295,31 @@ class TestMailbag:
         bag.put(_message("1"))
         bag.put(_message("2"))
         assert bag.close(0.2) == 2
-        bag._receive = Taken()  # let the thread end
+        bag._record_them = Taken()  # let the thread end
+
+    def test_a_broker_that_hangs_keeps_no_message_from_the_ledger(self) -> None:
+        broker = threading.Event()
+        recorded: list[str] = []
+        started: list[str] = []
+
+        def record(messages: Sequence[Message]) -> Callable[[], None]:
+            text = messages[0].text
+            recorded.append(text)
+
+            def start() -> None:
+                broker.wait(30)
+                started.append(text)
+
+            return start
+
+        bag = Mailbag("x", record)
+        for text in ("1", "2", "3"):
+            bag.put(_message(text))
+        until(lambda: recorded == ["1", "2", "3"], "messages in the ledger")
+        assert started == []
+        broker.set()
+        until(lambda: started == ["1", "2", "3"], "chains, in the order of the messages")
+        assert bag.close(5) == 0
 
 
 def _message(text: str) -> Message:

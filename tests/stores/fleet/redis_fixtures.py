@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from mindbot_tasks.stores import breaker, limiter, tokens
+from mindbot_tasks.stores import breaker, keys_aside, limiter, tokens
 from tests.redis_server import redis_server
 
 
@@ -19,7 +19,7 @@ def redis_url() -> Iterator[str]:
 
 
 def _use(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (limiter, tokens):
+    for module in (limiter, tokens, keys_aside):
         monkeypatch.setattr(module, "get_redis", lambda: client)
     monkeypatch.setattr(limiter, "_scripts", {})
     monkeypatch.setattr(limiter, "local", limiter.LocalLimits())

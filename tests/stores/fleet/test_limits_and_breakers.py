@@ -13,12 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mindbot_tasks.core.errors import SettingsError
-from mindbot_tasks.stores import breaker, limiter
+from mindbot_tasks.stores import breaker, breaker_lua, limiter
 from mindbot_tasks.stores.breaker import LocalBreakers
+from mindbot_tasks.stores.leave import NO_LIMITS, Bucket, Leave, Limits
 from mindbot_tasks.stores.limiter import LocalLimits, Rate
 
 REAL_REDIS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 START_US = 1_700_000_000_000_000
+LIMITED = Limits((Bucket("x", Rate(1000, 10)),))
+PROBE = Leave(probe=True)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +113,11 @@ def test_a_pause_stops_everybody_and_does_not_get_shorter(shared: Any) -> None:
 
 
 def test_one_round_trip_to_ask_and_none_for_a_success(shared: Any) -> None:
-    breaker.ask("x", Rate(1000, 10))  # loads the script
+    breaker.ask("x", LIMITED)  # loads the script
     breaker.report("x", "ok")
     before = shared.info("commandstats")
     for _ in range(5):
-        assert breaker.ask("x", Rate(1000, 10)).reason == ""
+        assert breaker.ask("x", LIMITED).reason == ""
         breaker.report("x", "ok")
     after = shared.info("commandstats")
     assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] == 5
@@ -169,22 +172,22 @@ def test_one_probe_only_and_it_decides(shared: Any) -> None:
         thread.join()
     assert [leave.probe for leave in asked].count(True) == 1
     assert [leave.reason for leave in asked].count("breaker") == 19
-    breaker.report("x", "bad", probe=True, at_us=later)
+    breaker.report("x", "bad", PROBE, at_us=later)
     assert breaker.ask("x", at_us=later).wait_s == pytest.approx(30, abs=0.01)
     again = later + 30_000_001
     assert breaker.ask("x", at_us=again).probe
-    breaker.report("x", "none", probe=True, at_us=again)  # stopped: somebody else may try
+    breaker.report("x", "none", PROBE, at_us=again)  # stopped: somebody else may try
     assert breaker.ask("x", at_us=again).probe
-    breaker.report("x", "ok", probe=True, at_us=again)
+    breaker.report("x", "ok", PROBE, at_us=again)
     assert breaker.ask("x", at_us=again) == breaker.Leave()
 
 
 def test_a_refused_ask_takes_nothing_from_the_limit(shared: Any) -> None:
-    rate = Rate(60_000_000, 1)
+    rate = Limits((Bucket("x", Rate(60_000_000, 1)),))
     fail(10, at_us=START_US)
     assert breaker.ask("x", rate, at_us=START_US).reason == "breaker"
     assert breaker.ask("x", rate, at_us=START_US + 16_000_000).probe
-    breaker.report("x", "ok", probe=True, at_us=START_US + 16_000_000)
+    breaker.report("x", "ok", PROBE, at_us=START_US + 16_000_000)
     assert breaker.ask("x", rate, at_us=START_US + 17_000_000).reason == "limit"
 
 
@@ -202,17 +205,16 @@ def test_redis_and_the_memory_of_a_process_open_alike(shared: Any, steps: Any) -
     for gap, outcome, times in steps:
         now += gap
         for _ in range(times):
-            there, here = breaker.ask("x", at_us=now), memory.ask("x", None, now)
+            there, here = breaker.ask("x", at_us=now), memory.ask("x", NO_LIMITS, now)
             assert (there.reason, there.probe) == (here.reason, here.probe)
             assert there.wait_s == pytest.approx(here.wait_s, abs=1e-5)
             if there.reason:
                 continue
-            breaker.report("x", outcome, probe=there.probe, at_us=now)
-            memory.report("x", outcome, there.probe, now)
-        breaker.ask("flush", at_us=now)
+            breaker.report("x", outcome, there, at_us=now)
+            memory.report("x", outcome, here, now)
         if breaker._successes.get("x"):  # the successes that would ride along with the next call, at their own time
-            limiter.script(breaker._ASK)(
-                keys=("mindbot:breaker:x", "p", "l"), args=(now, breaker._successes.pop("x"), 0, 1)
+            limiter.script(breaker_lua.ASK)(
+                keys=("mindbot:breaker:x", "p", "t", "m", "b"), args=(now, breaker._successes.pop("x"), 0, "", 0)
             )
 
 

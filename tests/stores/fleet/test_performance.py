@@ -77,3 +77,36 @@ def test_many_threads_lose_no_call(shared: Any) -> None:
     for process in processes:
         process.seen(["provider:a"], client=shared)
     assert processes[0].seen(["provider:a"], client=shared)["provider:a"] == Seen(1600, 1200, 12_000)
+
+
+def test_who_fails_too_often_is_sick_until_it_answers_five_times_in_a_row(shared: Any) -> None:
+    one, other = Performance(), Performance()
+
+    def call(*outcomes: bool) -> bool:
+        for ok in outcomes:
+            one.note("workflow:a", ok=ok, seconds=1)
+        one.seen(["workflow:a"], threshold=0.8, client=shared)
+        return other.seen(["workflow:a"], threshold=0.8, client=shared)["workflow:a"].sick
+
+    assert not call(*[False] * 9), "too few to judge"
+    assert call(False)
+    assert call(*[True] * 4), "not yet"
+    assert call(False), "and from the start again"
+    assert call(*[True] * 4)
+    assert not call(True)
+    assert not call(*[True] * 8, False), "what was before is forgotten"
+
+
+def test_nobody_is_judged_without_a_threshold(shared: Any) -> None:
+    one = Performance()
+    for _ in range(20):
+        one.note("provider:a", ok=False, seconds=1)
+    assert not one.seen(["provider:a"], client=shared)["provider:a"].sick
+
+
+def test_a_sick_one_that_nobody_calls_is_forgotten(shared: Any) -> None:
+    one = Performance()
+    for _ in range(10):
+        one.note("workflow:a", ok=False, seconds=1)
+    assert one.seen(["workflow:a"], threshold=0.5, client=shared)["workflow:a"].sick
+    assert 0 < shared.pttl("mindbot:seen:workflow:a") <= (SLOTS + 1) * SLOT_S * 1000

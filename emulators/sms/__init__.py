@@ -1,0 +1,1 @@
+"""SMS vendors: Twilio with its callbacks, and Alibaba Cloud."""

@@ -1,0 +1,203 @@
+"""What is written in an SMS, an e-mail and a webhook about an alert. Pure."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from mindbot_tasks.alerting.escalation import Person
+from mindbot_tasks.alerting.figures import bare, duration, figure, moment
+from mindbot_tasks.alerting.rationing import fit_sms
+from mindbot_tasks.core.alert_metrics import METRICS
+from mindbot_tasks.core.conditions import Value
+from mindbot_tasks.core.words import Lang, is_said, say
+from mindbot_tasks.model.alert import Channel, Event
+
+#: figures that every e-mail brings along
+_FIGURES = (
+    "error_rate", "response_time", "throughput", "active_users", "queue_age", "workers", "cpu_usage", "memory_usage",
+    "disk_usage",
+)  # fmt: skip
+_MOST_PROBES = 30
+_MOST_HISTORY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an e-mail tells besides the alert itself."""
+
+    values: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  #: metric -> subject -> value
+    probes: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Mapping[str, Any]] = ()  #: of the alert
+    link: str = ""  #: where it can be acknowledged
+
+
+def content(
+    event: Event, alert: Mapping[str, Any], person: Person, level: int, scene: Scene, *, now: int
+) -> dict[str, Any]:
+    """What the outbox keeps: short for SMS, subject and texts for e-mail, details for machines."""
+    lang = cast(Lang, person.lang)
+    fields = _fields(alert, scene, lang, person.timezone, now=now)
+    loud = person.channel in (Channel.EMAIL, Channel.CHAT)
+    sections = _sections(event, alert, level, scene, fields, lang, person.timezone) if loud else []
+    return {
+        "subject": _one_line(say(f"alerts.subject_{event}", lang, **fields))[:200],
+        "short": short(event, alert, fields, lang),
+        "long_text": _as_text(sections),
+        "long_html": _as_html(sections, scene.link, lang),
+        "component": alert["component"],
+        "at_ms": now if event is not Event.TRIGGER else alert["fired_at"],
+        "lang": lang,
+        "details": _details(alert, level, scene),
+    }
+
+
+def short(event: Event, alert: Mapping[str, Any], fields: Mapping[str, str], lang: Lang) -> str:
+    """One SMS; the template gives way to the code with which it is acknowledged."""
+    if event is Event.RESOLVE:
+        return fit_sms(say("alerts.sms_resolved", lang, **fields))
+    if event is Event.ACKNOWLEDGE:
+        return fit_sms(say("alerts.sms_acknowledged", lang, **fields))
+    return fit_sms(_from_template(alert, fields, lang), say("alerts.sms_code", lang, code=alert["code"]))
+
+
+def _from_template(alert: Mapping[str, Any], fields: Mapping[str, str], lang: Lang) -> str:
+    policy = alert["policy"]
+    own = policy.get("template_zh") if lang == "zh" else policy.get("template")
+    if own := own or policy.get("template"):
+        try:
+            return _one_line(str(own).format_map(_Fields(fields)))
+        except (ValueError, LookupError, AttributeError, TypeError):
+            return say("alerts.sms_any", lang, **fields)  # better a plain text than none
+    key = f"alerts.sms_{alert['rule']}"
+    return _one_line(say(key if is_said(key) else "alerts.sms_any", lang, **fields))
+
+
+class _Fields(dict[str, str]):
+    """A template may name any metric; what is not known is shown as a question mark."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _fields(alert: Mapping[str, Any], scene: Scene, lang: Lang, timezone: str, *, now: int) -> dict[str, str]:
+    subjects = list(alert["members"])
+    metrics = {name: bare(name, _value_for(name, subjects, alert, scene)) for name in METRICS}
+    return _Fields(
+        {
+            **metrics,
+            "timestamp": moment(alert["fired_at"], timezone),
+            "severity": alert["severity"],
+            "severity_word": say(f"alerts.severity_{alert['severity']}", lang),
+            "rule": alert["rule"],
+            "component": alert["component"],
+            "reason": alert["summary"] or alert["rule"],
+            "code": alert["code"],
+            "by": alert["acknowledged_by"] or "?",
+            "duration": duration((alert["resolved_at"] or now) - alert["fired_at"]),
+        }
+    )
+
+
+def _value_for(name: str, subjects: Sequence[str], alert: Mapping[str, Any], scene: Scene) -> Value | None:
+    """As it was when the alert fired, else as it is now: of what the alert is about, else of all of MindBot."""
+    for values in (alert["readings"].get(name), scene.values.get(name)):
+        if isinstance(values, Mapping) and values:
+            for subject in (*subjects, ""):
+                if subject in values:
+                    return values[subject]
+            if len(values) == 1:
+                return next(iter(values.values()))
+    related = {"response_time": "dify_response_time"}.get(name)
+    return _value_for(related, subjects, alert, scene) if related else None
+
+
+Section = tuple[str, list[str]]
+
+
+def _sections(
+    event: Event, alert: Mapping[str, Any], level: int, scene: Scene, fields: Mapping[str, str], lang: Lang, zone: str
+) -> list[Section]:
+    """Title and lines of each part of an e-mail."""
+
+    def tell(key: str, **more: object) -> str:
+        return say(f"alerts.{key}", lang, **more)
+
+    since = moment(alert["fired_at"], zone)
+    what = [short(event, alert, fields, lang).strip(), fields["reason"]]
+    what.append(tell("line_rule", rule=alert["rule"], condition=alert["policy"].get("condition", "")))
+    what.append(tell("line_since", timestamp=since, level=level))
+    if names := [name for name in alert["members"] if name]:
+        what.append(tell("line_affected", names=", ".join(names[:50])))
+    sections: list[Section] = [(tell("part_what"), what)]
+    if event is Event.TRIGGER:
+        ack = [tell("line_ack", code=alert["code"])]
+        sections.append((tell("part_ack"), [*ack, scene.link] if scene.link else ack))
+        hint = alert["policy"].get("hint") or (
+            tell(f"hint_{alert['rule']}") if is_said(f"alerts.hint_{alert['rule']}") else ""
+        )
+        sections.append((tell("part_hint"), [line for line in (hint, tell("hint_any", code=alert["code"])) if line]))
+    bad = [probe for probe in scene.probes if probe["ok"] is False]
+    well = [probe for probe in scene.probes if probe["ok"]]
+    system = [tell("line_probe_bad", name=probe["name"], error=probe["error"] or "?") for probe in bad[:_MOST_PROBES]]
+    if well:
+        system.append(tell("line_probe_ok", name=", ".join(str(probe["name"]) for probe in well[:_MOST_PROBES])))
+    sections.append((tell("part_system"), system))
+    figures = [
+        f"{name}: {figure(name, value, lang)}" + (f" ({subject})" if subject else "")
+        for name in _FIGURES
+        for subject, value in list(scene.values.get(name, {}).items())[:5]
+    ]
+    sections.append((tell("part_figures"), figures))
+    history = [
+        " ".join(part for part in (moment(one["at"], zone), one["kind"], one["actor"], one["note"]) if part)
+        for one in scene.history[-_MOST_HISTORY:]
+    ]
+    sections.append((tell("part_history"), history))
+    return [(title, lines) for title, lines in sections if lines]
+
+
+def _as_text(sections: Sequence[Section]) -> str:
+    return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections)
+
+
+def _as_html(sections: Sequence[Section], link: str, lang: Lang) -> str:
+    if not sections:
+        return ""
+    parts = []
+    for title, lines in sections:
+        items = "".join(f"<li>{_linked(line, link, lang)}</li>" for line in lines)
+        parts.append(f"<h3>{html.escape(title)}</h3><ul>{items}</ul>")
+    return f'<html><body style="font-family: sans-serif">{"".join(parts)}</body></html>'
+
+
+def _linked(line: str, link: str, lang: Lang) -> str:
+    if link and line == link:
+        return f'<a href="{html.escape(link, quote=True)}">{html.escape(say("alerts.page_button", lang))}</a>'
+    return html.escape(line)
+
+
+def _details(alert: Mapping[str, Any], level: int, scene: Scene) -> dict[str, str]:
+    details = {
+        "rule": alert["rule"],
+        "condition": str(alert["policy"].get("condition", "")),
+        "level": str(level),
+        "state": alert["state"],
+        "summary": alert["summary"],
+        "affected": ", ".join(name for name in alert["members"] if name)[:500],
+        "acknowledge": scene.link,
+        **{f"label.{name}": str(value) for name, value in alert["labels"].items()},
+    }
+    for name, values in alert["readings"].items():
+        if isinstance(values, Mapping):
+            details |= {
+                f"{name}[{subject}]" if subject else name: figure(name, value)
+                for subject, value in list(values.items())[:20]
+            }
+    return {name: value for name, value in details.items() if value}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,277 @@
+"""One run of the agent: what happens around each call of a model and of a tool, and the limits that hold for all."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
+
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Stopped
+from mindbot_tasks.core.settings.agent import LangchainSettings
+from mindbot_tasks.llm import fallback
+from mindbot_tasks.llm.agent import errors, models
+from mindbot_tasks.llm.agent.apart import Attempt, apart
+from mindbot_tasks.llm.agent.graph import Handler
+from mindbot_tasks.llm.agent.models import Chosen
+from mindbot_tasks.llm.agent.showing import Showing
+from mindbot_tasks.llm.agent.tools import running
+from mindbot_tasks.llm.agent.tools.base import Call, Tool
+from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.limits import provider_limits
+from mindbot_tasks.model.answer import Answer, Usage
+from mindbot_tasks.stores.leave import Limits
+
+log = structlog.get_logger(__name__)
+# it would write a line about each call that we end on purpose
+logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.ERROR)
+
+#: calls that a model may ask for in one breath
+MAX_AT_ONCE = 8
+#: the very same call again and again is a loop
+MAX_EQUAL_CALLS = 3
+_LAST_CALL = (
+    "You have used all your tool calls. Answer now with what you have, and say plainly what you could not find out."
+)
+#: the call whose tokens the listener hears; of its thread's own
+_attempt: ContextVar[Attempt[Any] | None] = ContextVar("agent_model_call", default=None)
+
+
+class AsksFirst(Exception):
+    """The model wants tools with effects; a person is asked before any of these calls runs."""
+
+    def __init__(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("a person is asked first")
+        self.calls = calls
+        self.done = ""  #: what was carried out before, in words for the user
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a tool, for the details of the answer."""
+
+    tool: str
+    outcome: str
+    ms: int
+
+
+class Listener(BaseCallbackHandler):
+    """Hears tokens, and ends a call that nobody waits for any more: that closes its connection."""
+
+    raise_error = True
+    run_inline = True
+
+    def __init__(self, showing: Showing) -> None:
+        self._showing = showing
+
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, **_: Any) -> None:
+        attempt = _attempt.get()
+        if attempt is not None and attempt.left:
+            raise Cancelled("nobody waits for this call any more")
+        message = getattr(chunk, "message", None)
+        self._showing.add(str(message.text) if message is not None else token if isinstance(token, str) else "")
+
+
+class Run:
+    """What one answer has done so far; the hooks of the graph."""
+
+    def __init__(
+        self,
+        chain: LangchainSettings,
+        chosen: Sequence[Chosen],
+        tools: Mapping[str, Tool],
+        call: Call,
+        showing: Showing,
+    ) -> None:
+        self.steps: list[Step] = []
+        self.model_calls = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.cost = 0.0
+        self.last_model = ""
+        self.last_provider = ""
+        self.heard_outside = False  #: words of strangers are among the messages
+        self.chain = chain
+        self._chosen = chosen
+        self.tools = tools
+        self._call = call
+        self.showing = showing
+        self._lock = threading.Lock()
+        self._asked: Counter[str] = Counter()
+
+    # models
+
+    def call_model(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
+        """Ask the first model that works. Raises Rejected when a limit is reached, AsksFirst, or as `fallback`."""
+        self._check_limits()
+        last = self.model_calls >= self.chain.max_iterations
+        if last:
+            prompt = f"{request.system_prompt or ''}\n\n{_LAST_CALL}".strip()
+            request = request.override(system_message=SystemMessage(content=prompt))
+        self.model_calls += 1
+        asked = [_ModelCall(self, one, request, handler) for one in self._chosen]
+        ways = [Way(each, self._timeout_s(each.chosen), self._limits(each.chosen)) for each in asked]
+        told = fallback.answer(ways, self._call.question, {}, self._call.deadline, lambda _text: None)
+        response = next(each.response for each in asked if each.name == told.answerer)
+        assert response is not None  # noqa: S101 - whoever answered has one
+        message = _spoken(response)
+        if message is not None and message.tool_calls:
+            if last:
+                raise Rejected("the model does not come to an end", kind="content", code="too_many_steps")
+            if effects := [call for call in message.tool_calls if self._asks_first(call)]:
+                raise AsksFirst(effects[:MAX_AT_ONCE])
+        return response
+
+    def _check_limits(self) -> None:
+        self._call.deadline.check()
+        spent = self.input_tokens + self.output_tokens
+        if self.chain.token_budget and spent >= self.chain.token_budget:
+            raise Rejected("this answer has used its tokens", kind="quota", code="our_token_budget")
+        if self.chain.max_cost and self.cost >= self.chain.max_cost:
+            raise Rejected("this answer has cost enough", kind="quota", code="our_max_cost")
+
+    def _timeout_s(self, one: Chosen) -> float:
+        return self._call.settings.providers[one.provider].timeout
+
+    def _limits(self, one: Chosen) -> Limits:
+        return provider_limits(one.provider, self._call.settings.providers[one.provider], one.model.name)
+
+    def count(self, one: Chosen, message: AIMessage) -> Usage:
+        """Note what a call of a model has used."""
+        told = message.usage_metadata
+        usage = Usage(int(told["input_tokens"]), int(told["output_tokens"])) if told else Usage()
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.cost += models.cost(self._call.settings, one, usage.input_tokens, usage.output_tokens)
+        self.last_provider = one.provider
+        self.last_model = str((message.response_metadata or {}).get("model_name") or one.model.name)
+        return usage
+
+    # tools
+
+    def call_tool(self, call: Mapping[str, Any]) -> ToolMessage:
+        """Run it, or say why not. Raises only a Stopped, or DeadlineExceeded."""
+        name, arguments = str(call["name"]), call.get("args")
+        text, ok = self._refusal(name, arguments), False
+        if text is None:
+            text, ok = self.perform(name, arguments)
+        # the model's own word for the call; some servers give none
+        call_id = str(call.get("id") or secrets.token_hex(8))
+        return ToolMessage(content=text, name=name, tool_call_id=call_id, status="success" if ok else "error")
+
+    def perform(self, name: str, arguments: Any) -> tuple[str, bool]:
+        """Run a tool that is there; what to tell the model, and whether it worked."""
+        tool = self.tools[name]
+        step = self.showing.begin_step(name)
+        ok = False
+        try:
+            result = running.run(tool, arguments, self._call)
+            ok = result.ok
+        finally:
+            self.showing.end_step(step, ok=ok)
+        with self._lock:
+            self.steps.append(Step(name, result.outcome, result.took_ms))
+            self.heard_outside = self.heard_outside or tool.outside
+        if self._debugs():
+            log.info("tool_called", tool=name, outcome=result.outcome, took_ms=result.took_ms)
+        return (fenced(name, result.text) if tool.outside and ok else result.text), ok
+
+    def _refusal(self, name: str, arguments: Any) -> str | None:
+        """Why a call is not carried out; None: it is."""
+        if name not in self.tools:
+            return f"there is no tool of this name; there are: {', '.join(self.tools) or 'none'}"
+        if self._asks_first({"name": name}):
+            return "this needs the user's confirmation first"  # a second wall: no such call should come this far
+        key = f"{name} {orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()}"
+        with self._lock:
+            self._asked[key] += 1
+            if self._asked[key] > MAX_EQUAL_CALLS:
+                return "you have made this very call several times; the result stays the same"
+            if len(self.steps) >= MAX_AT_ONCE * self.chain.max_iterations:
+                return "too many calls; answer with what you have"
+        return None
+
+    def _asks_first(self, call: Mapping[str, Any]) -> bool:
+        """Whether a person has to agree: for tools with effects, even trusted ones once strangers were heard."""
+        tool = self.tools.get(str(call["name"]))
+        if tool is None or not tool.effects:
+            return False
+        agent = self._call.settings.agent
+        trusted = agent is not None and tool.is_called(frozenset(agent.tools.trusted))
+        return self.heard_outside or not trusted
+
+    def _debugs(self) -> bool:
+        agent = self._call.settings.agent
+        return agent is not None and agent.integration.debug_mode
+
+    def ask_apart(self, one: Chosen, work: Callable[[], ModelResponse[Any]], deadline: Deadline) -> ModelResponse[Any]:
+        """Call a model in a thread of its own, so that a silent one cannot hold us beyond the deadline."""
+
+        def listened(attempt: Attempt[ModelResponse[Any]]) -> ModelResponse[Any]:
+            _attempt.set(attempt)
+            return work()
+
+        self.showing.begin_text()
+        return apart(f"provider:{one.provider}", listened, deadline)
+
+
+class _ModelCall:
+    """One model as somebody who can be asked, so that breakers, limits and failover are those of plain chat."""
+
+    def __init__(self, run: Run, one: Chosen, request: ModelRequest[Any], handler: Handler) -> None:
+        self.name = f"provider:{one.provider}"
+        self.chosen = one
+        self.response: ModelResponse[Any] | None = None
+        self._run = run
+        self._request = request
+        self._handler = handler
+
+    def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
+        try:
+            response = self._ask(deadline)
+        except FarSideError as exc:
+            refused = exc.code in ("unsupported_parameter", "unsupported_value")
+            if not (refused and models.take_less(self.chosen)):
+                raise
+            response = self._ask(deadline)  # newer models of OpenAI refuse a temperature outright
+        message = _spoken(response)
+        text = str(message.text) if message is not None else ""
+        if message is None or not (text.strip() or message.tool_calls):
+            raise Rejected("the answer is empty", kind="content", provider=self.name)
+        self.response = response
+        usage = self._run.count(self.chosen, message)
+        said = text or ", ".join(call["name"] for call in message.tool_calls)
+        return Spoken(Answer(text=said, provider=self.chosen.provider, model=self.chosen.model.name, usage=usage))
+
+    def _ask(self, deadline: Deadline) -> ModelResponse[Any]:
+        request = self._request.override(model=models.model_of(self._run._call.settings, self.chosen))
+        try:
+            return self._run.ask_apart(self.chosen, lambda: self._handler(request), deadline)
+        except (Stopped, FarSideError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - whatever a vendor's library raises
+            told = errors.meant(exc, self.name)
+            log.debug("model_failed", provider=self.name, error=type(exc).__name__)
+            raise told from None
+
+
+def fenced(tool: str, text: str) -> str:
+    """Words of strangers, marked as such for the model; nothing in them ends the mark."""
+    mark = secrets.token_hex(4)
+    return f'<data-{mark} from="{tool}">\n{text}\n</data-{mark}>'
+
+
+def _spoken(response: ModelResponse[Any]) -> AIMessage | None:
+    return next((message for message in reversed(response.result) if isinstance(message, AIMessage)), None)

@@ -1,0 +1,24 @@
+"""A world of alerts on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from mindbot_tasks.stores.database import open_engine
+from tests.alerting.world import World
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """SQLite, then PostgreSQL."""
+    engine = open_engine(database_url, durable=False, pool_size=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def world(engine: Engine) -> World:
+    return World(engine)

@@ -1,0 +1,167 @@
+"""/api/v1/alerts: what fires, what happened, and that somebody takes care."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import flask
+from apiflask import APIBlueprint
+from pydantic import Field
+
+from mindbot_tasks.alerting import answering
+from mindbot_tasks.stores import alerts as store
+from mindbot_tasks.stores import history, outbox, workers
+from mindbot_tasks.stores.database import reading, transaction
+from mindbot_tasks.stores.records import Record
+from webhooks import access, errors
+from webhooks.api.models import MAX_ID, View
+
+Severity = Literal["critical", "high", "medium", "low"]
+State = Literal["firing", "acknowledged", "resolved"]
+
+
+class AlertSummary(View):
+    """One alert."""
+
+    id: int
+    code: str = Field(description="short, for people to type")
+    rule: str
+    severity: Severity
+    state: State
+    component: str
+    summary: str
+    members: list[str] = Field(description="what it is about")
+    level: int = Field(description="the level that was told last, 0: nobody yet")
+    muted_by: str | None
+    opened_at: int
+    fired_at: int
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+    resolved_at: int | None
+
+
+class AlertEventView(View):
+    at: int
+    kind: str
+    actor: str
+    note: str
+
+
+class NoticeView(View):
+    """Who was told; never the address."""
+
+    event: str
+    level: int
+    recipient: str
+    channel: str
+    status: str
+    notifier: str | None
+    attempts: int
+    accepted_at: int | None
+    delivered_at: int | None
+    cost: float | None
+    currency: str | None
+    error: str | None
+
+
+class AlertView(AlertSummary):
+    """With its history."""
+
+    history: list[AlertEventView]
+    notices: list[NoticeView]
+
+
+class AlertPage(View):
+    alerts: list[AlertSummary]
+    next_before_id: int | None
+
+
+class AlertQuery(View):
+    """Which alerts."""
+
+    state: Literal["open", "firing", "acknowledged", "resolved", ""] = "open"
+    rule: str = ""
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+
+
+class AcknowledgeBody(View):
+    by: Annotated[str, Field(max_length=160)] = ""
+
+
+def add_to(api: APIBlueprint) -> None:
+    """Put the addresses below /api/v1; only for programs with a key."""
+    said = {401: "No valid API key", 403: "Not for the playground", 404: "No such alert", 503: "Database away"}
+
+    @api.get("/alerts")
+    @api.input(AlertQuery, location="query", arg_name="query")
+    @api.output(AlertPage)
+    @api.doc(summary="List alerts", description="Newest first; those that are open unless asked otherwise.",
+             security="key", tags=["alerts"], responses=said)  # fmt: skip
+    def list_alerts(query: AlertQuery) -> Any:
+        """The newest alerts first."""
+        if refused := _refused():
+            return refused
+        with reading() as connection:
+            rows = history.listed(
+                connection, state=query.state, rule=query.rule, limit=query.limit + 1, before_id=query.before_id
+            )
+        page = rows[: query.limit]
+        return AlertPage(
+            alerts=[AlertSummary(**_summary(row)) for row in page],
+            next_before_id=page[-1]["id"] if len(rows) > query.limit else None,
+        )
+
+    @api.get("/alerts/<code>")
+    @api.output(AlertView)
+    @api.doc(summary="One alert", description="With its history, and who was told.", security="key", tags=["alerts"],
+             responses=said)  # fmt: skip
+    def get_alert(code: str) -> Any:
+        """One alert with everything that happened."""
+        return _refused() or _show(code)
+
+    @api.post("/alerts/<code>/acknowledge")
+    @api.input(AcknowledgeBody, arg_name="body")
+    @api.output(AlertView)
+    @api.doc(summary="Acknowledge an alert", description="Nobody else is called. Of several callers one wins.",
+             security="key", tags=["alerts"], responses={**said, 409: "Acknowledged or resolved before"})  # fmt: skip
+    def acknowledge_alert(code: str, body: AcknowledgeBody) -> Any:
+        """Somebody takes care."""
+        if refused := _refused():
+            return refused
+        with transaction() as connection:
+            now = workers.database_time(connection)
+            by = body.by or flask.g.caller.name
+            won = answering.acknowledge(connection, code, by=by, via="api", now=now)
+            known = won or store.by_code(connection, code)
+        if known is not None and won is None:
+            return errors.error(409, "too_late", f"This alert is {known['state']} already.")
+        return _show(code)
+
+
+def _refused() -> flask.Response | None:
+    caller: access.Caller = flask.g.caller
+    if caller.conversation is not None:
+        return errors.error(403, "forbidden", "Alerts are for callers with an API key.")
+    return None
+
+
+def _show(code: str) -> Any:
+    with reading() as connection:
+        row = store.by_code(connection, code)
+        if row is None:
+            return errors.error(404, "not_found", "There is no such alert.")
+        happened = history.of(connection, row["id"])
+        notices = outbox.of_alert(connection, row["id"])
+    return AlertView(
+        **_summary(row),
+        history=[AlertEventView(**{name: one[name] for name in AlertEventView.model_fields}) for one in happened],
+        notices=[NoticeView(**{name: one[name] for name in NoticeView.model_fields}) for one in notices],
+    )
+
+
+def _summary(row: Record) -> dict[str, Any]:
+    levels = row["policy"].get("levels") or [0]
+    level = levels[min(row["step"], len(levels)) - 1] if row["step"] else 0
+    own = {name: row[name] for name in AlertSummary.model_fields if name not in ("members", "level")}
+    return {**own, "members": sorted(row["members"]), "level": level}
