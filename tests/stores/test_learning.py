@@ -55,12 +55,13 @@ def vote(engine: Engine, message_id: int, what: str, user: str = "u1") -> None:
 
 def test_a_liked_answer_of_the_right_workflow_is_an_example_until_it_is_disliked(engine: Engine) -> None:
     liked = answered(engine, "debug this", "code_analysis", workflow="code_analysis")
+    by_a_variant = answered(engine, "and that", "code_analysis", workflow="code_analysis/b")
     by_a_model = answered(engine, "and this", "code_analysis")
-    for one in (liked, by_a_model):
+    for one in (liked, by_a_variant, by_a_model):
         vote(engine, one, "up")
-    assert noted(engine) == {liked: ("code_analysis", "thumb")}
+    assert noted(engine) == {liked: ("code_analysis", "thumb"), by_a_variant: ("code_analysis", "thumb")}
     vote(engine, liked, "down")
-    assert noted(engine) == {}
+    assert noted(engine) == {by_a_variant: ("code_analysis", "thumb")}
 
 
 def test_a_correction_wins_over_what_was_concluded_and_a_later_one_over_an_earlier(engine: Engine) -> None:
