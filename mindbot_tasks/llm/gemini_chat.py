@@ -82,7 +82,7 @@ class GeminiModel:
 
     def _body(self, question: Question) -> dict[str, Any]:
         told = [turn.text for turn in question.history if turn.role == "system"]
-        system = "\n\n".join(text for text in (self.system_prompt, *told) if text)
+        system = "\n\n".join(text for text in (question.filled(self.system_prompt), *told) if text)
         turns = [
             _content("model" if turn.role == "assistant" else "user", turn.text)
             for turn in question.history
