@@ -73,12 +73,15 @@ def thinking_of(name: str, provider: ProviderSettings, model: ModelSettings) -> 
     return {"enable_thinking": model.thinking} if vendor.thinking == "flag" else {}
 
 
-def sees(settings: Settings, name: str, model: ModelSettings) -> bool:
-    """Whether it takes pictures: as the configuration says, else as is known, else as its name suggests."""
-    if model.vision is not None:
-        return model.vision
-    known = known_model(settings, name, model.name)
-    return seems_to_see(model.name) if known is None or known.sees is None else known.sees
+def sees(model: ModelSettings) -> bool:
+    """Whether it takes pictures: as the configuration says, else as its name suggests."""
+    return seems_to_see(model.name) if model.vision is None else model.vision
+
+
+def takes_pictures(settings: Settings, name: str, model: ModelSettings) -> bool:
+    """As `sees`, and what is known of the vendor's model goes before its name."""
+    known = known_model(settings, name, model.name) if model.vision is None else None
+    return sees(model) if known is None or known.sees is None else known.sees
 
 
 def patience_with(settings: Settings, name: str) -> Patience:
@@ -108,7 +111,7 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
         "temperature": temperature_of(settings, name, model),
         "system_prompt": prompt or _system_prompt(settings),
         "patience": patience,
-        "vision": sees(settings, name, model),
+        "vision": takes_pictures(settings, name, model),
         "extra": model.extra_body or None,
     }
     if protocol == "anthropic":
