@@ -8,7 +8,7 @@ import structlog
 
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
-from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.stores import files, occurrences, retention, spending, tallies, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
@@ -52,11 +52,21 @@ def purge() -> int:
         with transaction() as connection:
             tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_files(ends_at)
+        if settings.runs_agent:
+            _purge_agent_files(settings)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_agent_files(settings: Settings) -> None:
+    """The folders of the agent's conversations, as far as they are on this machine."""
+    from mindbot_tasks.llm.agent.tools import files as folders
+
+    if gone := folders.purge(settings):
+        log.info("agent_files_purged", folders=gone)
 
 
 def _purge_files(ends_at: float) -> None:
