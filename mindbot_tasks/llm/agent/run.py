@@ -123,8 +123,11 @@ class Run:
         """Ask the first model that works. Raises Rejected when a limit is reached, AsksFirst, or as `fallback`."""
         self._check_limits()
         last = self.model_calls >= self.chain.max_iterations
+        template = request.system_prompt or ""
+        prompt = self._call.question.filled(template)  # the graph is built once, for everybody
         if last:
-            prompt = f"{request.system_prompt or ''}\n\n{_LAST_CALL}".strip()
+            prompt = f"{prompt}\n\n{_LAST_CALL}".strip()
+        if prompt != template:
             request = request.override(system_message=SystemMessage(content=prompt))
         self.model_calls += 1
         responses: list[ModelResponse[Any]] = []
