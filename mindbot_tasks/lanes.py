@@ -9,7 +9,7 @@ from mindbot_tasks.llm.base import Wishes
 GENERATE = "generate"
 
 
-def generate_queue(settings: Settings, platform: str, bot: str, label: str, confidence: float = 1.0) -> str:
+def generate_queue(settings: Settings, platform: str, bot: str, label: str, confidence: float) -> str:
     """Where `generate` of a message of this kind belongs. A guess that costs nothing: it does not know which model
     somebody has chosen in the conversation, and a message in the wrong place is handed over from there."""
     if not settings.runs_agent:
