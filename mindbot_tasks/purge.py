@@ -9,7 +9,7 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import files, occurrences, retention, spending, tallies, workers
+from mindbot_tasks.stores import alert_probes, files, history, occurrences, retention, spending, tallies, workers
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -52,11 +52,30 @@ def purge() -> int:
         with transaction() as connection:
             tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_files(ends_at)
+        _purge_alerts(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_alerts(ends_at: float) -> None:
+    """Alerts and results of probes past their own retention. Raises DatabaseUnavailable."""
+    manager = get_settings().alert_manager
+    if manager is None:
+        return
+    more = True
+    while more and time.monotonic() < ends_at:
+        with transaction() as connection:
+            now = workers.database_time(connection)
+            results = alert_probes.forget(
+                connection,
+                results_before=now - manager.probe_retention_days * DAY_MS,
+                hours_before=now - (manager.anomaly_weeks + 1) * 7 * DAY_MS,
+            )
+            alerts = history.forget(connection, before=now - manager.retention_days * DAY_MS)
+        more = bool(results or alerts)
 
 
 def _purge_files(ends_at: float) -> None:

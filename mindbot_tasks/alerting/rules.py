@@ -105,7 +105,8 @@ DEFAULT_RULES: Final = _defaults()
 
 def rules_of(settings: AlertManagerSettings) -> dict[str, Rule]:
     """By name; a configured rule takes the place of the one that comes along."""
-    written = {**(DEFAULT_RULES if settings.default_rules else {}), **settings.rules}
+    defaults = {name: rule for name, rule in DEFAULT_RULES.items() if name not in settings.disabled_rules}
+    written = {**(defaults if settings.default_rules else {}), **settings.rules}
     return {name: _made(name, rule, settings) for name, rule in written.items() if rule.enabled}
 
 
