@@ -12,7 +12,7 @@ from mindbot_tasks.alerting.delivering import Post, deliver
 from mindbot_tasks.alerting.registry import CHAT, addresses, get_notifiers
 from mindbot_tasks.app import app
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import DatabaseUnavailable, Rejected, SettingsError, Unavailable
+from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError, Rejected, Unavailable
 from mindbot_tasks.core.metrics import NOTIFICATIONS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.alert import Accepted, Channel, Notification
@@ -46,8 +46,8 @@ class ChatNotifier:
         bot, _, user = rest.partition(":")
         try:
             platform = registry.get(name, bot)
-        except SettingsError as exc:
-            raise Rejected(str(exc), kind="invalid_request", provider=CHAT) from exc
+        except MindBotError as exc:
+            raise Rejected("there is no such bot", kind="invalid_request", provider=CHAT) from exc
         if not isinstance(platform, WritesFirst) or not user:
             raise Rejected("nobody can be written to there", kind="invalid_request", provider=CHAT)
         try:
