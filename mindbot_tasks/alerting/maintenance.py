@@ -13,6 +13,7 @@ from mindbot_tasks.stores import alerts, silences
 from mindbot_tasks.stores.alerts import Opening
 
 RULE = "maintenance_completed"
+SOURCE = "maintenance"
 #: by then it has been told, or is no news any more
 TOLD_MS = 3_600_000
 
@@ -23,7 +24,7 @@ def tell_what_is_over(
     """Maintenance that people announced and that ended since the last pass; returns the alerts. In a transaction."""
     told = []
     for row in alerts.open_alerts(connection):
-        if row["source"] == RULE and now - row["fired_at"] > TOLD_MS:
+        if row["source"] == SOURCE and now - row["fired_at"] > TOLD_MS:
             alerts.resolve(connection, row["id"], by=RULE, now=now)
     ended = silences.ended_between(connection, after=since if since is not None else now, until=now)
     for silence in ended:
@@ -38,7 +39,7 @@ def tell_what_is_over(
         opening = Opening(
             rule=RULE, fingerprint=alerts.fingerprint_of(RULE, str(silence["id"])), severity=Severity.LOW,
             component="mindbot", summary=silence["comment"] or RULE, members={"": now}, readings={}, policy=policy,
-            source=RULE, cooldown_ms=0,
+            source=SOURCE, cooldown_ms=0,
         )  # fmt: skip
         alert_id, _ = alerts.open_or_refresh(connection, opening, now=now)
         told.append(alert_id)

@@ -115,7 +115,7 @@ def _made(name: str, rule: RuleSettings, settings: AlertManagerSettings) -> Rule
     # the reference configuration says nothing of inhibition; what comes along does
     inhibits = rule.inhibits or (builtin.inhibits if builtin else [])
     return Rule(
-        name=name,
+        name=name[:80],  # as long as its column
         condition=parse(rule.condition),
         written=rule.condition,
         severity=Severity(rule.severity),

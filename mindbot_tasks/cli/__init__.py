@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("mindbot_tasks.cli.send:send", "Send a message that nobody asked for."),
     "messages": ("mindbot_tasks.cli.messages:messages", "List messages; show one with its timeline."),
     "replay": ("mindbot_tasks.cli.messages:replay", "Start a message again."),
+    "models": ("mindbot_tasks.cli.models:models", "List the models, and whether they are still served."),
     "usage": ("mindbot_tasks.cli.usage:usage", "Add up tokens and cost."),
     "workflows": ("mindbot_tasks.cli.workflows:workflows", "Say how well each workflow does; compare variants."),
     "kb": ("mindbot_tasks.cli.kb:kb", "Look after the knowledge base."),

@@ -47,6 +47,7 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     about_speech = f"{speech.model}, {speech.base_url}" if speech else None
     rows.append(_single(settings, lang, tell("speech"), "speech_to_text", about_speech))
     rows.append(Row(tell("files"), "files", True, kept.bucket if kept.backend == "s3" else kept.path or kept.backend))
+    rows += _budgets(settings, lang)
     rows += _alerts(settings, lang)
     rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}
@@ -121,6 +122,28 @@ def _agent(settings: Settings, lang: Lang, kind: str) -> list[Row]:
     for section in ("agent.providers", "agent.workflows.workflows", "agent.mcp"):
         rows += [Row(kind, path, False, why) for path, why in _off_below(settings, lang, section)]
     return rows
+
+
+def _budgets(settings: Settings, lang: Lang) -> Iterator[Row]:
+    """Those that limit something; with the models that a budget of money cannot see."""
+    budgets = settings.budgets
+    given = {"installation": budgets.installation, "bot": budgets.bot, "user": budgets.user}
+    if not any(budget.limited for budget in given.values()):
+        return
+    from mindbot_tasks.llm import catalogue
+
+    unpriced = [
+        name for name in catalogue.models(settings) if catalogue.price_of_model(settings, *name.split("/", 1)) is None
+    ]
+    for name, budget in given.items():
+        if not budget.limited:
+            continue
+        cost = f"{budget.cost:g} {budgets.currency}".rstrip() if budget.cost else ""
+        most = ", ".join(part for part in (cost, f"{budget.tokens:,} tokens" if budget.tokens else "") if part)
+        why = say("config.per_day", lang, most=most)
+        if budget.cost and unpriced:
+            why += "; " + say("config.unpriced", lang, models=", ".join(unpriced))
+        yield Row(say("config.budget", lang), f"budgets.{name}", True, why)
 
 
 def _tools(settings: Settings, lang: Lang) -> list[Row]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from mindbot_tasks.core import prompts
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer, Classification, Turn
+from mindbot_tasks.stores.remembered import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
+    again: bool = False  #: an earlier try may have been begun, and paid for, whose end nobody here saw
+    summary: str = ""  #: of what was said before `history`
+    facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
+    sharing: bool = True  #: an answerer may know what was said with others
+    variables: Mapping[str, str] = field(default_factory=dict)  #: of system prompts
+    to_sum_up: int = 0  #: the history was too long: a summary up to this message is wanted
+
+    def filled(self, system_prompt: str) -> str:
+        """A system prompt of the configuration with its variables."""
+        return prompts.fill(system_prompt, self.variables)
 
 
 @dataclass(frozen=True, slots=True)

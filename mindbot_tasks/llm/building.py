@@ -36,9 +36,10 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
     limits = provider_limits(name, provider, model_name or first_model(settings, name))
     keys: tuple[SecretStr | None, ...] = tuple(provider.api_keys) or (provider.api_key,)
     answerers = tuple(_answerer(settings, name, key, model_name, prompt) for key in keys)
+    room = _room_tokens(settings, name, model_name)
     if len(answerers) == 1:
-        return Way(answerers[0], provider.timeout, limits)
-    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, limits)
+        return Way(answerers[0], provider.timeout, limits, room_tokens=room)
+    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, limits, room_tokens=room)
 
 
 def key_ring(settings: Settings, name: str) -> Ring:
@@ -140,6 +141,16 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
         max_tokens_field=vendor.max_tokens_field if vendor else "max_tokens",
         **common,
     )
+
+
+def _room_tokens(settings: Settings, name: str, model_name: str) -> int:
+    """What may be sent to a model beside its answer; 0: nobody knows how much it holds."""
+    if not settings.providers[name].models:
+        return 0
+    model = chosen_model(settings, name, model_name)
+    known = known_model(settings, name, model.name)
+    holds = model.context_tokens or (known.context_tokens if known is not None else 0)
+    return max(1, holds - model.max_tokens) if holds else 0
 
 
 def _needed(key: SecretStr | None) -> SecretStr:

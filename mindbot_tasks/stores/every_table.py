@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindbot_tasks.stores import (
     tables_agent,
     tables_alerts,
+    tables_context,
     tables_learning,
     tables_routing,
     tables_spending,
@@ -17,6 +18,7 @@ __all__ = [
     "METADATA",
     "tables_agent",
     "tables_alerts",
+    "tables_context",
     "tables_learning",
     "tables_routing",
     "tables_spending",

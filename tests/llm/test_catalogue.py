@@ -96,6 +96,13 @@ def test_prices_are_configured_or_known_or_not(provider: dict[str, Any], model: 
     assert catalogue.price_of_model(given, "gone since", model) is None
 
 
+def test_how_much_a_model_reads_is_configured_or_known() -> None:
+    models = ["gpt-4o", {"name": "gpt-6-luna", "context_tokens": 5}, "m"]
+    given = Settings.model_validate({"providers": {"openai": {"api_key": "k", "models": models}}})
+    sizes = [catalogue.context_tokens_of(given, "openai", name) for name in ("gpt-4o", "gpt-6-luna", "m")]
+    assert sizes == [128_000, 5, 0]
+
+
 def test_a_price_is_for_a_million_tokens() -> None:
     assert Price(2, 10).of(500_000, 100_000) == pytest.approx(2.0)
 

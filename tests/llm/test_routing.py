@@ -173,3 +173,13 @@ def test_who_would_have_answered_is_known_without_asking() -> None:
         assert found == (f"workflow:{answerer}", f"code_analysis/{name}")
     assert variants.supposed(given, "general_chat", "chat:u1") == ("workflow:general_chat", "")
     assert variants.supposed(given, "unheard of", "chat:u1") == ("", "")
+
+
+def test_a_workflow_that_waits_for_somebody_hears_them_whatever_the_strategy_says(healthy: None) -> None:
+    given = experiment(a={}, b={"dify_api_key": "k2"})
+    asked = Classification("general_chat", 0.9, "")
+    person = person_with(given, "a")
+    found = registry.route(given, asked, person=person, waiting="code_analysis/b")
+    assert found.ways[0].answerer.name == "workflow:code_analysis/b"
+    agents = two_flows(workflows={"routing_strategy": "tool-first"})
+    assert registry.route(agents, asked, waiting="code_analysis").ways[0].answerer.name == "workflow:code_analysis"

@@ -190,6 +190,7 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages/{message_id}/files/{file_id}",
         "/api/v1/platforms",
         "/api/v1/send",
+        "/api/v1/usage",
         "/api/v1/workflows",
         "/api/v1/workflows/recommendations",
     }

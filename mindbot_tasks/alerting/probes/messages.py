@@ -10,9 +10,9 @@ from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.model.message import FINISHED, State
 from mindbot_tasks.platforms import registry
-from mindbot_tasks.stores import budgets as spent
 from mindbot_tasks.stores import outbox, performance
 from mindbot_tasks.stores.alert_probes import Finding
+from mindbot_tasks.stores.budgets import overview
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import EventRow, MessageRow
 from mindbot_tasks.stores.tables_alerts import NotificationRow
@@ -114,12 +114,13 @@ def answers(context: Context) -> Finding:
 
 
 def budgets(context: Context) -> Finding:
-    """How much of today's limits is used: of the installation, of bots, and of those people who used most."""
+    """How much is used of today's budgets: of the installation and of each bot, by "platform:bot"."""
     with reading() as connection:
-        standings = spent.overview(connection, context.settings, registry.enabled(context.settings))
+        found = overview(connection, context.settings, registry.enabled(context.settings))
     used = {
-        ":".join(part for part in (one.standing.scope, one.platform, one.bot, one.user) if part): one.standing.share
-        for one in standings
+        "installation" if one.standing.scope == "installation" else f"{one.platform}:{one.bot}": one.standing.share
+        for one in found
+        if one.standing.scope != "user"
     }
     return Finding(True, readings={"budget_used": used})
 

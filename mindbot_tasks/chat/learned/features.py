@@ -89,7 +89,7 @@ def features(text: str) -> list[str]:
             before = "file"
         else:
             seen.append(f"<{kind}>" if kind != "mark" else token)
-            if kind != "mark":
+            if kind is not None and kind != "mark":
                 meant[kind] = None
             if kind == "name":
                 seen += (f"w:{part}" for part in token.split("_") if part)

@@ -164,7 +164,9 @@ def _in_doubt(found: Waiting, question: Question) -> str:
 def _messages(settings: Settings, question: Question) -> list[BaseMessage]:
     shares = settings.agent is None or settings.agent.integration.context_sharing
     kinds = {"user": HumanMessage, "assistant": AIMessage, "system": SystemMessage}
-    messages: list[BaseMessage] = [kinds[turn.role](content=turn.text) for turn in question.history if shares]
+    messages: list[BaseMessage] = [
+        kinds[turn.role](content=turn.text) for turn in question.history if shares or turn.role == "system"
+    ]
     words, seen = divided(question, models.chosen(settings)[0].vision)
     if not seen:
         return [*messages, HumanMessage(content=words)]
