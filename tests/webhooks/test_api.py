@@ -188,6 +188,7 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
         "/api/v1/messages/{message_id}/files/{file_id}",
+        "/api/v1/messages/{message_id}/label",
         "/api/v1/platforms",
         "/api/v1/send",
         "/api/v1/usage",
