@@ -133,7 +133,9 @@ class Run:
         responses: list[ModelResponse[Any]] = []
         ways = [self._way(one, request, handler, responses) for one in self._chosen]
         estimate = partial(_tokens_of, request)
-        fallback.answer(ways, self._call.question, {}, self._call.deadline, lambda _text: None, estimate)
+        fallback.answer(
+            ways, self._call.question, {}, self._call.deadline, lambda _text: None, estimate, purpose="agent"
+        )
         response = responses[-1]  # of whoever has answered
         message = _spoken(response)
         if message is not None and message.tool_calls:
