@@ -45,14 +45,7 @@ class Models:
         self.script: list[str | Exception] = []
 
     def answer(
-        self,
-        ways: Any,
-        question: Question,
-        sessions: Any,
-        _deadline: Any,
-        on_text: Any,
-        *accept: Any,
-        purpose: str = "answer",
+        self, ways: Any, question: Question, sessions: Any, _deadline: Any, on_text: Any, *_: Any, **__: Any
     ) -> Told:
         self.asked.append(question)
         self.sessions.append(dict(sessions))
