@@ -9,7 +9,18 @@ import structlog
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import Settings, get_settings
-from mindbot_tasks.stores import facts, files, occurrences, retention, spending, summaries, tallies, workers
+from mindbot_tasks.stores import (
+    alert_probes,
+    facts,
+    files,
+    history,
+    occurrences,
+    retention,
+    spending,
+    summaries,
+    tallies,
+    workers,
+)
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -55,6 +66,7 @@ def purge() -> int:
         _purge_files(ends_at)
         if settings.runs_agent:
             _purge_agent_files(settings)
+        _purge_alerts(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
@@ -68,6 +80,24 @@ def _purge_agent_files(settings: Settings) -> None:
 
     if gone := folders.purge(settings):
         log.info("agent_files_purged", folders=gone)
+
+
+def _purge_alerts(ends_at: float) -> None:
+    """Alerts and results of probes past their own retention. Raises DatabaseUnavailable."""
+    manager = get_settings().alert_manager
+    if manager is None:
+        return
+    more = True
+    while more and time.monotonic() < ends_at:
+        with transaction() as connection:
+            now = workers.database_time(connection)
+            results = alert_probes.forget(
+                connection,
+                results_before=now - manager.probe_retention_days * DAY_MS,
+                hours_before=now - (manager.anomaly_weeks + 1) * 7 * DAY_MS,
+            )
+            alerts = history.forget(connection, before=now - manager.retention_days * DAY_MS)
+        more = bool(results or alerts)
 
 
 def _purge_memories(settings: Settings, days: int, ends_at: float) -> None:
