@@ -18,8 +18,9 @@ from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError, MindBot
 from mindbot_tasks.core.metrics import SUMMARIES
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.llm import fallback
-from mindbot_tasks.stores import summaries
+from mindbot_tasks.stores import spending, summaries
 from mindbot_tasks.stores.database import one_statement, reading
+from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.stores.summaries import Task
 from mindbot_tasks.task import MindBotTask
 
@@ -63,6 +64,7 @@ def _write(task: Task, settings: Settings) -> bool:
             return summaries.save(connection, task, task.before, until_id=task.wanted_id)
     asked, until_id = question
     asked = processing_of(settings, task.platform, task.bot).for_models(asked)
+    spending.begin(Whose(task.platform, task.bot))
     try:
         told = fallback.answer(
             summing.ways(settings, asked.language),
@@ -78,6 +80,8 @@ def _write(task: Task, settings: Settings) -> bool:
         SUMMARIES.labels("failed").inc()
         log.warning("summary_failed", conversation_id=task.conversation_id, reason=_described(exc))
         return False
+    finally:
+        spending.end()
     answer = told.answer
     text = summing.text_of(answer.text, settings.context_of(task.platform, task.bot).summary_tokens)
     with one_statement() as connection:

@@ -90,7 +90,8 @@ def _show(lines: list[Line], lang: Lang) -> None:
         return
     table = Table()
     for head in ("tool", "group", "asks", "about"):
-        table.add_column(say(f"agent.head_{head}", lang), no_wrap=head != "asks", overflow="ellipsis")
+        narrow = 26 if head == "about" else None
+        table.add_column(say(f"agent.head_{head}", lang), no_wrap=head in ("tool", "about"), max_width=narrow)
     for head in ("calls", "failed", "mean"):
         table.add_column(say(f"agent.head_{head}", lang), justify="right")
     for line in lines:

@@ -90,7 +90,7 @@ def answer(
 
     estimate: about how many tokens the question is; only asked where tokens are limited. Raises a Stopped at once. When
     no way works: the RetryableError that asks for the shortest wait, else Rejected. An answer that is not accepted has
-    one more way asked, once; nobody's breaker hears of it.
+    one more way asked, once; nobody's breaker hears of it. purpose: under which the calls are counted.
     """
     tries: list[dict[str, Any]] = []
     second_best: Told | None = None

@@ -99,6 +99,7 @@ class Run:
         tools: Mapping[str, Tool],
         call: Call,
         showing: Showing,
+        prompt: str,
     ) -> None:
         self.steps: list[Step] = []
         self.model_calls = 0
@@ -110,6 +111,7 @@ class Run:
         self.heard_outside = False  #: words of strangers are among the messages
         self.chain = chain
         self.settings = call.settings
+        self._prompt = prompt
         self._chosen = chosen
         self.tools = tools
         self._call = call
@@ -125,15 +127,15 @@ class Run:
         last = self.model_calls >= self.chain.max_iterations
         template = request.system_prompt or ""
         prompt = self._call.question.filled(template)  # the graph is built once, for everybody
-        if last:
-            prompt = f"{prompt}\n\n{_LAST_CALL}".strip()
-        if prompt != template:
-            request = request.override(system_message=SystemMessage(content=prompt))
+        prompt = f"{self._prompt}\n\n{_LAST_CALL}" if last else self._prompt
+        request = request.override(system_message=SystemMessage(content=prompt))
         self.model_calls += 1
         responses: list[ModelResponse[Any]] = []
         ways = [self._way(one, request, handler, responses) for one in self._chosen]
         estimate = partial(_tokens_of, request)
-        fallback.answer(ways, self._call.question, {}, self._call.deadline, lambda _text: None, estimate)
+        fallback.answer(
+            ways, self._call.question, {}, self._call.deadline, lambda _text: None, estimate, purpose="agent"
+        )
         response = responses[-1]  # of whoever has answered
         message = _spoken(response)
         if message is not None and message.tool_calls:

@@ -25,7 +25,7 @@ from mindbot_tasks.core.settings import ModelSettings, Settings
 from mindbot_tasks.llm import agent as agents
 from mindbot_tasks.llm.agent import agent_way, models
 from mindbot_tasks.llm.base import Attachment, Wishes
-from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.answer import Answer, Turn
 from mindbot_tasks.plugins.tools import tool
 from tests.llm.agent.having import agent, provider, settings
 from tests.llm.asking import nobody, question, stopping, took_s
@@ -224,10 +224,14 @@ def test_history_goes_along_unless_it_is_not_shared(openai: Emulator) -> None:
         update={"integration": alone.agent.integration.model_copy(update={"context_sharing": False})}
     )
     ask(alone.model_copy(update={"agent": kept}))
-    assert [call["facts"]["messages"] if "facts" in call else call["messages"] for call in openai.control.calls()] == [
-        4,
-        2,
-    ]
+    assert [call["messages"] for call in openai.control.calls()] == [4, 2]
+
+
+def test_the_model_is_told_what_is_known_of_the_asker(vendor: tuple[str, Emulator]) -> None:
+    kind, far = vendor
+    history = (Turn("system", "Their name is Zhang San."), Turn("user", "hi"), Turn("assistant", "hello"))
+    given = having(far, kind=kind, system_prompt="You are {bot}.")
+    assert ask(given, "who am I?", history=history, variables={"bot": "Mindy"}).text == "You said: who am I?"
 
 
 def test_a_model_that_sees_gets_the_pictures(vendor: tuple[str, Emulator]) -> None:
