@@ -187,4 +187,6 @@ def _alerts(settings: Settings, lang: Lang) -> list[Row]:
     rows += _items(
         settings, lang, notifier, f"{base}.webhooks", "", {name: hook.url for name, hook in alerts.webhooks.items()}
     )
+    incidents = {name: service.type or name for name, service in alerts.incidents.items()}
+    rows += _items(settings, lang, notifier, f"{base}.incidents", "", incidents)
     return rows
