@@ -6,6 +6,7 @@ from typing import Any
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "mindbot.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "summarise": {"task": "mindbot.summarise", "schedule": 15.0, "options": {"expires": 14}},
     "tally": {"task": "mindbot.tally", "schedule": 30.0, "options": {"expires": 60}},
     # only where alert_manager is on
     "probe": {"task": "mindbot.probe", "schedule": 5.0, "options": {"expires": 10, "queue": "alerts"}},

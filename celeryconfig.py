@@ -81,6 +81,7 @@ task_routes = {
     "mindbot.notify": {"queue": "alerts"},
     "mindbot.sweep": {"queue": "upkeep"},
     "mindbot.purge": {"queue": "upkeep"},
+    "mindbot.summarise": {"queue": "generate"},  # it waits for a model
     "mindbot.tally": {"queue": "upkeep"},
     "mindbot.learn": {"queue": "upkeep"},
     "mindbot.tend": {"queue": "upkeep"},
@@ -99,6 +100,7 @@ imports = (
     "mindbot_tasks.notify",
     "mindbot_tasks.sweep",
     "mindbot_tasks.purge",
+    "mindbot_tasks.summarise",
     "mindbot_tasks.tally",
     "mindbot_tasks.learn",
     "mindbot_tasks.tend",

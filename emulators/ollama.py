@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused
 from emulators.faults import AnyRule
 from emulators.front import Front
@@ -94,6 +95,10 @@ class OllamaServer:
         if pictures and model.startswith("blind"):
             return _error(400, f'"{model}" does not support images')
         text = next((str(m.get("content") or "") for m in reversed(messages) if m.get("role") == "user"), "")
+        script = tool_calls.of_openai(body, call.fault)
+        if script.calls:
+            return tool_calls.as_ollama(script, call, self.front.pace)
+        text = script.text or text
         answer = answer_to(text, call.fault, words=self._words)
         if pictures:
             answer = f"I see {len(pictures)} picture(s). {answer}"

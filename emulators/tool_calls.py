@@ -61,9 +61,10 @@ def _rounds(text: str) -> list[tuple[bool, list[tuple[str, dict[str, Any]]]]]:
     return rounds
 
 
-def script(prompt: str, results: Sequence[str], *, model: str, rule: object) -> Script:
-    """`prompt`: the last words of the user; `results`: of the tools that were called since, in their order."""
-    if isinstance(rule, Say):
+def script(prompt: str, results: Sequence[str], *, model: str, rule: object, offered: object) -> Script:
+    """`prompt`: the last words of the user; `results`: of the tools that were called since, in their order; `offered`:
+    the tools that the request offers, without which a model asks for none."""
+    if isinstance(rule, Say) or not offered:
         return Script()
     rounds = _rounds(prompt)
     if model.startswith("gullible"):
@@ -96,7 +97,9 @@ def _words(content: Any) -> str:
 def of_openai(body: dict[str, Any], rule: object) -> Script:
     user, after = _since(body["messages"], lambda each: each.get("role") == "user")
     results = [_words(each.get("content")) for each in after if each.get("role") == "tool"]
-    return script(_words((user or {}).get("content")), results, model=str(body.get("model")), rule=rule)
+    return script(
+        _words((user or {}).get("content")), results, model=str(body.get("model")), rule=rule, offered=body.get("tools")
+    )
 
 
 def as_openai(found: Script, call: Call, pace: Pace) -> Answer:
@@ -146,7 +149,9 @@ def brings_results(message: dict[str, Any]) -> list[str]:
 def of_anthropic(body: dict[str, Any], rule: object) -> Script:
     user, after = _since(body["messages"], lambda each: each.get("role") == "user" and not brings_results(each))
     results = [result for each in after for result in brings_results(each)]
-    return script(_words((user or {}).get("content")), results, model=str(body.get("model")), rule=rule)
+    return script(
+        _words((user or {}).get("content")), results, model=str(body.get("model")), rule=rule, offered=body.get("tools")
+    )
 
 
 def as_anthropic(found: Script, call: Call, pace: Pace) -> Answer:
@@ -190,7 +195,7 @@ def of_gemini(body: dict[str, Any], model: str, rule: object) -> Script:
 
     user, after = _since(body["contents"], lambda each: each.get("role") == "user" and not results_of(each))
     results = [result for each in after for result in results_of(each)]
-    return script(_words((user or {}).get("parts")), results, model=model, rule=rule)
+    return script(_words((user or {}).get("parts")), results, model=model, rule=rule, offered=body.get("tools"))
 
 
 def _response(response: Any) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 
 import structlog
 
-from mindbot_tasks import chains, lanes
+from mindbot_tasks import chains, lanes, remembering
 from mindbot_tasks.app import app
 from mindbot_tasks.chat import commands, hearing, rules
 from mindbot_tasks.chat.classification import Classifier
 from mindbot_tasks.chat.context import language_of
+from mindbot_tasks.chat.facts import asked_to_remember
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError
 from mindbot_tasks.core.settings import Settings, SpeechToTextSettings, get_settings
@@ -48,7 +49,13 @@ def classify(self: MindBotTask, message_id: int) -> None:
     held = self.claim(message_id)
     settings = get_settings()
     bot = settings.bot(held.platform, held.bot)
-    command = commands.parse(rules.without_prefix(commands.said(_words(held)), bot))
+    said = rules.without_prefix(commands.said(_words(held)), bot)
+    command = commands.parse(said)
+    wish = asked_to_remember(said) if settings.context_of(held.platform, held.bot).facts else None
+    if fetching.brings_files(held.parts):
+        wish = None  # it may be about the file
+    elif wish is not None and wish.alone:
+        command = command or commands.Command(commands.Name.REMEMBER, "remember", wish.fact)
     if held.label == OVER_LIMIT or command is not None:
         _answer_here(held, command, settings)
         self.request.chain = None  # what is left of the chain would find nothing to do
@@ -61,9 +68,14 @@ def classify(self: MindBotTask, message_id: int) -> None:
     meant = _with_names(rules.without_prefix(text, bot), held.parts)
     classifier = Classifier.of(settings.workflows, bot.workflows, settings.classifier)
     classification = classifier.classify(meant, bot.default_workflow, held.recent)
-    with one_statement() as connection:
-        steps.save_classification(connection, held, classification, parts=parts, text=text)
-    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label)
+    if wish is not None:  # and a question besides
+        with transaction() as connection:
+            remembering.remember(connection, wish.fact, held, settings, "en")
+            steps.save_classification(connection, held, classification, parts=parts, text=text)
+    else:
+        with one_statement() as connection:
+            steps.save_classification(connection, held, classification, parts=parts, text=text)
+    queue = lanes.generate_queue(settings, held.platform, held.bot, classification.label, classification.confidence)
     if queue != lanes.GENERATE:
         links: Any = self.request.chain
         chains.send_next_to(queue, links, Stage.GENERATE)

@@ -8,7 +8,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from mindbot_tasks.alerting.escalating import escalate_one, surroundings
-from mindbot_tasks.alerting.registry import get_notifiers, services_of
+from mindbot_tasks.alerting.registry import services
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
@@ -41,7 +41,7 @@ def escalate() -> int:
                 around = surroundings(
                     connection,
                     manager,
-                    services_of(get_notifiers()),
+                    services(manager),
                     public_url=settings.web.public_url,
                     secret=settings.secret_key.get_secret_value(),
                     now=now,

@@ -17,11 +17,12 @@ from mindbot_tasks.chat import provenance, reading, rules
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.budgets import refusal
 from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
+from mindbot_tasks.chat.response.processing import findings_of, processing_of
 from mindbot_tasks.chat.transfer import passing_on
 from mindbot_tasks.chat.wordless import answer_to
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import BelongsElsewhere, RetryableError
-from mindbot_tasks.core.metrics import MESSAGES
+from mindbot_tasks.core.errors import BelongsElsewhere, Rejected, RetryableError
+from mindbot_tasks.core.metrics import ANSWER_FINDINGS, MESSAGES
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.knowledge import retrieval
 from mindbot_tasks.llm import agent, fallback, registry, seeing, thrift
@@ -38,7 +39,7 @@ from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms import showing
 from mindbot_tasks.platforms.base import HandsOver, Platform
 from mindbot_tasks.platforms.queues import reply_queue
-from mindbot_tasks.stores import budgets, live, steps
+from mindbot_tasks.stores import budgets, live, steps, summaries
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.stores.spending import Whose
@@ -67,6 +68,13 @@ def generate(self: MindBotTask, message_id: int) -> None:
     if rules.is_echo(question.text, held.history):
         _leave_alone(self, held)
         return
+    processing = processing_of(settings, held.platform, held.bot)
+    if processing.stops(question):
+        with transaction() as connection:
+            steps.save_answer(connection, held, in_own_words(processing.refusal(question.language)))
+        ANSWER_FINDINGS.labels("question_blocked").inc()
+        return
+    question = processing.for_models(question)
     route = _route(self, held, question, settings)
     if question.attachments:
         question = seeing.with_contents(question, [way.answerer for way in route.ways])
@@ -85,22 +93,32 @@ def generate(self: MindBotTask, message_id: int) -> None:
         ways = thrift.cheaper_first(settings, ways, wishes_of(held, settings).system_prompt)
     deadline = self.deadline(held, settings.times.answer_s)
     started = time.monotonic()
-    question, read = _with_knowledge(question, ways, settings, deadline)
     try:
         agent.check_place(ways)  # before anything is shown
+        question, read = _with_knowledge(question, ways, settings, deadline)
         with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-            spoken = fallback.answer(ways, question, held.sessions, deadline, on_text, partial(tokens_of, question))
+            watched = on_text is not showing.nobody_watches
+            shown = processing.growing(on_text) if watched else on_text
+            tokens = partial(tokens_of, question)
+            spoken = fallback.answer(ways, question, held.sessions, deadline, shown, tokens, processing.accept)
     except BelongsElsewhere as exc:
         _hand_over(self, held, exc.queue)
         return
+    said = processing.finished(spoken.answer, question)
+    if not said.text.strip() and not said.parts:
+        raise Rejected("nothing is left of the answer", kind="content", provider=spoken.answerer)
+    for finding in findings_of(said):
+        ANSWER_FINDINGS.labels(finding).inc()
     offered = standing.offered(settings, held.platform, held.bot, held.label)
-    answer = provenance.noted(spoken.answer, route, held, settings, question.language, offered=offered)
+    answer = provenance.noted(said, route, held, settings, question.language, offered=offered)
     answer = reading.with_sources(answer, read, question.language)
     if missing := losses(held.parts, question.language, max_mb=settings.files.max_mb):
         answer = replace(answer, text=f"{answer.text}\n\n{missing}")
     sessions = {spoken.answerer: spoken.session_id} if spoken.session_id else {}
     with transaction() as connection:
         steps.save_answer(connection, held, answer, sessions=sessions)
+        if question.to_sum_up:
+            summaries.want(connection, held.conversation_id, question.to_sum_up, begins_after=held.begins_after)
     live.tell_state(held.platform, message_id, State.ANSWERED)
     log.info(
         "answered",
@@ -135,15 +153,13 @@ def _with_knowledge(
 def _route(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Route:
     """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
     wishes = wishes_of(held, settings)
-    # a workflow that waits for this person's decision gets to hear it, whatever the words look like
-    label = waiting_label(held.sessions) or question.classification.label
-    kind = replace(question.classification, label=label)
-    route = registry.route(settings, kind, wishes, question.user_key)
+    waiting = waiting_label(held.sessions)
+    route = registry.route(settings, question.classification, wishes, question.user_key, waiting=waiting)
     confirming = agent.confirming(settings, wishes, question)
     if confirming is not None:
         return replace(route, ways=(confirming,))
     came_by = (task.request.delivery_info or {}).get("routing_key")
-    if came_by == agent.QUEUE and not wishes.model:
+    if came_by == agent.QUEUE and not wishes.model and not waiting:
         # classified for the agent, or handed over because all before it have failed
         return replace(route, ways=agent.agent_first(route.ways))
     return route

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from mindbot_tasks.alerting import remedies
 from mindbot_tasks.alerting.judging import judge_all
-from mindbot_tasks.alerting.registry import get_notifiers, services_of
+from mindbot_tasks.alerting.probes.messages import answerers
+from mindbot_tasks.alerting.registry import services
+from mindbot_tasks.alerting.remedies import Remedy
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import ALERTS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores import workers
-from mindbot_tasks.stores.database import one_statement, transaction
+from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.task import MindBotTask
 
 log = structlog.get_logger(__name__)
@@ -37,7 +41,7 @@ def judge(asked_by: str = "") -> int:
                 return 0
         with transaction() as connection:
             now = workers.database_time(connection)
-            judged = judge_all(connection, manager, services_of(get_notifiers()), now=now)
+            judged = judge_all(connection, manager, services(manager), now=now)
     except DatabaseUnavailable as exc:
         log.warning("judge_skipped", reason=str(exc))
         return 0
@@ -46,9 +50,50 @@ def judge(asked_by: str = "") -> int:
         log.warning("alert_changed", alert=alert_id, rule=rule.name, severity=str(rule.severity), change=change)
     for alert_id in judged.resolved:
         log.info("alert_resolved", alert=alert_id)
-    if judged.changes or judged.resolved:
+    for remedy in judged.remedies:
+        _carry_out(remedy)
+    for remedy in judged.undone:
+        _take_back(remedy)
+    if judged.changes or judged.resolved or judged.told:
         try:  # at once; else the next slot of beat does it
             app.send_task("mindbot.escalate", queue="alerts", expires=30)
         except (OperationalError, OSError) as exc:
             log.warning("escalation_waits_for_beat", reason=type(exc).__name__)
     return len(judged.changes) + len(judged.resolved)
+
+
+def _carry_out(remedy: Remedy) -> None:
+    """Do what a rule asks for; the history has it already, and a failure is only logged: people are told anyway."""
+    log.warning("remedy", **remedies.as_record(remedy))
+    try:
+        if remedies.without_celery(remedy, answerers(get_settings())):
+            return
+        if remedy.action == "drain":
+            app.control.cancel_consumer(remedy.target)
+        elif remedy.action == "recycle_pool":
+            # a warm shutdown: whoever started the workers starts them again
+            names = [name for name in _workers() if name.partition("@")[0] == remedy.target]
+            if names:
+                app.control.shutdown(destination=names)
+    except (OperationalError, OSError, redis.RedisError) as exc:
+        log.warning("remedy_failed", reason=type(exc).__name__, **remedies.as_record(remedy))
+
+
+def _take_back(remedy: Remedy) -> None:
+    """The queue that was drained is served again, by the workers that serve it by their start."""
+    log.warning("remedy_taken_back", **remedies.as_record(remedy))
+    with reading() as connection:
+        serving = [name for name, queues in workers.serving(connection) if remedy.target in queues]
+    try:
+        names = [
+            name for name in _workers() if any(row.startswith(f"worker_{name.partition('@')[0]}@") for row in serving)
+        ]
+        if names:
+            app.control.add_consumer(remedy.target, destination=names)
+    except (OperationalError, OSError) as exc:
+        log.warning("remedy_not_taken_back", reason=type(exc).__name__, **remedies.as_record(remedy))
+
+
+def _workers() -> list[str]:
+    """The names of all workers that answer."""
+    return [name for answer in app.control.ping(timeout=1.0) or () for name in answer]

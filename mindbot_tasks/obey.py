@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from mindbot_tasks import remembering
 from mindbot_tasks.alerting import answering
 from mindbot_tasks.chat import budgets as saying
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
@@ -58,6 +59,12 @@ def _obey(
                 connection, held.conversation_id, held.message_id, limit=_HISTORY_PAIRS
             )
             return _history(pairs, lang)
+        case Name.REMEMBER:
+            return remembering.remember(connection, command.argument, held, settings, lang)
+        case Name.FACTS:
+            return remembering.listed(connection, held, settings, lang)
+        case Name.FORGET:
+            return remembering.forget(connection, command.argument, held, lang)
         case Name.MODEL:
             return _model(connection, command.argument, held, settings, bot, lang)
         case Name.ACK:

@@ -8,8 +8,19 @@ import structlog
 
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
-from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.stores import files, occurrences, retention, spending, tallies, workers
+from mindbot_tasks.core.settings import Settings, get_settings
+from mindbot_tasks.stores import (
+    alert_probes,
+    facts,
+    files,
+    history,
+    occurrences,
+    retention,
+    spending,
+    summaries,
+    tallies,
+    workers,
+)
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.task import MindBotTask
 
@@ -51,12 +62,54 @@ def purge() -> int:
             spending.forget_old(connection, days=settings.budgets.keep_days)
         with transaction() as connection:
             tallies.forget(connection, older_than_days=TALLY_DAYS)
+        _purge_memories(settings, days, ends_at)
         _purge_files(ends_at)
+        if settings.runs_agent:
+            _purge_agent_files(settings)
+        _purge_alerts(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_agent_files(settings: Settings) -> None:
+    """The folders of the agent's conversations, as far as they are on this machine."""
+    from mindbot_tasks.llm.agent.tools import files as folders
+
+    if gone := folders.purge(settings):
+        log.info("agent_files_purged", folders=gone)
+
+
+def _purge_alerts(ends_at: float) -> None:
+    """Alerts and results of probes past their own retention. Raises DatabaseUnavailable."""
+    manager = get_settings().alert_manager
+    if manager is None:
+        return
+    more = True
+    while more and time.monotonic() < ends_at:
+        with transaction() as connection:
+            now = workers.database_time(connection)
+            results = alert_probes.forget(
+                connection,
+                results_before=now - manager.probe_retention_days * DAY_MS,
+                hours_before=now - (manager.anomaly_weeks + 1) * 7 * DAY_MS,
+            )
+            alerts = history.forget(connection, before=now - manager.retention_days * DAY_MS)
+        more = bool(results or alerts)
+
+
+def _purge_memories(settings: Settings, days: int, ends_at: float) -> None:
+    """Summaries go with the messages they are of, facts after a time of their own."""
+    while time.monotonic() < ends_at:
+        with one_statement() as connection:
+            if summaries.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
+                break
+    while settings.context.facts_days and time.monotonic() < ends_at:
+        with one_statement() as connection:
+            if facts.delete_old(connection, older_than_ms=settings.context.facts_days * DAY_MS, limit=500) == 0:
+                break
 
 
 def _purge_files(ends_at: float) -> None:

@@ -119,7 +119,7 @@ def _generate_queue(due: Due) -> str:
     """Where its answer is made; whoever has handed it over knew better."""
     if due.state is not State.CLASSIFIED:
         return lanes.GENERATE
-    return due.handed_to or lanes.generate_queue(get_settings(), due.platform, due.bot, due.label)
+    return due.handed_to or lanes.generate_queue(get_settings(), due.platform, due.bot, due.label, due.confidence)
 
 
 def _carry_out(due: Due, decision: Decision) -> None:

@@ -125,9 +125,18 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if shutdown.stopping():
             raise Ignore  # its row is free; whoever sweeps next starts it elsewhere
         worker = presence.get_presence().worker_id
-        lease_ms = int(get_settings().times.lease_s * 1000)
+        settings = get_settings()
+        lease_ms = int(settings.times.lease_s * 1000)
         with one_statement() as connection:
-            held = claims.claim(connection, message_id, self.stage, worker=worker, lease_ms=lease_ms)
+            held = claims.claim(
+                connection,
+                message_id,
+                self.stage,
+                worker=worker,
+                lease_ms=lease_ms,
+                history_rows=claims.history_rows(settings.history_tokens),
+                silence_ms=settings.silence_ms,
+            )
         if held is None:
             log.debug("not_my_turn")
             raise Ignore

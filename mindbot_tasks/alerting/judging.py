@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mindbot_tasks.alerting import answering, escalation
+from mindbot_tasks.alerting import answering, escalation, maintenance, remedies
 from mindbot_tasks.alerting.baseline import Hour
 from mindbot_tasks.alerting.escalation import Services
 from mindbot_tasks.alerting.figures import reasons
 from mindbot_tasks.alerting.present import Present, present
+from mindbot_tasks.alerting.remedies import Remedy
 from mindbot_tasks.alerting.rules import Rule, rules_of
 from mindbot_tasks.alerting.tracking import advance, after_a_gap
 from mindbot_tasks.core.conditions import Value, judge, readings
@@ -32,6 +33,9 @@ class Judged:
 
     changes: list[tuple[int, Change, Rule]] = field(default_factory=list)
     resolved: list[int] = field(default_factory=list)
+    remedies: list[Remedy] = field(default_factory=list)
+    undone: list[Remedy] = field(default_factory=list)  #: remedies to take back
+    told: list[int] = field(default_factory=list)  #: alerts that only tell something
     firing: int = 0
 
 
@@ -69,9 +73,14 @@ def judge_all(connection: Connection, settings: AlertManagerSettings, services: 
             alert_id, change = alerts.open_or_refresh(connection, opening, now=now)
             if change != "none":
                 judged.changes.append((alert_id, change, rule))
+                fresh = [subject for subject in sorted(members) if found is None or subject not in found["members"]]
+                judged.remedies += remedies.take(connection, alert_id, rule, fresh, now=now)
     for fingerprint, row in open_now.items():
         if fingerprint not in firing_now and answering.resolve(connection, row["id"], by="rule", now=now):
             judged.resolved.append(row["id"])
+            judged.undone += remedies.to_undo(connection, row["id"])
+    told = maintenance.tell_what_is_over(connection, settings, services, since=last, now=now)
+    judged.told += told
     alert_conditions.keep(connection, before, after, now=now)
     return judged
 

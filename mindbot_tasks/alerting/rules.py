@@ -105,7 +105,8 @@ DEFAULT_RULES: Final = _defaults()
 
 def rules_of(settings: AlertManagerSettings) -> dict[str, Rule]:
     """By name; a configured rule takes the place of the one that comes along."""
-    written = {**(DEFAULT_RULES if settings.default_rules else {}), **settings.rules}
+    defaults = {name: rule for name, rule in DEFAULT_RULES.items() if name not in settings.disabled_rules}
+    written = {**(defaults if settings.default_rules else {}), **settings.rules}
     return {name: _made(name, rule, settings) for name, rule in written.items() if rule.enabled}
 
 
@@ -114,7 +115,7 @@ def _made(name: str, rule: RuleSettings, settings: AlertManagerSettings) -> Rule
     # the reference configuration says nothing of inhibition; what comes along does
     inhibits = rule.inhibits or (builtin.inhibits if builtin else [])
     return Rule(
-        name=name,
+        name=name[:80],  # as long as its column
         condition=parse(rule.condition),
         written=rule.condition,
         severity=Severity(rule.severity),

@@ -22,6 +22,9 @@ class Name(StrEnum):
     STOP = "stop"
     STATUS = "status"
     HISTORY = "history"
+    REMEMBER = "remember"
+    FACTS = "facts"
+    FORGET = "forget"
     MODEL = "model"
     USAGE = "usage"
     ACK = "ack"
@@ -38,13 +41,18 @@ _CALLED = {
     "停止": Name.STOP,
     "状态": Name.STATUS,
     "历史": Name.HISTORY,
+    "memory": Name.FACTS,
+    "memories": Name.FACTS,
+    "记住": Name.REMEMBER,
+    "记忆": Name.FACTS,
+    "忘记": Name.FORGET,
     "模型": Name.MODEL,
     "用量": Name.USAGE,
     "确认": Name.ACK,
 }
 
 #: a command stands at the very beginning; whoever sends a megabyte did not mean one
-_MOST_CHARS = 300
+_MOST_CHARS = 700
 _MENTIONS = re.compile(r"(?:@[^\s@/]{1,80}\s+)+(?=/)")
 _COMMAND = re.compile(r"/(?P<word>[^\W\d_][\w-]{0,39})(?:@\S{1,80})?[?!.。:,、]*(?:\s+(?P<argument>.*))?\Z", re.DOTALL)
 

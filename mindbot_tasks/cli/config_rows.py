@@ -40,6 +40,9 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
         for name, workflow in settings.workflows.items()
     }
     rows += _items(settings, lang, tell("workflow"), "workflows", "", workflows)
+    decides = settings.classifier
+    about = tell("sure_from", threshold=f"{decides.threshold:g}") if decides.enabled else tell("patterns_only")
+    rows.append(Row(tell("classifier"), "classifier", decides.enabled, about))
     rows += _agent(settings, lang, tell("agent"))
     chroma = settings.chromadb
     rows.append(_single(settings, lang, tell("knowledge"), "chromadb", chroma.collection_name if chroma else None))
@@ -47,6 +50,7 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     about_speech = f"{speech.model}, {speech.base_url}" if speech else None
     rows.append(_single(settings, lang, tell("speech"), "speech_to_text", about_speech))
     rows.append(Row(tell("files"), "files", True, kept.bucket if kept.backend == "s3" else kept.path or kept.backend))
+    rows += _budgets(settings, lang)
     rows += _alerts(settings, lang)
     rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}
@@ -123,6 +127,28 @@ def _agent(settings: Settings, lang: Lang, kind: str) -> list[Row]:
     return rows
 
 
+def _budgets(settings: Settings, lang: Lang) -> Iterator[Row]:
+    """Those that limit something; with the models that a budget of money cannot see."""
+    budgets = settings.budgets
+    given = {"installation": budgets.installation, "bot": budgets.bot, "user": budgets.user}
+    if not any(budget.limited for budget in given.values()):
+        return
+    from mindbot_tasks.llm import catalogue
+
+    unpriced = [
+        name for name in catalogue.models(settings) if catalogue.price_of_model(settings, *name.split("/", 1)) is None
+    ]
+    for name, budget in given.items():
+        if not budget.limited:
+            continue
+        cost = f"{budget.cost:g} {budgets.currency}".rstrip() if budget.cost else ""
+        most = ", ".join(part for part in (cost, f"{budget.tokens:,} tokens" if budget.tokens else "") if part)
+        why = say("config.per_day", lang, most=most)
+        if budget.cost and unpriced:
+            why += "; " + say("config.unpriced", lang, models=", ".join(unpriced))
+        yield Row(say("config.budget", lang), f"budgets.{name}", True, why)
+
+
 def _tools(settings: Settings, lang: Lang) -> list[Row]:
     """What the agent lacks, and what it has beside its own tools."""
     from mindbot_tasks.llm import agent as agents  # as above: not for a check of other sections
@@ -161,4 +187,6 @@ def _alerts(settings: Settings, lang: Lang) -> list[Row]:
     rows += _items(
         settings, lang, notifier, f"{base}.webhooks", "", {name: hook.url for name, hook in alerts.webhooks.items()}
     )
+    incidents = {name: service.type or name for name, service in alerts.incidents.items()}
+    rows += _items(settings, lang, notifier, f"{base}.incidents", "", incidents)
     return rows

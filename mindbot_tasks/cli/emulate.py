@@ -12,7 +12,7 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def emulate(arguments: tuple[str, ...]) -> None:
-    """Run a stand-in of a vendor: dingtalk, dify, openai or oscar (NAME --help tells more)."""
+    """Run a stand-in of a vendor: of a platform or a model provider (NAME --help tells more)."""
     # Imported here: the other commands need not wait for a web server to be loaded.
     from emulators.command import emulate as emulators
 

@@ -69,12 +69,13 @@ def _over_http(base_url: str, api_key: str, message_id: int, deadline: Deadline)
 
 
 def _in_the_ledger(message_id: int, deadline: Deadline) -> Iterator[Seen]:
-    known = -1
+    known: tuple[int, str] = (-1, "")
     while deadline.remaining_s() > 0:
         with reading() as connection:
             found = trace.get_trace(connection, message_id)
-        if found is not None and len(found.events) != known:
-            known = len(found.events)
+        # the two are read one after the other: the last step may be there before the state that goes with it
+        if found is not None and (len(found.events), found.message["state"]) != known:
+            known = len(found.events), found.message["state"]
             finished = found.message["state"] in FINISHED
             steps = [(event.step, event.took_ms) for event in found.events]
             yield Seen(steps, found.message["state"], finished, view=_as_view(found))

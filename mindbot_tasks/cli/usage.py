@@ -107,7 +107,8 @@ def _show_budgets(found: Sequence[Named], settings: Settings, lang: Lang) -> Non
         table.add_column(say(f"usage.head_{head}", lang))
     for one in found:
         whose = "/".join(part for part in (one.platform, one.bot, one.user) if part) or say("usage.everything", lang)
+        state = say(f"usage.state_{one.standing.level}", lang) if one.standing.level else ""
         left = max(0.0, 1 - one.standing.share)
         used = ", ".join(amounts(one.standing, lang, settings.budgets.currency))
-        table.add_row(whose, used, f"{left:.0%}", say(f"usage.state_{one.standing.level}", lang))
+        table.add_row(whose, used, f"{left:.0%}", state)
     Console().print(table)

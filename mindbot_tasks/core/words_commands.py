@@ -12,6 +12,8 @@ WORDS: Words = {
         "- `/stop`: stop the answer that I am working on\n"
         "- `/status`: what I am doing, and which model answers\n"
         "- `/history`: the last questions and answers\n"
+        "- `/remember ...` (or “remember that ...”): keep something about you; `/facts` lists it\n"
+        "- `/forget [number]`: forget one of these, or all of them and this conversation\n"
         "- `/usage`: what you used today",
         "直接提问即可。我还认识这些命令：\n\n"
         "- `/帮助`：显示本帮助\n"
@@ -19,6 +21,8 @@ WORDS: Words = {
         "- `/停止`：停止正在进行的回答\n"
         "- `/状态`：我在做什么、由哪个模型回答\n"
         "- `/历史`：最近的问答\n"
+        "- `/记住 ……`（或直接说“记住……”）：记住关于您的内容；`/记忆` 查看列表\n"
+        "- `/忘记 [编号]`：忘记其中一条；不写编号则全部忘记，包括本会话\n"
         "- `/用量`：您今天的用量",
     ),
     "help_admin": (

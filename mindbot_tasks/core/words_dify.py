@@ -7,10 +7,6 @@ from mindbot_tasks.core.words import Words
 WORDS: Words = {
     "user": ("User", "用户"),
     "assistant": ("Assistant", "助手"),
-    "history_note": (
-        "Earlier in this conversation:\n{history}\n\nThe message to answer:\n{text}",
-        "此前的对话:\n{history}\n\n请回答以下消息:\n{text}",
-    ),
     "sources": ("Sources:", "参考来源:"),
     "paused_title": ("The workflow needs your decision.", "工作流需要您的确认。"),
     "paused_choose": ("Please answer with one of: {choices}", "请回复以下选项之一:{choices}"),

@@ -99,6 +99,13 @@ WORDS: Words = {
     "value_of": ("the value of {reference}, which is not shown", "{reference} 的值(不予显示)"),
     "nothing": ("nothing", "空"),
     "yaml_reads_as": ("{text}, which YAML reads as {value}", "{text}(YAML 会读作 {value})"),
+    "unknown_prompt_variable": ("a prompt has no variable {names}", "提示词没有变量 {names}"),
+    "prompt_variables": (
+        "known: {known}; for literal braces write {example}",
+        "可用:{known};若需要字面的花括号,请写 {example}",
+    ),
+    "unknown_time_zone": ("there is no time zone {name}", "不存在时区 {name}"),
+    "word_file": ("the file {name} cannot be read", "无法读取文件 {name}"),
     "bucket_missing": ("backend s3 needs a bucket", "backend 为 s3 时必须填写 bucket"),
     # warnings
     "model_going": (

@@ -27,7 +27,6 @@ WORDS: Words = {
     "head_left": ("left", "剩余"),
     "head_state": ("now", "状态"),
     "everything": ("everything", "整个系统"),
-    "state_": ("", ""),
     "state_soft": ("a cheaper model answers", "由更便宜的模型回答"),
     "state_hard": ("refuses", "拒绝回答"),
     "unpriced": (

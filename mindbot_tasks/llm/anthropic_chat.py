@@ -91,7 +91,7 @@ class AnthropicModel:
         while turns and turns[0]["role"] != "user":  # a conversation has to begin with its user
             turns.pop(0)
         told = [turn.text for turn in question.history if turn.role == "system"]
-        system = "\n\n".join(text for text in (self.system_prompt, *told) if text)
+        system = "\n\n".join(text for text in (question.filled(self.system_prompt), *told) if text)
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": self.max_tokens,

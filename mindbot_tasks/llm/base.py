@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from mindbot_tasks.core import prompts
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer, Classification, Turn
+from mindbot_tasks.stores.remembered import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Question:
     language: Lang  #: from the message itself, or as configured
     session_id: str = ""  #: the remote conversation id this answerer gave us last time, if any
     attachments: tuple[Attachment, ...] = ()
+    again: bool = False  #: an earlier try may have been begun, and paid for, whose end nobody here saw
+    summary: str = ""  #: of what was said before `history`
+    facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
+    sharing: bool = True  #: an answerer may know what was said with others
+    variables: Mapping[str, str] = field(default_factory=dict)  #: of system prompts
+    to_sum_up: int = 0  #: the history was too long: a summary up to this message is wanted
     knowledge: str = ""  #: what was read about it, fenced as data; goes before the text to a model, and nowhere else
     quote: str = ""  #: the same for people, for the answerer that has no model
     nothing_read: bool = False  #: it was looked for, and is not in what was read
@@ -44,6 +52,10 @@ class Question:
     def prompt(self) -> str:
         """What a model is asked."""
         return f"{self.knowledge}\n\n{self.text}" if self.knowledge else self.text
+
+    def filled(self, system_prompt: str) -> str:
+        """A system prompt of the configuration with its variables."""
+        return prompts.fill(system_prompt, self.variables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ def provider_way(settings: Settings, name: str, model_name: str = "", *, prompt:
     limits = provider_limits(name, provider, model_name or first_model(settings, name))
     keys: tuple[SecretStr | None, ...] = tuple(provider.api_keys) or (provider.api_key,)
     answerers = tuple(_answerer(settings, name, key, model_name, prompt) for key in keys)
+    room = _room_tokens(settings, name, model_name)
     if len(answerers) == 1:
-        return Way(answerers[0], provider.timeout, limits)
-    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, limits)
+        return Way(answerers[0], provider.timeout, limits, room_tokens=room)
+    return Way(SeveralKeys(key_ring(settings, name), answerers), provider.timeout, limits, room_tokens=room)
 
 
 def key_ring(settings: Settings, name: str) -> Ring:
@@ -77,6 +78,12 @@ def sees(model: ModelSettings) -> bool:
     return seems_to_see(model.name) if model.vision is None else model.vision
 
 
+def takes_pictures(settings: Settings, name: str, model: ModelSettings) -> bool:
+    """As `sees`, and what is known of the vendor's model goes before its name."""
+    known = known_model(settings, name, model.name) if model.vision is None else None
+    return sees(model) if known is None or known.sees is None else known.sees
+
+
 def patience_with(settings: Settings, name: str) -> Patience:
     """How long to wait for what; where the first question may have to load the model, for its first word too."""
     patience, provider = patience_of(settings), settings.providers[name]
@@ -104,7 +111,7 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
         "temperature": temperature_of(settings, name, model),
         "system_prompt": prompt or _system_prompt(settings),
         "patience": patience,
-        "vision": sees(model),
+        "vision": takes_pictures(settings, name, model),
         "extra": model.extra_body or None,
     }
     if protocol == "anthropic":
@@ -140,6 +147,16 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
         max_tokens_field=vendor.max_tokens_field if vendor else "max_tokens",
         **common,
     )
+
+
+def _room_tokens(settings: Settings, name: str, model_name: str) -> int:
+    """What may be sent to a model beside its answer; 0: nobody knows how much it holds."""
+    if not settings.providers[name].models:
+        return 0
+    model = chosen_model(settings, name, model_name)
+    known = known_model(settings, name, model.name)
+    holds = model.context_tokens or (known.context_tokens if known is not None else 0)
+    return max(1, holds - model.max_tokens) if holds else 0
 
 
 def _needed(key: SecretStr | None) -> SecretStr:

@@ -59,6 +59,13 @@ def known_model(settings: Settings, provider: str, model: str) -> Known | None:
     return vendor.known(model) if vendor is not None else None
 
 
+def context_tokens_of(settings: Settings, provider: str, model: str) -> int:
+    """How much a model can read: as the configuration says, else as its vendor does; 0: nobody knows."""
+    own = next((one.context_tokens for one in settings.providers[provider].models if one.name == model), 0)
+    known = known_model(settings, provider, model)
+    return own or (known.context_tokens if known is not None else 0)
+
+
 def price_of_model(settings: Settings, provider: str, model: str) -> Price | None:
     """What a model costs: as the configuration says, else as the vendor's list did; None: nobody knows.
 

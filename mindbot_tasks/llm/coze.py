@@ -6,7 +6,7 @@ Events, envelope and codes: Coze's Python SDK 0.20, read 2026-11-20; other codes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import orjson
@@ -20,6 +20,7 @@ from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, 
 from mindbot_tasks.llm.attachments import divided
 from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, raise_problem
+from mindbot_tasks.llm.sharing import with_news
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Usage
 
@@ -64,7 +65,9 @@ class CozeBot:
 
     def _ask(self, question: Question, session_id: str, deadline: Deadline, on_text: OnText) -> Spoken:
         url = f"{_base(self.base_url)}/v3/chat" + (f"?conversation_id={session_id}" if session_id else "")
-        ask = Ask(self.name, url, self._headers(), self._body(question), self.bot_id, self.patience, self.http)
+        ask = Ask(
+            self.name, url, self._headers(), self._body(question, session_id), self.bot_id, self.patience, self.http
+        )
         seen: list[_Heard] = []
 
         def heard(visible: Visible, provider: str) -> _Heard:
@@ -82,8 +85,9 @@ class CozeBot:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key.get_secret_value()}"}
 
-    def _body(self, question: Question) -> dict[str, Any]:
-        words, _ = divided(question, sees=False)
+    def _body(self, question: Question, session_id: str) -> dict[str, Any]:
+        told = replace(question, text=with_news(question, self.name, knows=bool(session_id)))
+        words, _ = divided(told, sees=False)
         return {
             "bot_id": self.bot_id,
             "user_id": question.user_key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
 from mindbot_tasks.llm.catalogue import price_of_model
+from mindbot_tasks.llm.sharing import told_to
 from mindbot_tasks.model.answer import Answer, Usage
 from mindbot_tasks.stores import breaker, performance, spending
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits
@@ -33,10 +35,16 @@ log = structlog.get_logger(__name__)
 _MIN_SHARE_S = 5.0
 _PAUSE_S = 5.0  # after a 429 that does not say how long
 _MAX_PAUSE_S = 300.0
+#: kinds of refusals that have nothing to do with the question: the next one would get the same
+_FOR_EVERYBODY = frozenset({"auth", "quota", "not_found"})
 _PROBED_AGAIN_S = 15.0
 #: beyond the time of a call: for so long a place stays taken when its process has died
 _LEASE_MARGIN_S = 10.0
 _USUAL_ANSWER_TOKENS = 300
+#: other names of a currency
+_SAME_MONEY = MappingProxyType({"RMB": "CNY"})
+#: of one call; whoever says more means something else
+_MOST_COST = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Way:
     timeout_s: float
     limits: Limits = NO_LIMITS
     guarded: bool = True  #: False: it needs no breaker and no limit, because it cannot fail
+    room_tokens: int = 0  #: what may be sent to it at once; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,11 @@ def no_estimate() -> int:
     return 0
 
 
+Accept = Callable[[Answer], str]
+"""Says what is wrong with an answer, "" if nothing is: "empty" is never sent, anything else only if there is no better
+one."""
+
+
 def answer(
     ways: Sequence[Way],
     question: Question,
@@ -69,13 +83,18 @@ def answer(
     deadline: Deadline,
     on_text: OnText,
     estimate: Callable[[], int] = no_estimate,
+    accept: Accept | None = None,
+    purpose: str = "answer",
 ) -> Told:
     """The answer of the first way that has one; `sessions` are the remote conversation ids by answerer.
 
     estimate: about how many tokens the question is; only asked where tokens are limited. Raises a Stopped at once. When
-    no way works: the RetryableError that asks for the shortest wait, else Rejected.
+    no way works: the RetryableError that asks for the shortest wait, else Rejected. An answer that is not accepted has
+    one more way asked, once; nobody's breaker hears of it. purpose: under which the calls are counted.
     """
     tries: list[dict[str, Any]] = []
+    second_best: Told | None = None
+    objected = False
     failures: list[FarSideError] = []
     for number, way in enumerate(ways):
         name = way.answerer.name
@@ -90,8 +109,8 @@ def answer(
             failures.append(_refusal(name, leave))
             tries.append({"answerer": name, "skipped": leave.reason, "wait_s": round(leave.wait_s, 1)})
             continue
-        asked = replace(question, session_id=sessions.get(name, ""))
-        end = _End(way, leave, question.message_id)
+        asked = told_to(name, question, sessions.get(name, ""), room_tokens=way.room_tokens)
+        end = _End(way, leave, question.message_id, purpose)
         try:
             spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
             end.spoken = spoken
@@ -108,8 +127,22 @@ def answer(
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)
         tries.append({"answerer": name, "outcome": "ok", "ms": end.took_ms})
-        details = {**spoken.answer.details, "tries": tries}
-        return Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        details = {**spoken.answer.details, "answerer": name, "tries": tries}
+        told = Told(replace(spoken.answer, details=details), name, spoken.session_id)
+        objection = accept(spoken.answer) if accept is not None else ""
+        if not objection or (objected and objection != "empty" and second_best is None):
+            return told
+        log.info("answer_not_accepted", answerer=name, objection=objection)
+        tries[-1]["objection"] = objection
+        if objection == "empty":
+            failures.append(Rejected("the answer is empty", kind="content", code="empty", provider=name))
+        elif second_best is None:
+            second_best = told
+        if objected:
+            break
+        objected = True
+    if second_best is not None:
+        return second_best
     raise _worst(failures)
 
 
@@ -128,13 +161,14 @@ def _ask_leave(way: Way, question: Question, share_s: float, estimate: Callable[
 class _End:
     """What came of one call, and who has to know."""
 
-    def __init__(self, way: Way, leave: Leave, message_id: int) -> None:
+    def __init__(self, way: Way, leave: Leave, message_id: int, purpose: str) -> None:
         self.spoken: Spoken | None = None
         self.error: FarSideError | None = None
         self.outcome: breaker.Outcome = "none"
         self._way = way
         self._leave = leave
         self._message_id = message_id
+        self._purpose = purpose
         self._started = time.monotonic()
 
     @property
@@ -158,7 +192,7 @@ class _End:
             pause_s=_pause_s(self.error),
             failed_message=self._message_id if isinstance(self.error, RetryableError) else 0,
         )
-        if self.outcome != "none":
+        if self.outcome != "none" or (self.error is not None and self.error.kind in _FOR_EVERYBODY):
             performance.note(name, ok=self.outcome == "ok", seconds=took_s)
 
     def _used_tokens(self) -> int | None:
@@ -173,6 +207,7 @@ class _End:
     def _note_cost(self) -> None:
         if self.spoken is None and self.error is None:
             return  # stopped: who knows what it cost
+        settings = get_settings()
         answerer, said = self._way.answerer, self.spoken.answer if self.spoken is not None else None
         # an agent notes each of its calls; this one is only the answer
         used = said.usage if said is not None and not getattr(answerer, "notes_calls", False) else Usage()
@@ -183,13 +218,23 @@ class _End:
                 provider,
                 model,
                 said.workflow if said is not None else str(getattr(answerer, "workflow", "")),
+                purpose=self._purpose,
                 ok=said is not None,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
-                price=price_of_model(get_settings(), provider, model),
+                price=price_of_model(settings, provider, model),
+                cost_nano=_told_cost(used, settings.budgets.currency),
                 took_ms=self.took_ms,
             )
         )
+
+
+def _told_cost(usage: Usage, currency: str) -> int | None:
+    """What the far side says that a call cost; None: nothing, or in other money than ours."""
+    if usage.price is None or not 0 <= usage.price < _MOST_COST:
+        return None
+    theirs, ours = (_SAME_MONEY.get(name.upper(), name.upper()) for name in (usage.currency, currency))
+    return round(usage.price * spending.NANO) if not ours or theirs == ours else None
 
 
 def _provider_of(answerer: Answerer) -> str:
@@ -240,7 +285,11 @@ def _refusal(name: str, leave: breaker.Leave) -> RetryableError:
             retry_after_s=min(leave.wait_s, _PROBED_AGAIN_S),
         )
     return Throttled(
-        "fleet-wide limit", kind="rate_limit", code=f"our_{leave.reason}", provider=name, retry_after_s=leave.wait_s
+        f"fleet-wide limit: {leave.reason}",
+        kind="rate_limit",
+        code=f"our_{leave.reason}",
+        provider=name,
+        retry_after_s=leave.wait_s,
     )
 
 

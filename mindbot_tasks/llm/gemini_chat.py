@@ -82,7 +82,7 @@ class GeminiModel:
 
     def _body(self, question: Question) -> dict[str, Any]:
         told = [turn.text for turn in question.history if turn.role == "system"]
-        system = "\n\n".join(text for text in (self.system_prompt, *told) if text)
+        system = "\n\n".join(text for text in (question.filled(self.system_prompt), *told) if text)
         turns = [
             _content("model" if turn.role == "assistant" else "user", turn.text)
             for turn in question.history
@@ -166,7 +166,7 @@ def _is_list(error: dict[str, Any]) -> bool:
 def _reason(details: list[dict[str, Any]]) -> str:
     """What the status does not tell: a wrong key is an INVALID_ARGUMENT, and a day's quota no pause."""
     for detail in details:
-        if detail.get("reason") in _STATUSES:
+        if str(detail.get("reason")) in _STATUSES:
             return str(detail["reason"])
         violations = detail.get("violations")
         for violation in violations if isinstance(violations, list) else []:

@@ -61,6 +61,10 @@ class Ring:
              code=exc.code, for_s=round(seconds, 1))  # fmt: skip
         return True
 
+    def retry(self) -> None:
+        """Let all keys be used again, such as after paying. Raises redis.RedisError."""
+        keys_aside.forget(self.name, self._marks)
+
     def called(self, at: int) -> str:
         """How people may be told of it: by its place, and by its end if that says little about the rest.
 

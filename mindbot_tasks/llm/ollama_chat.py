@@ -74,7 +74,7 @@ class OllamaModel:
 
     def _body(self, question: Question) -> dict[str, Any]:
         messages: list[dict[str, Any]] = (
-            [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+            [{"role": "system", "content": prompt}] if (prompt := question.filled(self.system_prompt)) else []
         )
         messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
         words, seen = divided(question, self.vision)

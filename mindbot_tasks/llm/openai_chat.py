@@ -106,9 +106,8 @@ class ChatModel:
         return Spoken(answer)
 
     def _body(self, question: Question) -> dict[str, Any]:
-        messages: list[dict[str, Any]] = (
-            [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
-        )
+        prompt = question.filled(self.system_prompt)
+        messages: list[dict[str, Any]] = [{"role": "system", "content": prompt}] if prompt else []
         messages += [{"role": turn.role, "content": turn.text} for turn in question.history]
         messages.append({"role": "user", "content": self._content(question)})
         body: dict[str, Any] = {"model": self.model, "messages": messages}

@@ -15,7 +15,7 @@ from mindbot_tasks.llm.base import Wishes
 from mindbot_tasks.llm.building import provider_way
 from mindbot_tasks.llm.catalogue import first_model, kind_of, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
-from mindbot_tasks.llm.variants import variant_of, variant_way
+from mindbot_tasks.llm.variants import divided, variant_of, variant_way
 from mindbot_tasks.llm.workflows import workflow_way
 from mindbot_tasks.model.answer import Classification
 from mindbot_tasks.model.message import JSON
@@ -65,34 +65,46 @@ class _Known:
     watched: tuple[str, ...]  #: workflows of which somebody must know whether they are sick
 
 
-def route(settings: Settings, kind: Classification, wishes: Wishes = _NO_WISHES, person: str = "") -> Route:
+def route(
+    settings: Settings,
+    kind: Classification,
+    wishes: Wishes = _NO_WISHES,
+    person: str = "",
+    *,
+    waiting: str = "",
+) -> Route:
     """The ways to answer a message of this kind, best first, as `agent.workflows.routing_strategy` says.
 
-    person: decides on the variant of a workflow that has some. A model that was asked for by name goes before
-    everything else. Only when there is no way at all: the offline answerer.
+    person: decides on the variant of a workflow that has some. waiting: a workflow that waits for what this person says
+    next; it gets to hear it, whatever the words look like and the strategy says. A model that was asked for by name
+    goes before everything else. Only when there is no way at all: the offline answerer.
     """
-    variant = variant_of(settings, kind.label, person)
-    known = _known(settings, kind.label, wishes, variant)
+    label, variant = divided(settings, waiting) if waiting else (kind.label, "")
+    variant = variant or variant_of(settings, label, person)
+    known = _known(settings, label, wishes, variant)
     flows = (settings.agent.workflows if settings.agent else None) or _NO_WORKFLOWS
     together = (settings.agent or _NO_AGENT).integration
-    sick, probed = _sick(settings, known.watched) if together.performance_tracking else ((), ())
+    judged = together.performance_tracking and not waiting
+    sick, probed = _sick(settings, known.watched) if judged else ((), ())
     ways = known.ways
     if len(known.models) > 1:
         ways = routing.Ways(
             ways.chosen, ways.workflow, ways.agent, ways.basic,
             [known.models[name] for name in _arranged(settings, known.models)], ways.general,
         )  # fmt: skip
-    sure = routing.is_sure(kind.confidence, flows.confidence_threshold)
+    # that a message is general chat says only that no workflow is made for it
+    sure = bool(waiting) or (label != GENERAL and routing.is_sure(kind.confidence, flows.confidence_threshold))
+    strategy = "workflow-first" if waiting else flows.routing_strategy
     order = routing.arrange(
         ways,
-        flows.routing_strategy,
+        strategy,
         sure=sure,
         is_sick=lambda way: way.answerer.name in sick,
         fallback=flows.fallback_enabled and together.fallback_enabled,
     )
-    named = f"{kind.label}/{variant}" if variant and ways.workflow is not None else ""
+    named = f"{label}/{variant}" if variant and ways.workflow is not None else ""
     by = ways.workflow.answerer.name if named and ways.workflow is not None else ""
-    return Route(order or (_offline(),), flows.routing_strategy, sure, named, by, sick, probed)
+    return Route(order or (_offline(),), strategy, sure, named, by, sick, probed)
 
 
 def answerers(settings: Settings, label: str, wishes: Wishes = _NO_WISHES, confidence: float = 1.0) -> Sequence[Way]:

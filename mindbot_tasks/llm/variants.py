@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mindbot_tasks.core.settings import Settings, WorkflowSettings
+from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.routing import assigned
-from mindbot_tasks.llm.workflows import workflow_way
+from mindbot_tasks.llm.workflows import way_of, workflow_way
 
 
 def variant_of(settings: Settings, workflow: str, person: str) -> str:
@@ -31,16 +31,20 @@ def variant_way(settings: Settings, workflow: str, variant: str) -> Way | None:
         return workflow_way(settings, one.workflow)
     if one.is_control:
         return workflow_way(settings, workflow)
-    name = f"{workflow}/{variant}"
     changes: dict[str, Any] = {
         "dify_endpoint": one.dify_endpoint or base.dify_endpoint,
         "dify_api_key": one.dify_api_key or base.dify_api_key,
-        "variants": {},
+        "endpoints": [],  # those are other addresses of the workflow's own app
     }
-    if "endpoints" in WorkflowSettings.model_fields:
-        changes["endpoints"] = []  # those are other addresses of the workflow's own app
-    own = settings.model_copy(update={"workflows": {name: base.model_copy(update=changes)}})
-    return workflow_way(own, name)
+    return way_of(settings, f"{workflow}/{variant}", base.model_copy(update=changes))
+
+
+def divided(settings: Settings, name: str) -> tuple[str, str]:
+    """A workflow and the variant as which it has an app of its own: "code_analysis/b" is ("code_analysis", "b")."""
+    workflow, _, variant = name.rpartition("/")
+    if name not in settings.workflows and workflow in settings.workflows:
+        return workflow, variant if variant in settings.workflows[workflow].variants else ""
+    return name, ""
 
 
 def supposed(settings: Settings, label: str, person: str) -> tuple[str, str]:

@@ -15,6 +15,9 @@ class Turn:
 
     role: Literal["system", "user", "assistant"]
     text: str
+    message_id: int = 0  #: the message that asked; 0: it stands in no ledger
+    source: str = ""  #: who answered in this exchange: "workflow:code", "provider:openai"
+    tools: tuple[Mapping[str, JSON], ...] = ()  #: calls and their results before the assistant said this
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Usage:
 
     input_tokens: int = 0
     output_tokens: int = 0
+    price: float | None = None  #: of the call, where the far side says so
+    currency: str = ""  #: of that price, as the far side writes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,15 +13,17 @@ from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.answer import Answer, Turn
 from mindbot_tasks.model.message import ASKS_STATUS, JSON, UNASKED, Part, Stage, State, Verdict
+from mindbot_tasks.stores import remembered
 from mindbot_tasks.stores.clock import DB_NOW, earlier
+from mindbot_tasks.stores.remembered import HISTORY_ROWS as HISTORY_ROWS
+from mindbot_tasks.stores.remembered import OUR_OWN_WORDS as OUR_OWN_WORDS
+from mindbot_tasks.stores.remembered import Fact, Remembered
 from mindbot_tasks.stores.tables import MessageRow
 
 #: an apology must still go out before the deadline
 APOLOGY_MARGIN_MS = 30_000
 #: a message that took its worker down this often is not tried again
 MAX_STRIKES = 3
-#: earlier messages that may go along as history; trimming by tokens comes later
-HISTORY_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ class Claim:
     history: tuple[Turn, ...] = ()
     sessions: Mapping[str, str] = field(default_factory=dict)  #: answerer -> remote conversation id
     model: str = ""  #: that somebody chose for this conversation
+    title: str = ""  #: of the conversation
+    user_name: str = ""
+    summary: str = ""  #: of what was said before `history`
+    begins_after: int = 0  #: history and summary are of messages after this one
+    summary_wanted: int = 0  #: a summary up to this message is there or on its way
+    more_history: bool = False  #: there may be messages between the summary and `history`
+    facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
     answer: Answer | None = None
 
 
@@ -64,24 +73,6 @@ CLAIMABLE: dict[Stage, tuple[State, ...]] = {
     Stage.APOLOGISE: (State.RECEIVED, State.CLASSIFIED, State.ANSWERED, State.REPLYING),
 }
 
-#: the provider of answers that no model gave: commands, notices
-OUR_OWN_WORDS = "mindbot"
-
-_HISTORY = {
-    # newest first; turned round when read. The limit stands inside, so that no plan joins more rows than that
-    dialect: f"""(SELECT {collect} FROM (
-        SELECT recent.text AS text, a.text AS answer FROM (
-            SELECT m.id, m.text FROM messages m
-            WHERE m.conversation_id = messages.conversation_id AND m.id < messages.id AND m.state = 'replied'
-            AND m.id > coalesce((SELECT c.reset_by FROM conversations c WHERE c.id = messages.conversation_id), 0)
-            ORDER BY m.id DESC LIMIT {HISTORY_ROWS}) recent
-        JOIN answers a ON a.message_id = recent.id WHERE a.provider <> '{OUR_OWN_WORDS}'
-        ORDER BY recent.id DESC) h)"""  # noqa: S608 - only our own words
-    for dialect, collect in {
-        "sqlite": "json_group_array(json_array(h.text, h.answer))",
-        "postgresql": "json_agg(json_build_array(h.text, h.answer))::text",
-    }.items()
-}
 #: how many messages before this one tell which workflow the conversation is in
 RECENT_ROWS = 6
 _RECENT = {
@@ -99,20 +90,12 @@ _RECENT = {
         "postgresql": "json_agg(json_build_array(r.label, r.finished_at))::text",
     }.items()
 }
-_SESSIONS = {
-    "sqlite": """(SELECT json_group_object(s.answerer, s.session_id) FROM sessions s
-        WHERE s.conversation_id = messages.conversation_id AND s.user_ref = messages.sender_ref)""",
-    "postgresql": """(SELECT json_object_agg(s.answerer, s.session_id)::text FROM sessions s
-        WHERE s.conversation_id = messages.conversation_id AND s.user_ref = messages.sender_ref)""",
-}
 _ANSWER = {
     "sqlite": """(SELECT json_array(a.text, a.parts, a.provider, a.model, a.workflow) FROM answers a
         WHERE a.message_id = messages.id)""",
     "postgresql": """(SELECT json_build_array(a.text, a.parts, a.provider, a.model, a.workflow)::text FROM answers a
         WHERE a.message_id = messages.id)""",
 }
-
-_MODEL = "(SELECT c.model FROM conversations c WHERE c.id = messages.conversation_id)"
 
 _FOLLOWING = {
     "sqlite": f"""(SELECT n.id || ':' || n.state || ':' || coalesce(n.verdict, '') FROM messages n
@@ -122,6 +105,8 @@ _FOLLOWING = {
     # a volatile function looks with eyes of its own: it sees rows that were committed after our statement had begun
     "postgresql": "messages_following(messages.conversation_id, messages.id)",
 }
+
+_NOTHING = Remembered()
 
 _NEXT_STAGE = {
     State.RECEIVED: Stage.CLASSIFY,
@@ -197,7 +182,7 @@ def wake_by(at: Any) -> Any:
 
 
 @functools.cache
-def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
+def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int) -> Any:
     now = now_or_given(timed)
     columns = [
         MessageRow.attempt,
@@ -235,9 +220,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
         columns.append(MessageRow.received_at)
         columns.append(literal_column(_RECENT[dialect]).label("recent"))
     if stage is Stage.GENERATE:
-        columns.append(literal_column(_HISTORY[dialect]).label("history"))
-        columns.append(literal_column(_SESSIONS[dialect]).label("sessions"))
-        columns.append(literal_column(_MODEL).label("model"))
+        columns += remembered.columns(dialect, rows)
     if stage is Stage.REPLY:
         values["state"] = State.REPLYING.value
         values["replying_at"] = case((MessageRow.replying_at.is_(None), now), else_=MessageRow.replying_at)
@@ -268,19 +251,38 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool) -> Any:
     )
 
 
+def history_rows(tokens: int) -> int:
+    """How many messages to read for a history of so many tokens; most exchanges are longer than fifty."""
+    return max(HISTORY_ROWS, min(remembered.MOST_HISTORY_ROWS, tokens // 100))
+
+
 def claim(
-    connection: Connection, message_id: int, stage: Stage, *, worker: int, lease_ms: int, now: int | None = None
+    connection: Connection,
+    message_id: int,
+    stage: Stage,
+    *,
+    worker: int,
+    lease_ms: int,
+    history_rows: int = HISTORY_ROWS,
+    silence_ms: Callable[[str, str], int] | None = None,
+    now: int | None = None,
 ) -> Claim | None:
     """Take a message for one stage; None when it is not this stage's turn: elsewhere, leased, waiting or ended.
 
     The attempt and the strike are counted here, before the work, so that a message that kills its worker is noticed.
+    history_rows, silence_ms (of a platform and a bot): see `remembered.read`.
     """
     values: dict[str, Any] = {"message_id": message_id, "worker": worker, "lease_ms": lease_ms}
     if now is not None:
         values["now"] = now
-    row = connection.execute(_claim_statement(connection.dialect.name, stage, now is not None), values).first()
+    statement = _claim_statement(connection.dialect.name, stage, now is not None, history_rows)
+    row = connection.execute(statement, values).first()
     if row is None:
         return None
+    known = _NOTHING
+    if stage is Stage.GENERATE:
+        pause_ms = silence_ms(row.platform, row.bot) if silence_ms is not None else 0
+        known = remembered.read(row, rows=history_rows, silence_ms=pause_ms)
     return Claim(
         message_id=message_id,
         attempt=row.attempt,
@@ -306,9 +308,16 @@ def claim(
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,
         recent=_labels(row.recent, row.received_at) if stage is Stage.CLASSIFY else (),
-        history=_turns(row.history) if stage is Stage.GENERATE else (),
-        sessions=orjson.loads(row.sessions or "{}") if stage is Stage.GENERATE else {},
-        model=(row.model or "") if stage is Stage.GENERATE else "",
+        history=known.history,
+        sessions=known.sessions,
+        model=known.model,
+        title=known.title,
+        user_name=known.user_name,
+        summary=known.summary,
+        begins_after=known.begins_after,
+        summary_wanted=known.summary_wanted,
+        more_history=known.more,
+        facts=known.facts,
         answer=_saved_answer(row.answer) if stage is Stage.REPLY else None,
     )
 
@@ -319,14 +328,6 @@ def _labels(newest_first: str | None, received_at: int) -> tuple[tuple[str, int]
         for label, finished_at in orjson.loads(newest_first or "[]")
         if not label.startswith("/") and label != UNASKED
     )
-
-
-def _turns(newest_first: str | None) -> tuple[Turn, ...]:
-    turns: list[Turn] = []
-    for question, answer in reversed(orjson.loads(newest_first or "[]")):
-        turns += [Turn("user", question)] if question else []  # nobody asked for what the bot said first
-        turns.append(Turn("assistant", answer))
-    return tuple(turns)
 
 
 def _saved_answer(value: str | None) -> Answer | None:

@@ -8,6 +8,7 @@ process that was killed reads as "no data". Without Redis nothing is known, and 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -34,6 +35,7 @@ LIVES_MS: Final = 15_000
 REPEAT_S: Final = 5.0
 _KEY: Final = "mindbot:connections"
 _MAX_DETAIL: Final = 200
+_REOPEN_S: Final = 60
 
 # KEYS: hash; ARGV: field, state, detail, ms since the last frame ('' for none), LIVES_MS
 _PUBLISH = """
@@ -143,13 +145,44 @@ def best_of(connections: list[Connection], platform: str, bot: str) -> Connectio
     return min(of_bot, key=lambda each: STATES.index(each.state), default=None)
 
 
+def ask_to_reopen(platform: str, bot: str, *, client: Any = None) -> None:
+    """Whoever holds this connection shall begin anew within a minute. Raises redis.RedisError."""
+    (client if client is not None else get_redis()).set(_reopen(platform, bot), "1", ex=_REOPEN_S)
+
+
+def asked_to_reopen(platform: str, bot: str, *, client: Any = None) -> bool:
+    """Whether somebody asked, once for each time. False when Redis is away."""
+    try:
+        return bool((client if client is not None else get_redis()).getdel(_reopen(platform, bot)))
+    except redis.RedisError:
+        return False
+
+
+def _reopen(platform: str, bot: str) -> str:
+    return f"mindbot:reopen:{platform}:{bot}"
+
+
+def _begin_anew() -> None:
+    """End this process in good order; whoever started it starts it again, with a fresh connection."""
+    log.warning("connection_begins_anew")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Reporter:
     """Says the state of one connection at every change and every `REPEAT_S`, from a thread of its own.
 
     `say` and `heard` only note, so an event loop or a worker's loop may call them.
     """
 
-    def __init__(self, platform: str, bot: str, *, publish: Callable[..., bool] = publish) -> None:
+    def __init__(
+        self,
+        platform: str,
+        bot: str,
+        *,
+        publish: Callable[..., bool] = publish,
+        on_reopen: Callable[[], None] = _begin_anew,
+    ) -> None:
+        self._on_reopen = on_reopen
         self._platform = platform
         self._bot = bot
         self._publish = publish
@@ -189,9 +222,11 @@ class Reporter:
             state, detail = self._said
             heard_at = self._heard_at
             ago_s = None if heard_at is None else time.monotonic() - heard_at
-            self._publish(self._platform, self._bot, state, detail, last_frame_s=ago_s)
+            told = self._publish(self._platform, self._bot, state, detail, last_frame_s=ago_s)
             if closing:
                 return
+            if told and asked_to_reopen(self._platform, self._bot):
+                self._on_reopen()
             self._changed.wait(REPEAT_S)
 
 

@@ -10,6 +10,7 @@ from mindbot_tasks.model.message import ASKS_STATUS, State
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS, is_follower
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import AnswerRow, ConversationRow, MessageRow, SessionRow
+from mindbot_tasks.stores.tables_context import SummaryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,18 @@ def forget_before(connection: Connection, message_id: int) -> None:
     """What was said before this message no longer goes along with questions; nor do remote conversations go on."""
     this = select(MessageRow.conversation_id).where(MessageRow.id == message_id)
     conversation_id = connection.execute(this).scalar_one()
+    begin_anew(connection, conversation_id, message_id)
+
+
+def begin_anew(connection: Connection, conversation_id: int, message_id: int) -> None:
+    """The same for a conversation that this message need not belong to."""
     connection.execute(
         update(ConversationRow)
         .where(ConversationRow.id == conversation_id)
         .values(reset_at=DB_NOW, reset_by=message_id)
     )
     connection.execute(delete(SessionRow).where(SessionRow.conversation_id == conversation_id))
+    connection.execute(delete(SummaryRow).where(SummaryRow.conversation_id == conversation_id))
 
 
 def choose_model(connection: Connection, conversation_id: int, model: str | None) -> None:

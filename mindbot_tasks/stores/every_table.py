@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindbot_tasks.stores import (
     tables_agent,
     tables_alerts,
+    tables_context,
     tables_knowledge,
     tables_learning,
     tables_routing,
@@ -18,6 +19,7 @@ __all__ = [
     "METADATA",
     "tables_agent",
     "tables_alerts",
+    "tables_context",
     "tables_knowledge",
     "tables_learning",
     "tables_routing",

@@ -48,6 +48,7 @@ class Due:
     platform: str = field(default="", compare=False)
     bot: str = field(default="", compare=False)
     label: str = field(default="", compare=False)
+    confidence: float = field(default=0.0, compare=False)
 
     @property
     def handed_to(self) -> str:
@@ -215,6 +216,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             MessageRow.platform,
             MessageRow.bot,
             MessageRow.label,
+            MessageRow.confidence,
         )
         .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
         .order_by(MessageRow.wake_at)
@@ -238,6 +240,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             platform=row.platform,
             bot=row.bot,
             label=row.label or "",
+            confidence=row.confidence or 0.0,
         )
         for row in rows
     ]

@@ -120,3 +120,9 @@ def silent_ms(connection: Connection) -> int | None:
 def duty_age_ms(connection: Connection, name: str) -> int | None:
     """Since a duty was last taken up; None: never."""
     return connection.execute(select(DB_NOW - DutyRow.ran_at).where(DutyRow.name == name)).scalar()
+
+
+def serving(connection: Connection) -> list[tuple[str, list[str]]]:
+    """The name of each living worker with its queues."""
+    rows = connection.execute(select(WorkerRow.name, WorkerRow.queues).where(WorkerRow.gone_at.is_(None)))
+    return [(name, queues) for name, queues in rows]

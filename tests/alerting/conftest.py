@@ -20,5 +20,13 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+    """SQLite alone, for what takes long and asks nothing of the database."""
+    engine = open_engine(sqlite_url, durable=False, pool_size=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
 def world(engine: Engine) -> World:
     return World(engine)

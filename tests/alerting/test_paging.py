@@ -78,9 +78,9 @@ def test_an_acknowledged_alert_that_stays_calls_again(world: World) -> None:
     assert len(world.sms.texts()) == 2
 
 
-def test_a_hundred_outages_are_a_hundred_pages_and_each_comes_within_a_minute(engine: Engine) -> None:
+def test_a_hundred_outages_are_a_hundred_pages_and_each_comes_within_a_minute(sqlite_engine: Engine) -> None:
     """Probes every 30 s, beat every 5 s, outages that begin at any moment."""
-    world = World(engine, settings(alert_cooldown=0))
+    world = World(sqlite_engine, settings(alert_cooldown=0))
     delays = []
     for number in range(100):
         begins = world.now + (number * 1_237) % (30 * SECOND)
@@ -103,12 +103,12 @@ def test_a_hundred_outages_are_a_hundred_pages_and_each_comes_within_a_minute(en
     assert max(delays) <= 60 * SECOND
 
 
-def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(engine: Engine) -> None:
+def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(sqlite_engine: Engine) -> None:
     rules = {
         f"rule_{number}": {"condition": f"check_failed['c{number}'] > 2", "severity": "critical", "immediate_sms": True}
         for number in range(500)
     }
-    world = World(engine, settings(rules=rules, default_rules=False))
+    world = World(sqlite_engine, settings(rules=rules, default_rules=False))
     world.see(check_failed={f"c{number}": 3 for number in range(500)})
     world.tick()
     world.tick()
@@ -116,7 +116,7 @@ def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(engine: Eng
     assert len(world.sms.sent) == len(world.email.sent) == 3
     assert any("+497 more" in one.short for one in world.sms.sent)
     assert any("+497 more" in one.long_html for one in world.email.sent)
-    with transaction(engine) as connection:
+    with transaction(sqlite_engine) as connection:
         assert not [row for row in outbox.due(connection, now=world.now) if row["channel"] == "sms"]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindbot_tasks.chat.language import detect
-from mindbot_tasks.chat.tokens import estimate, trim
+from mindbot_tasks.llm.tokens import estimate, trim
 from mindbot_tasks.model.answer import Turn
 
 

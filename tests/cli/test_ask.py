@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from mindbot_tasks.cli import following
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.stores.trace import Trace
 from tests.cli.kept_demo import mindbot
 from tests.conftest import free_port
 from tests.platforms.far_side import Say, far_side
@@ -60,3 +64,16 @@ def test_a_refusal_is_explained(tmp_path: Path, answer: Say, words: str) -> None
 def test_the_reason_comes_in_chinese_to_a_chinese_terminal(tmp_path: Path) -> None:
     done = mindbot("ask", "你好", cwd=tmp_path, LC_ALL="zh_CN.UTF-8", PORT=str(free_port()), **SECRET_KEY)
     assert "无应答" in done.stderr
+
+
+def test_an_end_that_is_read_in_two_steps_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last step of the timeline may be read before the state that goes with it."""
+    message = {
+        "id": 1, "state": "generating", "classification": None, "label": None, "confidence": None, "last_error": None,
+        "received_at": 0, "finished_at": None,
+    }  # fmt: skip
+    traces = [Trace(dict(message), None, [], []), Trace({**message, "state": "replied"}, None, [], [])]
+    monkeypatch.setattr(following.trace, "get_trace", lambda connection, message_id: traces.pop(0))
+    monkeypatch.setattr(following, "reading", contextlib.nullcontext)
+    states = [seen.state for seen in following.follow("", "", 1, Deadline(10))]
+    assert states == ["generating", "replied"]

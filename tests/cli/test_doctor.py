@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,23 @@ def test_a_wrong_key_is_told_from_a_missing_model(openai: Emulator) -> None:
     assert "refused (401" in told["providers.stranger"].text
     assert told["providers.lost"].level == "warn"
     assert "good-model" in str(told["providers.lost"].advice)
+
+
+def test_one_bad_key_of_several_is_named_by_its_place(openai: Emulator) -> None:
+    several = ProviderSettings.model_validate(
+        {"type": "openai", "base_url": f"{openai.url}/v1", "api_key": ["wrong", MODEL_KEY], "models": ["good-model"]}
+    )
+    found = ask_vendors(providers={"mine": several})
+    assert (found["providers.mine"].level, found["providers.mine #1"].level) == ("ok", "warn")
+    assert "wrong" not in str(found)
+
+
+def test_a_model_that_is_switched_off_soon_is_a_warning() -> None:
+    soon = datetime.now(UTC).date() + timedelta(days=9)
+    with running("openai", "--model", "old", "--shutdown", f"old={soon}") as far:
+        found = ask_vendors(providers={"mine": provider(far.url, model="old")})["providers.mine"]
+    assert found.level == "warn"
+    assert str(soon) in found.text
 
 
 def test_a_server_without_a_list_of_models_is_not_called_broken(openai: Emulator) -> None:

@@ -44,7 +44,7 @@ def test_explain_says_what_kind_it_is_and_who_is_asked(choose: Choose, tmp_path:
     asked = [row["answerer"] for row in told["order"]]
     assert asked == ["workflow:code_analysis", "provider:openai", "provider:deepseek", "workflow:general_chat"]
     assert "providers.google" in told["off"]
-    plain = CliRunner().invoke(main, ["explain", "please debug my code"])
+    plain = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["explain", "please debug my code"])
     assert plain.exit_code == 0
     for words in ("code_analysis", "the workflow of this kind", "the general workflow", "providers.google"):
         assert words in " ".join(plain.output.split())

@@ -213,3 +213,78 @@ def test_an_app_of_an_unknown_mode_is_refused_at_start() -> None:
         running("dify", "--app", "app-1=chatty"),
     ):
         pass
+
+
+def get(http: requests.Session, dify: Emulator, path: str, key: str, **params: str) -> requests.Response:
+    return http.get(f"{dify.url}{path}", params=params, headers={"Authorization": f"Bearer {key}"})
+
+
+def run(http: requests.Session, dify: Emulator, text: str) -> list[dict[str, Any]]:
+    body = {"inputs": {"query": text}, "user": "u", "response_mode": "streaming"}
+    return events(post(http, dify, "/v1/workflows/run", body, "app-workflow").content)
+
+
+def test_a_completion_app_answers_without_a_conversation(dify: Emulator, http: requests.Session) -> None:
+    body = {"inputs": {"query": "go"}, "user": "u", "response_mode": "streaming"}
+    found = events(post(http, dify, "/v1/completion-messages", body, "app-completion").content)
+    assert found[-1]["event"] == "message_end"
+    assert all("conversation_id" not in event for event in found)
+    assert ask(http, dify, key="app-completion").json()["code"] == "not_chat_app"
+    assert post(http, dify, "/v1/completion-messages", body).json()["code"] == "not_completion_app"
+    assert post(http, dify, "/v1/completion-messages", {**body, "inputs": {}}, "app-completion").status_code == 400
+
+
+def test_a_run_goes_on_when_nobody_listens(dify: Emulator, http: requests.Session) -> None:
+    dify.control.pace(tokens_per_second=20)
+    dify.control.fault("cut", "/v1/workflows/run", after_events=3)
+    body = {"inputs": {"query": "one two three four five six"}, "user": "u", "response_mode": "streaming"}
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        post(http, dify, "/v1/workflows/run", body, "app-workflow")
+    run_id = dify.control.calls()[-1]["workflow_run_id"]
+    detail = get(http, dify, f"/v1/workflows/run/{run_id}", "app-workflow").json()
+    assert detail["status"] == "running"
+    assert isinstance(detail["inputs"], str)
+    assert get(http, dify, f"/v1/workflow/{run_id}/events", "app-workflow", user="other").status_code == 404
+    rest = events(get(http, dify, f"/v1/workflow/{run_id}/events", "app-workflow", user="u").content)
+    assert rest[-1]["data"]["outputs"] == {"text": "You said: one two three four five six"}
+    again = events(get(http, dify, f"/v1/workflow/{run_id}/events", "app-workflow", user="u").content)
+    assert [event["event"] for event in again] == ["workflow_finished"]
+
+
+def test_a_form_is_answered_once(dify: Emulator, http: requests.Session) -> None:
+    *_, asked, paused = run(http, dify, "approve it")
+    assert (asked["event"], paused["event"]) == ("human_input_required", "workflow_paused")
+    path = f"/v1/form/human_input/{asked['data']['form_token']}"
+    assert [each["id"] for each in get(http, dify, path, "app-workflow").json()["user_actions"]] == [
+        "approve",
+        "reject",
+    ]
+    body = {"inputs": {"comment": "fine"}, "action": "approve", "user": "u"}
+    assert post(http, dify, path, {**body, "action": "maybe"}, "app-workflow").status_code == 400
+    assert post(http, dify, path, body, "app-workflow").json() == {}
+    assert post(http, dify, path, body, "app-workflow").status_code == 412
+    ended = get(http, dify, f"/v1/workflow/{asked['workflow_run_id']}/events", "app-workflow", user="u")
+    assert events(ended.content)[-1]["data"]["outputs"] == {"text": "Decided: Approve (fine)"}
+
+
+@pytest.mark.parametrize(("text", "status"), [("fail", "failed"), ("partly", "partial-succeeded"), ("go", "succeeded")])
+def test_runs_end_as_they_are_told(dify: Emulator, http: requests.Session, text: str, status: str) -> None:
+    assert run(http, dify, text)[-1]["data"]["status"] == status
+
+
+def test_messages_are_listed_newest_first(dify: Emulator, http: requests.Session) -> None:
+    first = events(ask(http, dify, "cite one").content)[0]
+    cid = first["conversation_id"]
+    ask(http, dify, "two", conversation_id=cid)
+    listed = get(http, dify, "/v1/messages", "app-chat", user="user01", conversation_id=cid).json()["data"]
+    assert [(each["query"], each["answer"]) for each in listed] == [
+        ("two", "You said: two"),
+        ("cite one", "You said: cite one"),
+    ]
+    assert listed[1]["retriever_resources"][0]["document_name"] == "Handbook.pdf"
+    assert get(http, dify, "/v1/messages", "app-chat", user="other", conversation_id=cid).status_code == 404
+    [conversation] = get(http, dify, "/v1/conversations", "app-chat", user="user01").json()["data"]
+    assert conversation["id"] == cid
+    thumbs = f"/v1/messages/{first['message_id']}/feedbacks"
+    assert post(http, dify, thumbs, {"rating": "like", "user": "user01"}).json() == {"result": "success"}
+    assert post(http, dify, thumbs, {"rating": "great", "user": "user01"}).status_code == 400

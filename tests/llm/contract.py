@@ -14,6 +14,7 @@ from mindbot_tasks.core.errors import (
     DeadlineExceeded,
     Draining,
     FarSideError,
+    Rejected,
     RetryableError,
     Throttled,
     Unavailable,
@@ -60,6 +61,10 @@ class AnswererContract:
         [
             ("status", {"status": 500}, Unavailable, "server"),
             ("status", {"status": 503, "body": "overloaded"}, Unavailable, "server"),
+            ("status", {"status": 529}, Unavailable, "server"),
+            ("status", {"status": 401}, Rejected, "auth"),
+            ("status", {"status": 402}, Rejected, "quota"),
+            ("throttle", {"retry_after": None}, Throttled, "rate_limit"),
             ("html", {"status": 502}, Unavailable, "server"),
             ("html", {"status": 429}, Throttled, "rate_limit"),
             ("malformed", {"what": "html"}, Unavailable, "protocol"),

@@ -63,14 +63,29 @@ def test_a_base_address_may_end_in_v1(far: Emulator, answerer: AnthropicModel) -
     assert other.answer(question(), Deadline(5), nobody).answer.text
 
 
-def _error(kind: str) -> dict[str, Any]:
-    return {"type": "error", "error": {"type": kind, "message": "what you said"}}
+def _error(kind: str, message: str = "what you said") -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def test_a_model_that_takes_no_temperature_is_asked_without(far: Emulator, answerer: AnthropicModel) -> None:
+    model = dataclasses.replace(answerer, model="newer")
+    refusal = _error("invalid_request_error", "`temperature` is not supported by this model")
+    far.control.fault("status", status=400, body=refusal, contains='"temperature"', always=True)
+    for _ in range(2):
+        assert model.answer(question(), Deadline(5), nobody).answer.text
+    assert len(far.control.calls()) == 3
+
+
+def test_more_fields_can_be_configured(far: Emulator, answerer: AnthropicModel) -> None:
+    model = dataclasses.replace(answerer, extra={"system": "Be brief."})
+    assert model.answer(question(), Deadline(5), nobody).answer.text
 
 
 @pytest.mark.parametrize(
     ("status", "body", "error", "kind"),
     [
         (400, _error("invalid_request_error"), Rejected, "invalid_request"),
+        (400, _error("invalid_request_error", "Your credit balance is too low, what you said"), Rejected, "quota"),
         (401, _error("authentication_error"), Rejected, "auth"),
         (402, _error("billing_error"), Rejected, "quota"),
         (413, _error("request_too_large"), Rejected, "invalid_request"),

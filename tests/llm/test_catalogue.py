@@ -75,6 +75,15 @@ def test_what_a_model_refuses_is_not_sent() -> None:
     assert built("anthropic", {"api_key": "k", "models": ["claude-sonnet-5-5"]}).temperature is None
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "sees"),
+    [("deepseek", "deepseek-flash", True), ("deepseek", "deepseek-v4-pro", False), ("openai", "gpt-6-luna", True),
+     ("openai", {"name": "gpt-6-luna", "vision": False}, False), ("openai", "m", False)],
+)  # fmt: skip
+def test_a_model_sees_as_configured_as_known_or_as_it_is_called(name: str, model: Any, sees: bool) -> None:
+    assert built(name, {"api_key": "k", "models": [model]}).vision is sees
+
+
 def test_a_server_of_ones_own_has_time_to_load_its_model() -> None:
     assert built("ollama", {"models": ["m"], "timeout": 50}).patience.first_byte_s == 50
     assert built("openai", {"api_key": "k", "models": ["m"], "timeout": 50}).patience.first_byte_s == 20
@@ -94,6 +103,13 @@ def test_prices_are_configured_or_known_or_not(provider: dict[str, Any], model: 
     given = Settings.model_validate({"providers": {"openai": {"api_key": "k", **provider}}})
     assert catalogue.price_of_model(given, "openai", model) == price
     assert catalogue.price_of_model(given, "gone since", model) is None
+
+
+def test_how_much_a_model_reads_is_configured_or_known() -> None:
+    models = ["gpt-4o", {"name": "gpt-6-luna", "context_tokens": 5}, "m"]
+    given = Settings.model_validate({"providers": {"openai": {"api_key": "k", "models": models}}})
+    sizes = [catalogue.context_tokens_of(given, "openai", name) for name in ("gpt-4o", "gpt-6-luna", "m")]
+    assert sizes == [128_000, 5, 0]
 
 
 def test_a_price_is_for_a_million_tokens() -> None:

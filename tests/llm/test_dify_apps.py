@@ -108,7 +108,7 @@ def test_a_new_conversation_is_told_what_was_said_before(dify: Emulator) -> None
     app(dify, "app-chat", CHAT, history="never").answer(question("alone"), Deadline(5), nobody)
     noted, *others = [call["text"] for call in dify.control.calls()]
     assert "User: before\nAssistant: and after" in noted
-    assert noted.endswith("The message to answer:\nand now?")
+    assert noted.endswith("\n\nand now?")
     assert others == ["go on", "first words", "alone"]
 
 

@@ -11,6 +11,7 @@ from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, Unavailable
 from mindbot_tasks.llm.dify import modes
+from mindbot_tasks.model.answer import Turn
 from tests.llm.asking import nobody, question, stopping
 from tests.llm.dify_apps import CHAT, RUN, app, paths
 
@@ -102,3 +103,18 @@ def test_a_stop_is_noticed_while_the_answer_is_looked_for(dify: Emulator) -> Non
         ask(dify, "app-chat", TEXT * 5, stopping(Cancelled, 0.8))
     assert time.monotonic() - started < 5
     assert any(each.endswith("/stop") for each in paths(dify))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_after_the_death_of_a_worker_its_answer_is_found(dify: Emulator, known: bool) -> None:
+    session = app(dify, "app-chat", CHAT).answer(question("before"), Deadline(5), nobody).session_id if known else ""
+    first = ask(dify, "app-chat", session_id=session)
+    assert ask(dify, "app-chat", session_id=session, again=True) == first
+    assert paths(dify).count(CHAT) == 1 + known
+
+
+def test_an_equal_question_is_not_answered_with_an_old_answer(dify: Emulator) -> None:
+    ask(dify, "app-chat")
+    ask(dify, "app-chat", again=True, history=(Turn("user", TEXT), Turn("assistant", "old")))
+    ask(dify, "app-chat", "another question", again=True)
+    assert paths(dify).count(CHAT) == 3

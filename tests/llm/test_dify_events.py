@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindbot_tasks.core import sse
@@ -44,6 +44,7 @@ def told(family: Family = "chat") -> Told:
     return Told(Visible(lambda _: None, time.monotonic()), "workflow:flow", family)
 
 
+@settings(max_examples=60)
 @given(st.lists(EVENTS | JSON, max_size=8), st.sampled_from(["chat", "workflow", "completion"]))
 def test_any_events_end_in_an_answer_or_a_named_error(events: list[Any], family: Family) -> None:
     heard = told(family)

@@ -16,6 +16,7 @@ from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
+from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.fallback import Way, answer
@@ -220,6 +221,20 @@ def test_what_every_try_cost_is_noted() -> None:
     spending.end()
 
 
+@pytest.mark.parametrize(
+    ("usage", "currency", "cost_nano"),
+    [
+        (Usage(1, 1, 0.25, "USD"), "", 250_000_000),
+        (Usage(1, 1, 0.25, "RMB"), "cny", 250_000_000),
+        (Usage(1, 1, 0.25, "USD"), "CNY", None),
+        (Usage(1, 1), "CNY", None),
+        (Usage(1, 1, float("nan"), ""), "", None),
+    ],
+)
+def test_a_far_side_may_say_what_a_call_cost(usage: Usage, currency: str, cost_nano: int | None) -> None:
+    assert fallback._told_cost(usage, currency) == cost_nano
+
+
 def test_a_bug_is_not_swallowed() -> None:
     with pytest.raises(ZeroDivisionError):
         ask(way(Scripted("a", ZeroDivisionError("a bug"))), way(Scripted("b", "hello")))
@@ -240,3 +255,41 @@ def test_a_burst_of_errors_is_not_amplified(openai: Emulator, dify: Emulator) ->
 @pytest.mark.usefixtures("no_redis")
 def test_it_answers_without_redis() -> None:
     assert ask(way(Scripted("a", Unavailable("down"))), way(Scripted("b", "hello"))).answerer == "b"
+
+
+def accepting(*bad: str) -> Any:
+    return lambda given: "" if given.text not in bad else ("empty" if given.text == "" else "refusal")
+
+
+def consult(*ways: Way, accept: Any) -> Any:
+    return answer(ways, question(), {}, Deadline(10), nobody, accept=accept)
+
+
+def test_an_answer_that_is_not_accepted_has_one_more_asked_and_nobodys_breaker_hears_of_it() -> None:
+    told = consult(way(Scripted("no", "I can't")), way(Scripted("b", "hello")), accept=accepting("I can't"))
+    assert told.answer.text == "hello"
+    assert [one.get("objection") for one in told.answer.details["tries"]] == ["refusal", None]
+    assert told.answer.details["answerer"] == "b"
+    for _ in range(12):
+        consult(way(Scripted("no", "I can't")), way(Scripted("b", "hello")), accept=accepting("I can't"))
+    assert breaker.ask("no", NO_LIMITS).reason == ""
+
+
+def test_of_two_refusals_the_first_is_told_and_a_third_way_is_not_asked() -> None:
+    third = Scripted("c", "hello")
+    told = consult(way(Scripted("a", "no 1")), way(Scripted("b", "no 2")), way(third), accept=accepting("no 1", "no 2"))
+    assert told.answer.text == "no 1"
+    assert third.asked == []
+
+
+def test_a_refusal_is_better_than_nothing() -> None:
+    assert consult(way(Scripted("a", "")), way(Scripted("b", "no")), accept=accepting("", "no")).answer.text == "no"
+    dead = Scripted("b", Unavailable("down", kind="server"))
+    assert consult(way(Scripted("a", "no")), way(dead), accept=accepting("no")).answer.text == "no"
+    assert consult(way(Scripted("a", "no")), accept=accepting("no")).answer.text == "no"
+
+
+def test_two_empty_answers_are_none() -> None:
+    with pytest.raises(Rejected) as raised:
+        consult(way(Scripted("a", "")), way(Scripted("b", "")), way(Scripted("c", "hello")), accept=accepting(""))
+    assert raised.value.code == "empty"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from emulators.running import Emulator
+from emulators.openai import THOUGHT
+from emulators.running import Emulator, running
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
@@ -66,6 +67,19 @@ def test_without_streaming_the_answer_is_the_same(far: Emulator, answerer: ChatM
         (429, {"error": {"code": "rate_limit_exceeded", "type": "requests"}}, Throttled, "rate_limit"),
         (429, {"error": {"code": "1113", "message": "balance"}}, Rejected, "quota"),
         (429, {"error": {"code": "1302", "message": "concurrency"}}, Throttled, "rate_limit"),
+        (429, {"error": {"code": "1304"}}, Rejected, "quota"),
+        (429, {"error": {"code": "1112"}}, Rejected, "auth"),
+        (429, {"error": {"code": "1305"}}, Throttled, "rate_limit"),
+        (400, {"error": {"code": "1301"}}, Rejected, "content"),
+        (400, {"error": {"code": "1211"}}, Rejected, "not_found"),
+        (500, {"error": {"code": "1234"}}, Unavailable, "server"),
+        (402, {"error": {"message": "Insufficient Balance"}}, Rejected, "quota"),  # DeepSeek
+        (429, {"error": {"type": "exceeded_current_quota_error"}}, Rejected, "quota"),  # Moonshot
+        (429, {"error": {"type": "rate_limit_reached_error"}}, Throttled, "rate_limit"),
+        (429, {"error": {"type": "engine_overloaded_error"}}, Unavailable, "server"),
+        (400, {"error": {"code": "Arrearage", "type": "Arrearage"}}, Rejected, "quota"),  # Alibaba Cloud
+        (429, {"error": {"code": "Throttling.RateQuota"}}, Throttled, "rate_limit"),
+        (400, {"error": {"code": "data_inspection_failed"}}, Rejected, "content"),
         (429, {"error": "slow down"}, Throttled, "rate_limit"),
         (401, {"error": {"code": "invalid_api_key"}}, Rejected, "auth"),
         (403, {"error": {"message": "no"}}, Rejected, "auth"),
@@ -91,6 +105,38 @@ def test_errors(
         answerer.answer(question(), Deadline(5), nobody)
     assert type(caught.value) is error
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("code", ["unsupported_parameter", "1210"])
+def test_a_model_that_cannot_be_told_not_to_think_is_asked_without(
+    far: Emulator, answerer: ChatModel, code: str
+) -> None:
+    model = dataclasses.replace(answerer, model=f"always-{code}", thinking={"thinking": {"type": "disabled"}})
+    refusal = {"error": {"code": code, "param": "thinking"}}
+    far.control.fault("status", status=400, body=refusal, contains='"thinking"', always=True)
+    for _ in range(2):
+        assert model.answer(question(), Deadline(5), nobody).answer.text
+    assert [call.get("thinking") for call in far.control.calls() if call["accepted"]] == [None, None]
+    assert len(far.control.calls()) == 3
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_model_thinks_is_not_shown(stream: bool) -> None:
+    with running("openai", "--thinks", "--prefix", "/api/paas/v4") as glm:
+        url = f"{glm.url}/api/paas/v4/chat/completions"
+        model = ChatModel("provider:chatglm", url, "glm-test", stream=stream)
+        seen: list[str] = []
+        assert THOUGHT not in model.answer(question(), Deadline(5), seen.append).answer.text
+        assert not any(THOUGHT in text for text in seen)
+
+
+def test_more_fields_are_sent_and_thinking_is_switched(far: Emulator, answerer: ChatModel) -> None:
+    off = {"thinking": {"type": "disabled"}}
+    model = dataclasses.replace(answerer, thinking=off, extra={"user": "bot", "stream_options": {"x": 1}})
+    answer = model.answer(question(), Deadline(5), nobody).answer
+    [call] = far.control.calls()
+    assert (call["thinking"], call["user"]) == (off["thinking"], "bot")
+    assert answer.usage.output_tokens > 0  # what we ask for is still asked for
 
 
 def test_an_error_in_mid_stream_is_seen(far: Emulator, answerer: ChatModel) -> None:

@@ -173,3 +173,18 @@ def test_who_would_have_answered_is_known_without_asking() -> None:
         assert found == (f"workflow:{answerer}", f"code_analysis/{name}")
     assert variants.supposed(given, "general_chat", "chat:u1") == ("workflow:general_chat", "")
     assert variants.supposed(given, "unheard of", "chat:u1") == ("", "")
+
+
+def test_a_workflow_that_waits_for_somebody_hears_them_whatever_the_strategy_says(healthy: None) -> None:
+    given = experiment(a={}, b={"dify_api_key": "k2"})
+    asked = Classification("general_chat", 0.9, "")
+    person = person_with(given, "a")
+    found = registry.route(given, asked, person=person, waiting="code_analysis/b")
+    assert found.ways[0].answerer.name == "workflow:code_analysis/b"
+    agents = two_flows(workflows={"routing_strategy": "tool-first"})
+    assert registry.route(agents, asked, waiting="code_analysis").ways[0].answerer.name == "workflow:code_analysis"
+
+
+def test_hybrid_asks_the_agent_first_where_no_workflow_is_made_for_the_message(healthy: None) -> None:
+    general = registry.route(two_flows(), Classification("general_chat", 1.0, ""))
+    assert [way.answerer.name for way in general.ways][:2] == ["agent", "workflow:general_chat"]

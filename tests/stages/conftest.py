@@ -58,8 +58,6 @@ def configure(database_url: str, redis_url: str, tmp_path: Any, monkeypatch: pyt
     monkeypatch.setenv("CELERY_BROKER_URL", redis_url)
 
     def make(**changes: Any) -> Settings:
-        reset_settings()
-        registry.get.cache_clear()
         values: dict[str, Any] = {
             "home": tmp_path,
             "redis_url": SecretStr(redis_url),
@@ -67,6 +65,11 @@ def configure(database_url: str, redis_url: str, tmp_path: Any, monkeypatch: pyt
         }
         settings = Settings(**(values | changes))
         monkeypatch.setattr("mindbot_tasks.core.settings.load.load", lambda *_, **__: settings)
+        # only now: a thread that is left of the test before may have asked for any of them in the meantime
+        reset_settings()
+        registry.get.cache_clear()
+        redis_store.get_redis.cache_clear()
+        forget_engine(close=True)
         return settings
 
     _forget()

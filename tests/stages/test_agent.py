@@ -14,6 +14,7 @@ from mindbot_tasks import chains, lanes
 from mindbot_tasks.app import app
 from mindbot_tasks.core.settings import ChatSettings, Settings, WorkflowSettings
 from mindbot_tasks.llm import agent as agents
+from mindbot_tasks.llm.agent import models
 from mindbot_tasks.llm.agent.tools import catalogue
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.plugins.tools import tool
@@ -46,10 +47,11 @@ def openai_process() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def openai(openai_process: Emulator) -> Emulator:
+def openai(openai_process: Emulator) -> Iterator[Emulator]:
     openai_process.control.reset()
     paid.clear()
-    return openai_process
+    yield openai_process
+    models.forget()
 
 
 @pytest.fixture
@@ -96,16 +98,16 @@ def test_a_message_for_the_agent_goes_on_in_its_queue(having: Settings, ledger: 
     app.tasks["mindbot.classify"].apply(args=(message_id,), chain=links)
     chains.send_next_to("agent", links, G)
     assert links[-1]["options"] == {"queue": "agent"} or links == []
-    assert lanes.generate_queue(having, "stooge", "default", "general_chat") == "agent"
+    assert lanes.generate_queue(having, "stooge", "default", "general_chat", 0.5) == "agent"
 
 
 def test_what_is_not_for_the_agent_stays_where_it_was(configure: Configure, openai: Emulator) -> None:
     plain = configure(providers={"openai": provider(openai)})
-    assert lanes.generate_queue(plain, "stooge", "default", "general_chat") == "generate"
+    assert lanes.generate_queue(plain, "stooge", "default", "general_chat", 0.5) == "generate"
     chosen = configure(
         providers={"openai": provider(openai)}, agent=agent(), chat={"default": ChatSettings(model="mock")}
     )  # fmt: skip
-    assert lanes.generate_queue(chosen, "chat", "default", "general_chat") == "generate"
+    assert lanes.generate_queue(chosen, "chat", "default", "general_chat", 0.5) == "generate"
 
 
 def test_a_process_that_runs_no_agents_hands_the_message_over_once(
@@ -136,7 +138,7 @@ def test_the_agent_helps_out_behind_a_workflow_that_is_down(
         dify_endpoint="http://127.0.0.1:9/v1/chat-messages", dify_api_key="k", task_patterns=["code"]
     )
     given = configure(providers={"openai": provider(openai)}, agent=agent(), workflows={"code_analysis": flow})
-    assert lanes.generate_queue(given, "stooge", "default", "code_analysis") == "generate"
+    assert lanes.generate_queue(given, "stooge", "default", "code_analysis", 0.9) == "generate"
     message_id = ledger.receive("code please")
     monkeypatch.setattr(chains, "start", lambda *_, **__: True)
     ledger.run(message_id, C, G)

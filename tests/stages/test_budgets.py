@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from mindbot_tasks.alerting.probes import messages as probes
+from mindbot_tasks.alerting.probes.context import Context
+from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.metrics import REGISTRY
-from mindbot_tasks.core.settings import BotSettings, BudgetSettings, BudgetsSettings, ProviderSettings, Settings
+from mindbot_tasks.core.settings import (
+    BotSettings,
+    BudgetSettings,
+    BudgetsSettings,
+    ChatSettings,
+    ProviderSettings,
+    Settings,
+)
 from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.fallback import Told
@@ -138,3 +148,15 @@ def test_those_of_a_bot_are_read_every_few_seconds_only(
     for number in range(3):
         say(ledger, f"hello {number}")
     assert reads == [["bot", "installation"]]
+
+
+def test_alerts_learn_how_much_is_used(ledger: Ledger, configure: Configure, asked: Asked) -> None:
+    chat = {"default": ChatSettings(budget=BudgetSettings(tokens=4_000))}
+    settings = configure(
+        providers=PROVIDERS, chat=chat, budgets=BudgetsSettings(installation=BudgetSettings(cost=0.04))
+    )
+    say(ledger, "hello")
+    spending.note(Call("openai", "large", input_tokens=1_000), whose=Whose("chat", "default", "u1"))
+    spending.flush()
+    found = probes.budgets(Context(settings, {}, Deadline(5), 0))
+    assert found.readings["budget_used"] == {"installation": 0.25, "chat:default": 0.25}

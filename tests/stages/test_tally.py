@@ -232,3 +232,16 @@ def test_old_sums_are_forgotten(flows: Settings, ledger: Ledger) -> None:
         assert tallies.of_days(connection, 9)["workflow:data", ""].answered == 2
         tallies.forget(connection, older_than_days=2)
         assert tallies.of_days(connection, 9)["workflow:data", ""].answered == 1
+
+
+def test_what_often_comes_next_is_offered_under_answers(configure: Configure, ledger: Ledger) -> None:
+    given = configure(workflows={"code": FLOW, "data": FLOW.model_copy(update={"suggestion": "A chart?"})})
+    for number in range(5):
+        ended(ledger, "code", [by("workflow:code")], conversation=f"t{number}", text="one", age_s=70)
+        ended(ledger, "data", [by("workflow:data")], conversation=f"t{number}", text="two")
+    stage.tally.run()
+    standing.forget()
+    assert standing.offered(given, "stooge", "default", "code") == "A chart?"
+    assert standing.offered(given, "stooge", "default", "data") == "", "it is there already"
+    assert standing.offered(configure(workflows={"code": FLOW}), "stooge", "default", "code") == ""
+    standing.forget()

@@ -87,7 +87,7 @@ def test_a_message_is_given_up_after_the_last_retry(ledger: Ledger, monkeypatch:
     assert ledger.state(one) == "apologised"
 
 
-@pytest.mark.parametrize("code", ["our_limit", "our_pause"])
+@pytest.mark.parametrize("code", ["our_limit", "our_pause", "our_tokens", "our_busy", "our_retries"])
 def test_waiting_for_our_own_limits_is_no_retry(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     one = ledger.receive()
     ledger.run(one, C)

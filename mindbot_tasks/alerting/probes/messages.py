@@ -9,12 +9,13 @@ from sqlalchemy import Connection, distinct, func, select
 from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.model.message import FINISHED, State
-from mindbot_tasks.stores import outbox, performance, spending
+from mindbot_tasks.platforms import registry
+from mindbot_tasks.stores import outbox, performance
 from mindbot_tasks.stores.alert_probes import Finding
+from mindbot_tasks.stores.budgets import overview
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import EventRow, MessageRow
 from mindbot_tasks.stores.tables_alerts import NotificationRow
-from mindbot_tasks.stores.tables_spending import SpendingRow
 
 MINUTE_MS = 60_000
 WINDOW_MS = 5 * MINUTE_MS
@@ -113,29 +114,14 @@ def answers(context: Context) -> Finding:
 
 
 def budgets(context: Context) -> Finding:
-    """How much of today's limits is used."""
-    wanted = context.settings.budgets
-    used: dict[str, float] = {}
+    """How much is used of today's budgets: of the installation and of each bot, by "platform:bot"."""
     with reading() as connection:
-        rows = connection.execute(
-            select(
-                SpendingRow.platform,
-                SpendingRow.bot,
-                func.sum(SpendingRow.cost_nano),
-                func.sum(SpendingRow.input_tokens + SpendingRow.output_tokens),
-            )
-            .where(SpendingRow.day == spending.today())
-            .group_by(SpendingRow.platform, SpendingRow.bot)
-        ).all()
-    spent = {f"{row[0]}:{row[1]}": (float(row[2]) / 1e9, float(row[3])) for row in rows}
-    whole = (sum(one[0] for one in spent.values()), sum(one[1] for one in spent.values()))
-    for name, limit, (cost, tokens) in [
-        ("installation", wanted.installation, whole),
-        *((name, wanted.bot, one) for name, one in spent.items() if name != ":"),
-    ]:
-        shares = [cost / limit.cost if limit.cost else 0.0, tokens / limit.tokens if limit.tokens else 0.0]
-        if limit.limited:
-            used[name] = max(shares)
+        found = overview(connection, context.settings, registry.enabled(context.settings))
+    used = {
+        "installation" if one.standing.scope == "installation" else f"{one.platform}:{one.bot}": one.standing.share
+        for one in found
+        if one.standing.scope != "user"
+    }
     return Finding(True, readings={"budget_used": used})
 
 

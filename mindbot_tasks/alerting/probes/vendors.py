@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from mindbot_tasks.alerting.probes.context import Context, found, timed
 from mindbot_tasks.core.alert_metrics import CONNECTED, DISCONNECTED
-from mindbot_tasks.core.errors import Rejected, Throttled
+from mindbot_tasks.core.errors import FarSideError, Throttled
 from mindbot_tasks.core.http import Patience, get_http, refuse
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import catalogue, listing
@@ -24,6 +24,8 @@ from mindbot_tasks.stores.alert_probes import Finding
 _PATIENCE = Patience(connect_s=3, first_byte_s=10, gap_s=5)
 _DIFY_PATHS = ("/chat-messages", "/completion-messages", "/workflows/run")
 _DIFY_CLOUD = "https://api.dify.ai/v1"
+#: Dify has a probe of its own, and models of this machine answer nobody else
+_ASKED_OTHERWISE = frozenset({"dify", *catalogue.LOCAL})
 #: a connection that is being made is not lost yet
 _CONNECTING_S = 20.0
 
@@ -44,11 +46,15 @@ def dify_base(endpoint: str) -> str:
 
 def dify_endpoints(settings: Settings) -> dict[str, tuple[str, SecretStr]]:
     """Every Dify app that is on: name -> base address and key."""
-    apps = {
-        name: (dify_base(workflow.dify_endpoint), workflow.dify_api_key)
-        for name, workflow in settings.workflows.items()
-        if workflow.enabled and workflow.dify_api_key is not None
-    }
+    apps: dict[str, tuple[str, SecretStr]] = {}
+    for name, workflow in settings.workflows.items():
+        if not workflow.enabled:
+            continue
+        places = [(name, workflow.dify_endpoint, workflow.dify_api_key)]
+        for number, more in enumerate(workflow.endpoints, 2):
+            called = f"{name}/{more.name or number}"
+            places.append((called, more.endpoint or workflow.dify_endpoint, more.api_key or workflow.dify_api_key))
+        apps |= {called: (dify_base(endpoint), key) for called, endpoint, key in places if key is not None}
     for name, provider in settings.providers.items():
         if provider.enabled and catalogue.kind_of(name, provider) == "dify" and provider.api_key is not None:
             apps[f"provider:{name}"] = (dify_base(provider.base_url or _DIFY_CLOUD), provider.api_key)
@@ -69,20 +75,23 @@ def providers(settings: Settings) -> list[str]:
     return [
         name
         for name, provider in settings.providers.items()
-        if provider.enabled and not catalogue.why_not(name, provider) and catalogue.kind_of(name, provider) != "dify"
+        if provider.enabled
+        and not catalogue.why_not(name, provider)
+        and catalogue.kind_of(name, provider) not in _ASKED_OTHERWISE
     ]
 
 
 def provider(context: Context) -> Finding:
-    """The cheapest call that needs the key. One that has no such address, or no time, is there."""
-    caller = listing.Caller(context.subject, context.settings.providers[context.subject], patience=_PATIENCE)
+    """The cheapest call that needs the key. One that has no such list, or no time, is there."""
+    name = context.subject
+    caller = listing.Caller(name, context.settings.providers[name], patience=_PATIENCE)
 
     def ask() -> None:
         try:
             caller.ping(context.deadline)
         except Throttled:
             return
-        except Rejected as exc:
+        except FarSideError as exc:
             if exc.status not in (404, 405):
                 raise
 

@@ -59,7 +59,7 @@ def features(text: str) -> list[str]:
     before = "^"
     han = words = numbers = 0
     for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match[0]
+        kind, token = match.lastgroup or "", match[0]
         if kind == "word":
             words += 1
             seen.append(f"w:{token}")
@@ -89,7 +89,7 @@ def features(text: str) -> list[str]:
             before = "file"
         else:
             seen.append(f"<{kind}>" if kind != "mark" else token)
-            if kind != "mark":
+            if kind is not None and kind != "mark":
                 meant[kind] = None
             if kind == "name":
                 seen += (f"w:{part}" for part in token.split("_") if part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mindbot_tasks.cli.doctor.asking import CALL_S, PATIENCE, Asked, clock_off_s, refused
@@ -106,7 +107,11 @@ def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSet
     if catalogue.kind_of(name, provider) == "dify":
         look_at_provider(asked, what, provider)
         return
-    caller = listing.Caller(name, provider, patience=PATIENCE)
+    bad: list[Finding] = []
+    key = provider.api_keys[0].get_secret_value() if provider.api_keys else ""
+    if len(provider.api_keys) > 1:
+        bad, key = _bad_keys(what, name, provider)
+    caller = listing.Caller(name, provider, key, patience=PATIENCE)
     try:
         asked.clock_off_s = clock_off_s(caller.ping(Deadline(CALL_S)).headers, time.time())
         listed = caller.models(Deadline(CALL_S))
@@ -122,7 +127,7 @@ def _provider(asked: Asked, settings: Settings, name: str, provider: ProviderSet
         asked.findings.append(ok(what, "key_fine"))
     else:
         asked.findings += list(_models(settings, name, provider, listed))
-    asked.findings += list(_other_keys(what, name, provider))
+    asked.findings += bad
 
 
 def _models(
@@ -146,14 +151,18 @@ def _models(
             yield ok(what, "provider_fine", model=model.name)
 
 
-def _other_keys(what: str, name: str, provider: ProviderSettings) -> Iterator[Finding]:
-    """The keys behind the first one, which nobody else looks at."""
-    ring = Ring(f"provider:{name}", provider.api_keys)
-    for at, key in enumerate(provider.api_keys[1:], 1):
+def _bad_keys(what: str, name: str, provider: ProviderSettings) -> tuple[list[Finding], str]:
+    """What is wrong with which of several keys; and one that is good, else the first."""
+    ring, bad, good = Ring(f"provider:{name}", provider.api_keys), [], ""
+    for at, secret in enumerate(provider.api_keys):
+        key = secret.get_secret_value()
         try:
-            listing.Caller(name, provider, key.get_secret_value(), patience=PATIENCE).ping(Deadline(CALL_S))
+            listing.Caller(name, provider, key, patience=PATIENCE).ping(Deadline(CALL_S))
+            good = good or key
         except FarSideError as exc:
-            yield refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
+            found = refused(f"{what} {ring.called(at)}", exc, "check_key", said_no=not exc.retryable)
+            bad.append(replace(found, level="warn"))  # the others answer
+    return bad, good or provider.api_keys[0].get_secret_value()
 
 
 def _some(names: set[str]) -> str:

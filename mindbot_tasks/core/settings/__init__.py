@@ -26,6 +26,7 @@ from mindbot_tasks.core.settings.alerts import (
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetSettings, BudgetsSettings
 from mindbot_tasks.core.settings.classifier import ClassifierSettings
+from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.notifiers import (
@@ -50,6 +51,7 @@ from mindbot_tasks.core.settings.providers import (
     ProviderSettings,
     WorkflowRef,
 )
+from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
 from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
@@ -68,6 +70,7 @@ __all__ = [
     "ChatSettings",
     "ChromaSettings",
     "ClassifierSettings",
+    "ContextSettings",
     "DingTalkSettings",
     "EmailSettings",
     "EndpointSettings",
@@ -79,6 +82,8 @@ __all__ = [
     "MaintenanceSettings",
     "McpServerSettings",
     "ModelSettings",
+    "PiiKind",
+    "PiiSettings",
     "Place",
     "ProbeSettings",
     "Problem",
@@ -86,6 +91,7 @@ __all__ = [
     "ProviderSettings",
     "RecipientSettings",
     "RemedySettings",
+    "ResponseSettings",
     "RotationSettings",
     "RuleSettings",
     "Section",
@@ -98,6 +104,7 @@ __all__ = [
     "WeComSettings",
     "WebSearchSettings",
     "WebSettings",
+    "WordsSettings",
     "WorkflowRef",
     "WorkflowSettings",
     "get_settings",

@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from mindbot_tasks.core.settings.context import Prompt
 from mindbot_tasks.core.settings.providers import ProviderSettings
 from mindbot_tasks.core.settings.section import AtLeastOne, Count, Seconds, Section, Share, Url, Wrong
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 from mindbot_tasks.core.words import Sentence
 
 #: protocols of services that are asked as a whole and take no tools of ours
-WITHOUT_TOOLS = frozenset({"dify", "coze"})
+WITHOUT_TOOLS = frozenset({"dify", "coze", "transformers", "huggingface", "local"})
 
 
 class LangchainSettings(Section):
@@ -25,7 +26,7 @@ class LangchainSettings(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_iterations: AtLeastOne = 10
     tools: list[str] = []
-    system_prompt: str = ""
+    system_prompt: Prompt = ""
     timeout: Seconds = 90  #: of one answer, all its model calls and tools together
     token_budget: Count = 100_000  #: of all model calls of one answer; 0: none
     max_cost: Annotated[float, Field(ge=0)] = 0  #: of one answer, in the currency of the prices; 0: none

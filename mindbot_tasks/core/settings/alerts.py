@@ -181,6 +181,7 @@ class AlertManagerSettings(Section):
     health_check_interval: Seconds = 30
     alert_cooldown: Wait = 300
     default_rules: bool = True
+    disabled_rules: list[str] = []  #: of those that come along; `enabled: false` of a rule says the same
     repeat_interval: Seconds = 14_400
     acknowledged_reminder: Seconds = 14_400
     resolved_notices: bool = True

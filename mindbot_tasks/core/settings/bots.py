@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mindbot_tasks.core.settings.budgets import BudgetSettings
+from mindbot_tasks.core.settings.context import ContextSettings, Prompt
+from mindbot_tasks.core.settings.response import ResponseSettings
 from mindbot_tasks.core.settings.section import Rate, Section, Wrong
 from mindbot_tasks.core.settings.workflows import Pattern
 from mindbot_tasks.core.words import Sentence
@@ -35,13 +37,15 @@ class BotSettings(Section):
     burst_window_s: Annotated[float, Field(ge=0, le=30)] = 0  #: 0: every message is a question of its own
 
     # who answers for it
-    system_prompt: str = ""  #: "" means: as the whole installation
+    system_prompt: Prompt = ""  #: "" means: as the whole installation
     language: Literal["", "auto", "en", "zh"] = ""
     workflows: list[str] = []  #: empty: all
     default_workflow: str = ""
     tools: list[str] = []  #: of the agent, those that it may use here; empty: all that it has
     knowledge: list[str] | None = None  #: knowledge bases that it may search; None: the usual one; empty: none
     model: str = ""  #: "provider/model" or "model"; "" means: as provider_selection says
+    context: ContextSettings | None = None  #: what it says goes before the installation's, key by key
+    response: ResponseSettings | None = None
     show_routing: bool = False  #: under each answer, for everybody who reads it
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mindbot_tasks.core.settings.advice import advise
 from mindbot_tasks.core.settings.derive import derive
@@ -80,6 +81,7 @@ def _build(root: Item, off: Off, here: Path) -> Settings:
     prune(kept, off)
     values = plain(kept)
     assert isinstance(values, dict)  # noqa: S101  read_yaml sees to it
+    _switch_rules_off(values, off)
     home = (here / Path(str(values.get("home", "var"))).expanduser()).resolve()
     values["home"] = home
     derived = {"database_url": f"sqlite:///{home / 'mindbot.db'}"}
@@ -89,6 +91,20 @@ def _build(root: Item, off: Off, here: Path) -> Settings:
     # `mindbot up` asks there whether somebody gave an address: the one that it wrote itself is none
     settings.model_fields_set.difference_update(derived)
     return settings
+
+
+def _switch_rules_off(values: dict[str, Any], off: Off) -> None:
+    """A rule that is off is pruned, and the one of its name that comes along must not take its place."""
+    manager = values.get("alert_manager")
+    if not isinstance(manager, dict):
+        return
+    names = [
+        str(loc[2])
+        for loc, why in off.items()
+        if loc[:2] == ("alert_manager", "rules") and len(loc) == 3 and why.key == "settings.not_enabled"
+    ]
+    if names:
+        manager["disabled_rules"] = [*manager.get("disabled_rules", ()), *names]
 
 
 def _copy(item: Item) -> Item:

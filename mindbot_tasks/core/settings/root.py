@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -13,6 +13,7 @@ from mindbot_tasks.core.settings.alerts import AlertManagerSettings
 from mindbot_tasks.core.settings.bots import BotSettings
 from mindbot_tasks.core.settings.budgets import BudgetsSettings
 from mindbot_tasks.core.settings.classifier import ClassifierSettings
+from mindbot_tasks.core.settings.context import ContextSettings, Prompt
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
 from mindbot_tasks.core.settings.platforms import (
@@ -25,7 +26,8 @@ from mindbot_tasks.core.settings.platforms import (
 from mindbot_tasks.core.settings.problems import Problem
 from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
 from mindbot_tasks.core.settings.providers import ProviderSelectionSettings, ProviderSettings
-from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl
+from mindbot_tasks.core.settings.response import ResponseSettings
+from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl, Section
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 PREFIX = "MINDBOT_"
@@ -33,10 +35,18 @@ BETWEEN = "__"
 
 
 _ANY_BOT = BotSettings()
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
+
+
+def _over(installation: AnySection, own: AnySection | None) -> AnySection:
+    """The installation's section with what the bot's own says instead, key by key."""
+    if own is None:
+        return installation
+    return installation.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
 
 class Settings(BaseSettings):
@@ -56,8 +66,10 @@ class Settings(BaseSettings):
     log_file: str = ""
     production: bool = False
     language: Literal["auto", "en", "zh"] = "auto"
-    system_prompt: str = ""
+    system_prompt: Prompt = ""
     history_tokens: Count = 2000  #: of the conversation so far, that go along with a question
+    context: ContextSettings = ContextSettings()
+    response: ResponseSettings = ResponseSettings()
     retention_days: AtLeastOne = 30
     limits: dict[str, Rate] = {}  #: by stage, of the whole fleet; "" means: none
     web: WebSettings = WebSettings()
@@ -87,6 +99,18 @@ class Settings(BaseSettings):
         found = getattr(self, platform, None)
         found = found.get(bot) if isinstance(found, dict) else None
         return found if isinstance(found, BotSettings) else _ANY_BOT
+
+    def context_of(self, platform: str, bot: str) -> ContextSettings:
+        """What this bot remembers, and how."""
+        return _over(self.context, self.bot(platform, bot).context)
+
+    def silence_ms(self, platform: str, bot: str) -> int:
+        """After so long a silence a conversation is over; 0: it never is."""
+        return self.context_of(platform, bot).session_minutes * 60_000
+
+    def response_of(self, platform: str, bot: str) -> ResponseSettings:
+        """What becomes of this bot's answers."""
+        return _over(self.response, self.bot(platform, bot).response)
 
     @property
     def runs_agent(self) -> bool:

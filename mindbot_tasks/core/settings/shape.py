@@ -60,6 +60,11 @@ def section_at(loc: Loc) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
+def _is_section(annotation: Any) -> bool:
+    annotation = bare(annotation)
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def is_secret(loc: Loc) -> bool:
     """Whether the value at `loc` must not be shown; what we do not know is kept to ourselves."""
     annotation: Any = Settings
@@ -85,6 +90,11 @@ BOTS: dict[str, type[BotSettings]] = {
     for name in Settings.model_fields
     if (section := section_at((name, DEFAULT_BOT))) is not None and issubclass(section, BotSettings)
 }
+
+
+_SECTIONS_OF_BOTS = frozenset(
+    key for section in BOTS.values() for key in section.model_fields if _is_section(below(section, key))
+)
 
 
 def shape(root: Item) -> list[Problem]:
@@ -125,8 +135,10 @@ def _our_keys(item: Item, names: dict[str, str], problems: list[Problem]) -> dic
 
 
 def is_by_name(item: Item) -> bool:
-    """Whether bots are written as name -> bot: every value is a mapping, which no key of a bot is."""
-    return isinstance(item.value, dict) and all(isinstance(child.value, dict) for _, child in item.children())
+    """Whether bots are written as name -> bot: every value is a mapping, which few keys of a bot are."""
+    return isinstance(item.value, dict) and all(
+        isinstance(child.value, dict) and key not in _SECTIONS_OF_BOTS for key, child in item.children()
+    )
 
 
 def _name_bots(item: Item, section: type[BotSettings], problems: list[Problem]) -> None:

@@ -79,6 +79,7 @@ class WorkflowSettings(Section):
     output: str = ""  #: "" means: the one with a likely name
     show_sources: bool = False
     send_history: Literal["auto", "always", "never"] = "auto"
+    description: str = ""  #: for whoever chooses among workflows by what they do
     task_patterns: list[Pattern] = []
     priority: int = 100
     rate_limit: AtLeastOne | None = None  #: runs per minute, of the whole fleet

@@ -119,6 +119,7 @@ class Agent:
     """Answers with a model and its tools; all that is heavy is loaded when the first question comes."""
 
     name = NAME
+    notes_calls = True  #: what each of its calls costs is counted where it is made
 
     def __init__(self, settings: Settings, wishes: Wishes = _NO_WISHES) -> None:
         self.settings = settings

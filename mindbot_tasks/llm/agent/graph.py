@@ -48,12 +48,11 @@ class _ThroughHooks(AgentMiddleware[Any, Any]):
         return message
 
 
-def build(model: BaseChatModel, tools: Sequence[Tool], system_prompt: str) -> Any:
+def build(model: BaseChatModel, tools: Sequence[Tool]) -> Any:
     """The compiled graph; it holds nothing of a run, so many runs can share it."""
     return create_agent(
         model,
         tools=[_bound(tool) for tool in tools],
-        system_prompt=system_prompt or None,
         middleware=[_ThroughHooks()],
         context_schema=object,
     )

@@ -7,10 +7,14 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
+from pydantic import SecretStr
+
+from mindbot_tasks.core.settings import ModelSettings, Settings
 from mindbot_tasks.llm.agent import providers_of, wanted
-from mindbot_tasks.llm.attachments import is_picture, seems_to_see
+from mindbot_tasks.llm.attachments import is_picture
 from mindbot_tasks.llm.base import Attachment
+from mindbot_tasks.llm.building import patience_with, temperature_of, thinking_of
+from mindbot_tasks.llm.building import sees as model_sees
 from mindbot_tasks.llm.catalogue import base_of, price_of_model, protocol_of
 
 if TYPE_CHECKING:
@@ -33,7 +37,7 @@ class Chosen:
 
     @property
     def vision(self) -> bool:
-        return seems_to_see(self.model.name) if self.model.vision is None else self.model.vision
+        return model_sees(self.model)
 
 
 def chosen(settings: Settings) -> list[Chosen]:
@@ -62,22 +66,44 @@ def cost(settings: Settings, one: Chosen, input_tokens: int, output_tokens: int)
 
 
 _lock = threading.Lock()
-_built: dict[tuple[str, str, bool], BaseChatModel] = {}
+_built: dict[tuple[str, str, bool, str], BaseChatModel] = {}
 _built_for: Settings | None = None
 
 
-def model_of(settings: Settings, one: Chosen) -> BaseChatModel:
-    """LangChain's object; the same for as long as the settings stay."""
+def model_of(settings: Settings, one: Chosen, key: SecretStr | None = None) -> BaseChatModel:
+    """LangChain's object that asks with this key, else with the provider's first; the same while the settings stay."""
     global _built_for
     less = (one.provider, one.model.name) in _takes_less
-    key = (one.provider, one.model.name, less)
+    key = key or settings.providers[one.provider].api_key
+    known = (one.provider, one.model.name, less, key.get_secret_value() if key is not None else "")
     with _lock:
         if _built_for is not settings:
-            _built.clear()
+            _forget()
             _built_for = settings
-        if key not in _built:
-            _built[key] = _build(settings, one, less=less)
-        return _built[key]
+        if known not in _built:
+            _built[known] = _build(settings, one, key, less=less)
+        return _built[known]
+
+
+def forget() -> None:
+    """Close every connection that a model keeps; they are built again when they are needed."""
+    with _lock:
+        _forget()
+
+
+def _forget() -> None:
+    for model in _built.values():
+        client: Any
+        # Gemini's, OpenAI's and Ollama's; that of Anthropic is shared by LangChain, and can never be closed
+        for client in (getattr(model, "client", None), getattr(model, "root_client", None), _of_ollama(model)):
+            if hasattr(client, "close"):
+                client.close()
+    _built.clear()
+
+
+def _of_ollama(model: BaseChatModel) -> Any:
+    client = getattr(model, "_client", None)
+    return getattr(client, "_client", None) if type(model).__name__ == "ChatOllama" else None
 
 
 def take_less(one: Chosen) -> bool:
@@ -88,26 +114,27 @@ def take_less(one: Chosen) -> bool:
     return news
 
 
-def _build(settings: Settings, one: Chosen, *, less: bool) -> BaseChatModel:
+def _build(settings: Settings, one: Chosen, key: Any, *, less: bool) -> BaseChatModel:
     provider, name = settings.providers[one.provider], one.model.name
     protocol, base = protocol_of(one.provider, provider), base_of(one.provider, provider)
     chain = wanted(settings)
-    temperature = None if less or chain is None else chain.temperature
+    takes = temperature_of(settings, one.provider, one.model) is not None
+    temperature = chain.temperature if takes and chain is not None and not less else None
     max_tokens = None if less else one.model.max_tokens
-    times = settings.times
-    gap_s = max(times.first_byte_s, times.gap_s)
+    patience = patience_with(settings, one.provider)
+    gap_s = max(patience.first_byte_s, patience.gap_s)
     if protocol == "anthropic":
         from langchain_anthropic import ChatAnthropic
 
         return ChatAnthropic(
-            model=name, api_key=_key(provider), timeout=gap_s, max_retries=0, streaming=True,
+            model=name, api_key=key, timeout=gap_s, max_retries=0, streaming=True,
             max_tokens=one.model.max_tokens, temperature=temperature, base_url=base,
         )  # fmt: skip
     if protocol == "gemini":
         from langchain_google_genai import ChatGoogleGenerativeAI
 
         return ChatGoogleGenerativeAI(
-            model=name, api_key=_key(provider), timeout=gap_s, max_retries=1, streaming=True,  # 0 means "as you like"
+            model=name, api_key=key, timeout=gap_s, max_retries=1, streaming=True,  # 0 means "as you like"
             max_tokens=max_tokens, temperature=temperature, base_url=base,
         )  # fmt: skip
     if protocol == "ollama":
@@ -118,13 +145,16 @@ def _build(settings: Settings, one: Chosen, *, less: bool) -> BaseChatModel:
             client_kwargs={"timeout": gap_s},
         )  # fmt: skip
     from langchain_openai import ChatOpenAI
+    from openai import DefaultHttpxClient
 
+    # a client of its own: LangChain's is shared by all models of an address, so nobody could ever close it
+    http = DefaultHttpxClient(timeout=(patience.connect_s, gap_s, gap_s, gap_s))
+    body = dict(thinking_of(one.provider, provider, one.model)) | (
+        {} if max_tokens is None else {"max_tokens": max_tokens}
+    )
     return ChatOpenAI(
-        model=name, base_url=base, api_key=_key(provider) or "none", timeout=(times.connect_s, gap_s), max_retries=0,
+        model=name, base_url=base, api_key=key or "none", timeout=(patience.connect_s, gap_s, gap_s, gap_s),
+        max_retries=0, http_client=http,
         streaming=True, stream_usage=True, use_responses_api=False,
-        temperature=temperature, **({} if max_tokens is None else {"extra_body": {"max_tokens": max_tokens}}),
+        temperature=temperature, extra_body=body or None,
     )  # fmt: skip
-
-
-def _key(provider: ProviderSettings) -> Any:
-    return provider.api_key

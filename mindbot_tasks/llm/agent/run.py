@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,12 +17,13 @@ import structlog
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
+from pydantic import SecretStr
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Stopped
 from mindbot_tasks.core.settings.agent import LangchainSettings
 from mindbot_tasks.llm import fallback
-from mindbot_tasks.llm.agent import errors, models
+from mindbot_tasks.llm.agent import NAME, errors, models
 from mindbot_tasks.llm.agent.apart import Attempt, apart
 from mindbot_tasks.llm.agent.graph import Handler
 from mindbot_tasks.llm.agent.models import Chosen
@@ -29,14 +31,17 @@ from mindbot_tasks.llm.agent.showing import Showing
 from mindbot_tasks.llm.agent.tools import running
 from mindbot_tasks.llm.agent.tools.base import Call, Tool
 from mindbot_tasks.llm.base import OnText, Question, Spoken
+from mindbot_tasks.llm.building import key_ring
 from mindbot_tasks.llm.fallback import Way
+from mindbot_tasks.llm.keys import SeveralKeys
 from mindbot_tasks.llm.limits import provider_limits
 from mindbot_tasks.model.answer import Answer, Usage
-from mindbot_tasks.stores.leave import Limits
 
 log = structlog.get_logger(__name__)
-# it would write a line about each call that we end on purpose
+# it would write a line about each call that we end on purpose, and these one about each call at all
 logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.ERROR)
+for _chatty in ("httpx", "httpx2", "google_genai", "mcp"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 #: calls that a model may ask for in one breath
 MAX_AT_ONCE = 8
@@ -94,6 +99,7 @@ class Run:
         tools: Mapping[str, Tool],
         call: Call,
         showing: Showing,
+        prompt: str,
     ) -> None:
         self.steps: list[Step] = []
         self.model_calls = 0
@@ -104,6 +110,8 @@ class Run:
         self.last_provider = ""
         self.heard_outside = False  #: words of strangers are among the messages
         self.chain = chain
+        self.settings = call.settings
+        self._prompt = prompt
         self._chosen = chosen
         self.tools = tools
         self._call = call
@@ -117,15 +125,18 @@ class Run:
         """Ask the first model that works. Raises Rejected when a limit is reached, AsksFirst, or as `fallback`."""
         self._check_limits()
         last = self.model_calls >= self.chain.max_iterations
-        if last:
-            prompt = f"{request.system_prompt or ''}\n\n{_LAST_CALL}".strip()
-            request = request.override(system_message=SystemMessage(content=prompt))
+        template = request.system_prompt or ""
+        prompt = self._call.question.filled(template)  # the graph is built once, for everybody
+        prompt = f"{self._prompt}\n\n{_LAST_CALL}" if last else self._prompt
+        request = request.override(system_message=SystemMessage(content=prompt))
         self.model_calls += 1
-        asked = [_ModelCall(self, one, request, handler) for one in self._chosen]
-        ways = [Way(each, self._timeout_s(each.chosen), self._limits(each.chosen)) for each in asked]
-        told = fallback.answer(ways, self._call.question, {}, self._call.deadline, lambda _text: None)
-        response = next(each.response for each in asked if each.name == told.answerer)
-        assert response is not None  # noqa: S101 - whoever answered has one
+        responses: list[ModelResponse[Any]] = []
+        ways = [self._way(one, request, handler, responses) for one in self._chosen]
+        estimate = partial(_tokens_of, request)
+        fallback.answer(
+            ways, self._call.question, {}, self._call.deadline, lambda _text: None, estimate, purpose="agent"
+        )
+        response = responses[-1]  # of whoever has answered
         message = _spoken(response)
         if message is not None and message.tool_calls:
             if last:
@@ -142,11 +153,15 @@ class Run:
         if self.chain.max_cost and self.cost >= self.chain.max_cost:
             raise Rejected("this answer has cost enough", kind="quota", code="our_max_cost")
 
-    def _timeout_s(self, one: Chosen) -> float:
-        return self._call.settings.providers[one.provider].timeout
-
-    def _limits(self, one: Chosen) -> Limits:
-        return provider_limits(one.provider, self._call.settings.providers[one.provider], one.model.name)
+    def _way(
+        self, one: Chosen, request: ModelRequest[Any], handler: Handler, responses: list[ModelResponse[Any]]
+    ) -> Way:
+        settings = self._call.settings
+        provider = settings.providers[one.provider]
+        keys = tuple(provider.api_keys) or (provider.api_key,)
+        calls = tuple(_ModelCall(self, one, key, request, handler, responses) for key in keys)
+        answerer = calls[0] if len(calls) == 1 else SeveralKeys(key_ring(settings, one.provider), calls)
+        return Way(answerer, provider.timeout, provider_limits(one.provider, provider, one.model.name))
 
     def count(self, one: Chosen, message: AIMessage) -> Usage:
         """Note what a call of a model has used."""
@@ -230,10 +245,22 @@ class Run:
 class _ModelCall:
     """One model as somebody who can be asked, so that breakers, limits and failover are those of plain chat."""
 
-    def __init__(self, run: Run, one: Chosen, request: ModelRequest[Any], handler: Handler) -> None:
+    workflow = NAME  #: under which its costs are counted
+
+    def __init__(
+        self,
+        run: Run,
+        one: Chosen,
+        key: SecretStr | None,
+        request: ModelRequest[Any],
+        handler: Handler,
+        responses: list[ModelResponse[Any]],
+    ) -> None:
         self.name = f"provider:{one.provider}"
+        self.model = one.model.name
         self.chosen = one
-        self.response: ModelResponse[Any] | None = None
+        self._key = key
+        self._responses = responses
         self._run = run
         self._request = request
         self._handler = handler
@@ -250,13 +277,13 @@ class _ModelCall:
         text = str(message.text) if message is not None else ""
         if message is None or not (text.strip() or message.tool_calls):
             raise Rejected("the answer is empty", kind="content", provider=self.name)
-        self.response = response
+        self._responses.append(response)
         usage = self._run.count(self.chosen, message)
         said = text or ", ".join(call["name"] for call in message.tool_calls)
-        return Spoken(Answer(text=said, provider=self.chosen.provider, model=self.chosen.model.name, usage=usage))
+        return Spoken(Answer(text=said, provider=self.chosen.provider, model=self.model, workflow=NAME, usage=usage))
 
     def _ask(self, deadline: Deadline) -> ModelResponse[Any]:
-        request = self._request.override(model=models.model_of(self._run._call.settings, self.chosen))
+        request = self._request.override(model=models.model_of(self._run.settings, self.chosen, self._key))
         try:
             return self._run.ask_apart(self.chosen, lambda: self._handler(request), deadline)
         except (Stopped, FarSideError):
@@ -265,6 +292,11 @@ class _ModelCall:
             told = errors.meant(exc, self.name)
             log.debug("model_failed", provider=self.name, error=type(exc).__name__)
             raise told from None
+
+
+def _tokens_of(request: ModelRequest[Any]) -> int:
+    """About how many tokens a call is, all that the tools have said counted in."""
+    return sum(len(str(message.text).encode()) for message in request.messages) // 3
 
 
 def fenced(tool: str, text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph.errors import GraphRecursionError
 
 from mindbot_tasks.core.deadline import Deadline
@@ -47,7 +47,8 @@ def answer(settings: Settings, wishes: Wishes, question: Question, deadline: Dea
         raise Rejected("there is no agent", kind="not_found", provider=NAME)
     tools = catalogue.toolset(settings, wishes).tools
     showing = Showing(on_text, question.language)
-    run = Run(chain, chosen, tools, Call(settings, question, deadline), showing)
+    prompt = _prompt(settings, wishes, question)
+    run = Run(chain, chosen, tools, Call(settings, question, deadline), showing, prompt)
     try:
         confirmed = _confirmed(question)
         if confirmed is not None and confirmed.state == RUNNING:
@@ -68,7 +69,7 @@ def answer(settings: Settings, wishes: Wishes, question: Question, deadline: Dea
 
 def _talk(settings: Settings, wishes: Wishes, question: Question, done: Sequence[BaseMessage], run: Run) -> str:
     """The model's words at the end of a run; `done` is what was carried out before, after the question."""
-    compiled = _graph(settings, wishes, run.tools)
+    compiled = _graph(settings, run.tools)
     messages = [*_messages(settings, question), *done]
     try:
         ended = graph.run(compiled, messages, run, Listener(run.showing), rounds=run.chain.max_iterations + 1)
@@ -163,8 +164,10 @@ def _in_doubt(found: Waiting, question: Question) -> str:
 
 def _messages(settings: Settings, question: Question) -> list[BaseMessage]:
     shares = settings.agent is None or settings.agent.integration.context_sharing
-    kinds = {"user": HumanMessage, "assistant": AIMessage, "system": SystemMessage}
-    messages: list[BaseMessage] = [kinds[turn.role](content=turn.text) for turn in question.history if shares]
+    kinds = {"user": HumanMessage, "assistant": AIMessage}
+    messages: list[BaseMessage] = [
+        kinds[turn.role](content=turn.text) for turn in question.history if shares and turn.role != "system"
+    ]
     words, seen = divided(question, models.chosen(settings)[0].vision)
     if not seen:
         return [*messages, HumanMessage(content=words)]
@@ -193,31 +196,32 @@ def _answer(
 
 
 _lock = threading.Lock()
-_graphs: dict[tuple[object, ...], Any] = {}
+_graphs: dict[int, Any] = {}
 _graphs_for: Settings | None = None
 
 
-def _graph(settings: Settings, wishes: Wishes, tools: Mapping[str, Tool]) -> Any:
-    """Built once for a set of tools and a prompt, as long as the settings stay."""
+def _graph(settings: Settings, tools: Mapping[str, Tool]) -> Any:
+    """Built once for a set of tools, as long as the settings stay."""
     global _graphs_for
-    prompt = _prompt(settings, wishes)
     # the mapping stays the same object for as long as the tools do, and is kept here so that its id stays its own
-    key = (id(tools), prompt)
+    key = id(tools)
     with _lock:
         if _graphs_for is not settings or len(_graphs) > 50:
             _graphs.clear()
             _graphs_for = settings
         if key not in _graphs:
             first = models.model_of(settings, models.chosen(settings)[0])
-            _graphs[key] = (graph.build(first, list(tools.values()), prompt), tools)
+            _graphs[key] = (graph.build(first, list(tools.values())), tools)
         return _graphs[key][0]
 
 
-def _prompt(settings: Settings, wishes: Wishes) -> str:
+def _prompt(settings: Settings, wishes: Wishes, question: Question) -> str:
+    """What the model is told first: the operator's words, what is known of the asker and of earlier talk, our rules."""
     chain = wanted(settings)
     own = chain.system_prompt if chain is not None else ""
-    said = wishes.system_prompt or own or settings.system_prompt
-    return f"{said}\n\n{_RULES}".strip()
+    said = question.filled(wishes.system_prompt or own or settings.system_prompt)
+    background = [turn.text for turn in question.history if turn.role == "system"]
+    return "\n\n".join(part for part in (said, *background, _RULES) if part)
 
 
 def preload(settings: Settings) -> None:

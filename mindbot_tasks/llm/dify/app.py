@@ -22,6 +22,7 @@ from mindbot_tasks.llm.dify.client import Client
 from mindbot_tasks.llm.dify.errors import START_ANEW, WRONG_APP, note, raise_error
 from mindbot_tasks.llm.dify.events import UNREADABLE, Told
 from mindbot_tasks.llm.dify.sessions import Session
+from mindbot_tasks.llm.sharing import with_news
 from mindbot_tasks.llm.visible import Visible
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import JSON
@@ -110,6 +111,8 @@ class DifyApp:
         client = self.client
         started, asked_at = time.monotonic(), time.time()
         body = self._body(question, uploaded, family, session, deadline)
+        if family == "chat" and (found := self._earlier(question, body, session, started, deadline, on_text)):
+            return found
         told = Told(Visible(on_text, started), self.name, family, self.manner.output)
         told.conversation_id = session.conversation_id
         try:
@@ -133,6 +136,24 @@ class DifyApp:
             raise
         return self._spoken(question, told, session, started, deadline)
 
+    def _earlier(
+        self,
+        question: Question,
+        body: Mapping[str, Any],
+        session: Session,
+        started: float,
+        deadline: Deadline,
+        on_text: OnText,
+    ) -> Spoken | None:
+        """The answer to a try whose worker died; None: there is none, or it could be that of an equal question."""
+        if not question.again or any(turn.role == "user" and turn.text == question.text for turn in question.history):
+            return None
+        told = Told(Visible(on_text, started), self.name, "chat", self.manner.output)
+        told.conversation_id = session.conversation_id
+        if not runs.earlier(self.client, told, question.user_key, str(body["query"]), deadline):
+            return None
+        return self._spoken(question, told, session, started, deadline)
+
     def _path(self, family: Family) -> str:
         if family == "workflow" and self.manner.workflow_id:
             return f"/workflows/{quote(self.manner.workflow_id, safe='')}/run"
@@ -147,11 +168,11 @@ class DifyApp:
         deadline: Deadline,
     ) -> dict[str, Any]:
         manner = self.manner
-        heard_all = bool(session.conversation_id) or inputs.uses(manner.inputs, "history")
-        if manner.history == "always" or (manner.history == "auto" and family == "chat" and not heard_all):
-            text = inputs.with_history(question)
-        else:
-            text = question.text
+        text = question.text
+        in_variable = inputs.uses(manner.inputs, "history")
+        if manner.history == "always" or (manner.history == "auto" and family == "chat" and not in_variable):
+            knows = bool(session.conversation_id) and manner.history == "auto"
+            text = with_news(question, f"workflow:{self.workflow}" if self.workflow else self.name, knows=knows)
         body: dict[str, Any] = {"user": question.user_key, "response_mode": "streaming"}
         values: dict[str, Any] = inputs.rendered(manner.inputs, question)
         if family == "chat":
@@ -193,20 +214,20 @@ class DifyApp:
         client, lang = self.client, question.language
         path = f"/form/human_input/{quote(session.form_token, safe='')}"
         if pauses.is_cancel(question.text):
-            return self._said(say("dify.paused_dropped", lang), session.rested())
+            return self._said(say("dify.paused_dropped", lang), session.rested(), question)
         try:
             form = pauses.read_form(client.get(path, deadline), session.form_token)
             decision = pauses.decision(form, question.text)
             if decision is None:
                 words = f"{say('dify.paused_unclear', lang)}\n\n{pauses.how(form, lang)}"
-                return self._said(words, session)
+                return self._said(words, session, question)
             body = {"inputs": dict(decision.inputs), "action": decision.action, "user": question.user_key}
             client.post(path, body, deadline)
         except Rejected as exc:
             if exc.status not in (404, 410, 412):
                 raise
             log.info("dify_form_gone", answerer=self.name, status=exc.status)
-            return self._said(say("dify.paused_gone", lang), session.rested())
+            return self._said(say("dify.paused_gone", lang), session.rested(), question)
         started = time.monotonic()
         family: Family = "chat" if session.conversation_id else "workflow"
         told = Told(Visible(on_text, started), self.name, family, self.manner.output)
@@ -214,9 +235,10 @@ class DifyApp:
         runs.follow(client, told, question.user_key, deadline)
         return self._spoken(question, told, session.rested(), started, deadline)
 
-    def _said(self, text: str, session: Session) -> Spoken:
+    def _said(self, text: str, session: Session, question: Question) -> Spoken:
         """Words of ours about a run that waits."""
-        return Spoken(Answer(text=text, provider="dify", workflow=self.workflow), sessions.write(session))
+        answer = Answer(text=text, provider="dify", workflow=self.workflow)
+        return Spoken(answer, sessions.kept(session, question.session_id))
 
     def _spoken(self, question: Question, told: Told, session: Session, started: float, deadline: Deadline) -> Spoken:
         session = replace(session, conversation_id=told.conversation_id or session.conversation_id)
@@ -251,7 +273,7 @@ class DifyApp:
             first_token_ms=told.visible.first_ms,
             details=details,
         )
-        return Spoken(answer, sessions.write(session))
+        return Spoken(answer, sessions.kept(session, question.session_id))
 
     def _stop(self, path: str, user: str) -> None:
         """Closing the connection does not stop Dify, and the model goes on to cost money."""

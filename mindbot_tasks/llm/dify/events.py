@@ -184,7 +184,10 @@ class Told:
     def _take_metadata(self, metadata: dict[str, Any]) -> None:
         usage = metadata.get("usage") or {}
         if usage:
-            self.usage = Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            # an app whose model has no price in Dify says 0
+            price, currency = float(usage.get("total_price") or 0) or None, str(usage.get("currency") or "")
+            tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+            self.usage = Usage(*tokens, price, currency)
         for found in metadata.get("retriever_resources") or []:
             self.citations.append(outputs.citation(found))
 

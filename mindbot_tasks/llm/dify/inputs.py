@@ -156,13 +156,6 @@ def history(question: Question) -> str:
     return text if len(text) <= _MOST_HISTORY_CHARS else "…" + text[-_MOST_HISTORY_CHARS:]
 
 
-def with_history(question: Question) -> str:
-    """The question for an app that has not heard what was said before."""
-    if not question.history:
-        return question.text
-    return say("dify.history_note", question.language, history=history(question), text=question.text)
-
-
 def defaults(fields: Sequence[Field], given: Mapping[str, Any]) -> dict[str, Any]:
     """Values for required variables that nobody gave one and whose form has one."""
     return {

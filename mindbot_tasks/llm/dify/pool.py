@@ -130,7 +130,7 @@ class DifyPool:
             spoken = endpoint.app.answer(asked, deadline.within(share_s), on_text)
             outcome = "ok"
             self._aside.pop(endpoint.name, None)
-            return self._labelled(endpoint, spoken)
+            return self._labelled(endpoint, spoken, question.session_id)
         except FarSideError as exc:
             failed, outcome = exc, _outcome(exc)
             self._aside[endpoint.name] = time.monotonic() + _ASIDE_S
@@ -176,13 +176,13 @@ class DifyPool:
         same_server = home is not None and base_of(home.app.endpoint) == base_of(endpoint.app.endpoint)
         return bare.rested() if same_server else sessions.Session()
 
-    def _labelled(self, endpoint: Endpoint, spoken: Spoken) -> Spoken:
+    def _labelled(self, endpoint: Endpoint, spoken: Spoken, before: str) -> Spoken:
         """The answer of one of several, with the way back to it."""
         session = replace(sessions.read(spoken.session_id), endpoint=endpoint.label)
         details = {**spoken.answer.details, "endpoint": endpoint.label}
         answer = replace(spoken.answer, details=details)
-        keep = session.conversation_id or session.form_token
-        return Spoken(answer, sessions.write(session) if keep else "")
+        is_kept = session.conversation_id or session.form_token
+        return Spoken(answer, sessions.write(session) if is_kept else sessions.kept(sessions.Session(), before))
 
     def _again(self, told: FarSideError | None) -> bool:
         """Whether an endpoint may be asked (again) after what it said."""

@@ -22,6 +22,7 @@ _LOOK_S = 30.0  # for a message that is not finished: a Dify that was restarted 
 _PAUSES_S = (0.3, 0.7, 1.0, 2.0, 3.0)
 _CLOCKS_DIFFER_S = 15.0
 _MOST_ATTACHES = 3
+_EARLIER_S = 300.0  # as long ago the worker may have begun that is gone now
 
 
 def is_cut(exc: Unavailable) -> bool:
@@ -47,6 +48,15 @@ def go_on(client: Client, told: Told, user: str, text: str, asked_at: float, dea
                 raise
             log.warning("dify_answer_not_found", answerer=client.name, kind=exc.kind, code=exc.code)
     return False
+
+
+def earlier(client: Client, told: Told, user: str, text: str, deadline: Deadline) -> bool:
+    """Find the answer of a try that another worker began and did not end, in a chat app or an agent."""
+    try:
+        return _look(client, told, user, text, time.time() - _EARLIER_S, deadline)
+    except FarSideError as exc:
+        log.info("dify_no_earlier_answer", answerer=client.name, kind=exc.kind, code=exc.code)
+        return False
 
 
 def follow(client: Client, told: Told, user: str, deadline: Deadline) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 _BETWEEN = "~"
+NOTHING = _BETWEEN  #: stored where something is over: "" would leave it as it was
 _MOST = 255
 _PLAIN = re.compile(r"[\w.=+/-]*")
 _ABOUT_A_DAY_S = 86_400
@@ -56,6 +57,11 @@ def write(session: Session) -> str:
     if session.endpoint:
         return f"{session.endpoint}{_BETWEEN}{session.conversation_id}"
     return session.conversation_id
+
+
+def kept(session: Session, before: str) -> str:
+    """As it is stored in place of what was stored `before`: what is over must not come back."""
+    return write(session) or (NOTHING if before else "")
 
 
 def expiry(told: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.core.settings import ModelSettings, Settings
 from mindbot_tasks.llm import agent as agents
-from mindbot_tasks.llm.agent import agent_way
+from mindbot_tasks.llm.agent import agent_way, models
 from mindbot_tasks.llm.base import Attachment, Wishes
-from mindbot_tasks.model.answer import Answer
+from mindbot_tasks.model.answer import Answer, Turn
 from mindbot_tasks.plugins.tools import tool
 from tests.llm.agent.having import agent, provider, settings
 from tests.llm.asking import nobody, question, stopping, took_s
@@ -57,8 +58,10 @@ def pay(amount: int) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran() -> None:
+def _nothing_ran() -> Iterator[None]:
     ran.clear()
+    yield
+    models.forget()
 
 
 def having(far: Emulator, *tools: str, kind: str = "openai", model: str = "mock", **fields: Any) -> Settings:
@@ -79,7 +82,7 @@ def ask(
     return way.answerer.answer(question(text, **fields), deadline or Deadline(20), fields.pop("on_text", nobody)).answer
 
 
-@pytest.fixture(params=["openai", "anthropic", "gemini"])
+@pytest.fixture(params=["openai", "anthropic", "gemini", "ollama"])
 def vendor(request: pytest.FixtureRequest) -> tuple[str, Emulator]:
     return request.param, request.getfixturevalue(request.param)
 
@@ -221,10 +224,14 @@ def test_history_goes_along_unless_it_is_not_shared(openai: Emulator) -> None:
         update={"integration": alone.agent.integration.model_copy(update={"context_sharing": False})}
     )
     ask(alone.model_copy(update={"agent": kept}))
-    assert [call["facts"]["messages"] if "facts" in call else call["messages"] for call in openai.control.calls()] == [
-        4,
-        2,
-    ]
+    assert [call["messages"] for call in openai.control.calls()] == [4, 2]
+
+
+def test_the_model_is_told_what_is_known_of_the_asker(vendor: tuple[str, Emulator]) -> None:
+    kind, far = vendor
+    history = (Turn("system", "Their name is Zhang San."), Turn("user", "hi"), Turn("assistant", "hello"))
+    given = having(far, kind=kind, system_prompt="You are {bot}.")
+    assert ask(given, "who am I?", history=history, variables={"bot": "Mindy"}).text == "You said: who am I?"
 
 
 def test_a_model_that_sees_gets_the_pictures(vendor: tuple[str, Emulator]) -> None:
@@ -315,7 +322,7 @@ settings = Settings(
     providers={"openai": ProviderSettings(api_key=SecretStr("k"), models=[ModelSettings(name="m")])},
     agent=AgentSettings(langchain=LangchainSettings(tools=["calculator"])),
 )
-assert lanes.generate_queue(settings, "chat", "default", "x") == "agent"
+assert lanes.generate_queue(settings, "chat", "default", "x", 0.5) == "agent"
 assert agent.comes_first(registry.answerers(settings, "x"))
 heavy = ("langchain", "langgraph", "openai", "anthropic", "google.genai", "ollama", "mcp", "chromadb", "jsonschema")
 print([name for name in sys.modules if name.split(".")[0] in heavy or name.startswith("google.genai")])

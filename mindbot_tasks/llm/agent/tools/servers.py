@@ -67,8 +67,11 @@ def tools(settings: Settings, *, patience_s: float = PATIENCE_S) -> list[Tool]:
 
 
 def versions(settings: Settings) -> tuple[int, ...]:
-    """Another value than before: the tools have changed."""
-    return tuple(server.version for server in servers(settings))
+    """Another value than before: the tools have changed. Starts those that are away, and waits for none."""
+    found = servers(settings)
+    for server in found:
+        server.start()
+    return tuple(server.version for server in found)
 
 
 def _tool(server: Server, offer: Offer) -> Tool:

@@ -33,7 +33,7 @@ def _tool(settings: Settings, name: str) -> Tool:
     def run(given: Mapping[str, Any], call: Call) -> str:
         # a conversation of its own with the workflow: what it remembers belongs to its own turns
         asked = replace(call.question, text=str(given["query"]), history=(), session_id="", attachments=())
-        return fallback.answer([way], asked, {}, call.deadline, lambda _text: None).answer.text
+        return fallback.answer([way], asked, {}, call.deadline, lambda _text: None, purpose="agent").answer.text
 
     said = f"Asks the workflow '{name}' of this company{f': {about}' if about else ''}. It does not see the chat."
     return Tool(

@@ -19,19 +19,27 @@ PER_TURN = 4  # role and separators, as chat formats add them
 
 def estimate(text: str) -> int:
     """Tokens of a text, about: a Chinese character is one, four others are one."""
-    wide = len(_WIDE.findall(text))
+    wide = 0 if text.isascii() else len(_WIDE.findall(text))
     return wide + -(-(len(text) - wide) // 4)
 
 
+def cost(turn: Turn) -> int:
+    """Tokens of a turn, with the calls of tools that belong to it."""
+    return estimate(turn.text) + PER_TURN + sum(estimate(str(dict(call))) for call in turn.tools)
+
+
 def trim(turns: Sequence[Turn], budget: int) -> tuple[Turn, ...]:
-    """The newest whole turns within `budget` tokens, oldest first; the first of them is a user's."""
-    kept: list[Turn] = []
+    """The newest whole exchanges within `budget` tokens, oldest first.
+
+    An exchange begins with a user's turn and is kept as a whole or not at all: a question is never parted from its
+    answer, nor the call of a tool from its result.
+    """
+    kept = len(turns)
     left = budget
-    for turn in reversed(turns):
-        left -= estimate(turn.text) + PER_TURN
+    for number in range(len(turns) - 1, -1, -1):
+        left -= cost(turns[number])
         if left < 0:
             break
-        kept.append(turn)
-    while kept and kept[-1].role != "user":
-        kept.pop()
-    return tuple(reversed(kept))
+        if turns[number].role == "user":
+            kept = number
+    return tuple(turns[kept:])
