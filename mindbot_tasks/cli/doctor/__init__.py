@@ -54,6 +54,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Iterator[Finding]:
         yield from engine.look_at_workers(settings)
     yield from engine.look_at_bots(settings)
     yield from media.look_at_files(settings, offline=offline)
+    yield from media.look_at_knowledge(settings)
     if not offline:
         yield from vendors.look_at_vendors(settings)
         yield from media.look_at_speech(settings)

@@ -38,6 +38,18 @@ def look_at_files(settings: Settings, *, offline: bool) -> Iterator[Finding]:
         yield ok("files", "files_fine", place=section.bucket)
 
 
+def look_at_knowledge(settings: Settings) -> Iterator[Finding]:
+    """Whether the vector store answers; without it documents are found by their words only."""
+    if settings.chromadb is None:
+        return
+    from mindbot_tasks.knowledge.chroma import get_chroma
+
+    if get_chroma(settings).is_up(Deadline(CALL_S)):
+        yield ok("chromadb", "chroma_fine")
+    else:
+        yield warn("chromadb", "chroma_away", "chroma_start")
+
+
 def look_at_speech(settings: Settings) -> Iterator[Finding]:
     """Whether the server lets us in, by its list of models, and whether phones' recordings can be converted."""
     speech = settings.speech_to_text
