@@ -20,7 +20,7 @@ import celeryconfig
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = ["worker_fast", "worker_generate", "worker_agent", "worker_ingest", "worker_alerts"]
-ROLES = ["release", "web", *WORKERS, "beat", "bridges", "watchdog", "local_model", "flower"]
+ROLES = ["release", "web", *WORKERS, "beat", "bridges", "watchdog", "local_model", "chroma", "flower"]
 OURS = [role for role in ROLES if role != "release"]
 STOP_GRACE_S = 60
 
