@@ -56,13 +56,10 @@ def draw(lang: int) -> str:
     ]
 
     def box(x: int, y: int, width: int, key: str, how: str, colour: str) -> None:
+        middle = f'x="{x + width / 2}" text-anchor="middle"'
         parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="58" rx="8" fill="{colour}" stroke="#445"/>')
-        parts.append(
-            f'<text x="{x + width / 2}" y="{y + 25}" text-anchor="middle" font-weight="bold">{word(key)}</text>'
-        )
-        parts.append(
-            f'<text x="{x + width / 2}" y="{y + 45}" text-anchor="middle" font-size="10.5" fill="#333">{word(how)}</text>'
-        )
+        parts.append(f'<text {middle} y="{y + 25}" font-weight="bold">{word(key)}</text>')
+        parts.append(f'<text {middle} y="{y + 45}" font-size="10.5" fill="#333">{word(how)}</text>')
 
     def arrow(path: str, dashed: bool = False) -> None:
         dash = ' stroke-dasharray="5 4"' if dashed else ""
