@@ -13,7 +13,8 @@ WORDS = {
     "desc": (
         "Beat asks for probes; rules judge what they found; an alert opens in the database; level after level is told "
         "through the outbox until somebody acknowledges. A watchdog without Celery looks at the rest and sends itself.",
-        "beat 触发探测,规则判断结果,告警写入数据库,通过发件箱逐级通知,直到有人确认。不依赖 Celery 的看门狗监视其余部分并自行发送。",
+        "beat 触发探测,规则判断结果,告警写入数据库,通过发件箱逐级通知,直到有人确认。"
+        "不依赖 Celery 的看门狗监视其余部分并自行发送。",
     ),
     "beat": ("beat", "beat"),
     "beat_how": ("every 5 s", "每 5 秒"),
