@@ -29,8 +29,7 @@ log = structlog.get_logger(__name__)
 EVERY_MS = 5_000
 EXPIRES_S = 20
 #: one task runs so many probes, so many at the same time, and no more than two tasks are on their way: servers that
-#: hang
-#: must not keep rules from being judged and people from being told, which the same workers do
+#: hang must not keep rules from being judged and people from being told, which the same workers do
 BATCH = 16
 AT_ONCE = 8
 MOST_BATCHES = 2

@@ -162,8 +162,8 @@ class Watchdog:
     def _over(self, trouble: Trouble, now: float) -> None:
         del self.state.troubles[trouble.part]
         log.warning("part_well_again", part=trouble.part, after_s=round(now - trouble.since))
-        self.state.past.append({**asdict(trouble), "until": now})
-        self.state.past = self.state.past[-100:]
+        if now - trouble.since >= self._looks[trouble.part][1]:  # a restart is no outage
+            self.state.past = [*self.state.past, {**asdict(trouble), "until": now}][-100:]
         if trouble.told_at is None or not self._settings.resolved_notices:
             return
         told = [person for level in self._levels()[: trouble.told] for person in level]
