@@ -90,7 +90,9 @@ def generate(self: MindBotTask, message_id: int) -> None:
     try:
         agent.check_place(ways)  # before anything is shown
         with showing.growing(platform, held, self.shown_until(deadline)) as on_text:
-            shown, tokens = processing.growing(on_text), partial(tokens_of, question)
+            watched = on_text is not showing.nobody_watches
+            shown = processing.growing(on_text) if watched else on_text
+            tokens = partial(tokens_of, question)
             spoken = fallback.answer(ways, question, held.sessions, deadline, shown, tokens, processing.accept)
     except BelongsElsewhere as exc:
         _hand_over(self, held, exc.queue)

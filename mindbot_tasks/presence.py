@@ -134,7 +134,10 @@ class Presence:
             with reading() as connection:
                 cancelling.here.compare(connection)
         if Stage.CLASSIFY in self._queues:
+            before = current.version()
             current.follow(pulse.classifier)
+            if current.version() != before:
+                log.info("classifier_version", version=current.version())
         overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
         if overdue and not shutdown.stopping() and (self._sweeping is None or not self._sweeping.is_alive()):
             # beside this thread: a sweep may wait for the broker, and a worker that waits must not look dead

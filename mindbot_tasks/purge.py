@@ -64,12 +64,22 @@ def purge() -> int:
             tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_memories(settings, days, ends_at)
         _purge_files(ends_at)
+        if settings.runs_agent:
+            _purge_agent_files(settings)
         _purge_alerts(ends_at)
     except (DatabaseUnavailable, FarSideError) as exc:
         log.warning("purge_interrupted", reason=str(exc))
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_agent_files(settings: Settings) -> None:
+    """The folders of the agent's conversations, as far as they are on this machine."""
+    from mindbot_tasks.llm.agent.tools import files as folders
+
+    if gone := folders.purge(settings):
+        log.info("agent_files_purged", folders=gone)
 
 
 def _purge_alerts(ends_at: float) -> None:

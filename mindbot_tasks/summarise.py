@@ -65,7 +65,12 @@ def _write(task: Task, settings: Settings) -> bool:
     asked = processing_of(settings, task.platform, task.bot).for_models(asked)
     try:
         told = fallback.answer(
-            summing.ways(settings, asked.language), asked, {}, Deadline(CALL_S, stop_check=shutdown.check), _nobody
+            summing.ways(settings, asked.language),
+            asked,
+            {},
+            Deadline(CALL_S, stop_check=shutdown.check),
+            _nobody,
+            purpose="summary",
         )
     except (FarSideError, Stopped) as exc:
         with one_statement() as connection:

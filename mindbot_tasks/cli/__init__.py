@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("mindbot_tasks.cli.models:models", "List the models, and whether they are still served."),
     "usage": ("mindbot_tasks.cli.usage:usage", "Add up tokens and cost."),
     "workflows": ("mindbot_tasks.cli.workflows:workflows", "Say how well each workflow does; compare variants."),
+    "tools": ("mindbot_tasks.cli.tools:tools", "List the agent's tools; call one."),
     "kb": ("mindbot_tasks.cli.kb:kb", "Look after the knowledge base."),
     "alerts": ("mindbot_tasks.cli.alerts:alerts", "List, acknowledge and silence alerts."),
     "classifier": ("mindbot_tasks.cli.classifier:classifier", "Train and measure the classifier."),

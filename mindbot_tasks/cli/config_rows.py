@@ -40,6 +40,9 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
         for name, workflow in settings.workflows.items()
     }
     rows += _items(settings, lang, tell("workflow"), "workflows", "", workflows)
+    decides = settings.classifier
+    about = tell("sure_from", threshold=f"{decides.threshold:g}") if decides.enabled else tell("patterns_only")
+    rows.append(Row(tell("classifier"), "classifier", decides.enabled, about))
     rows += _agent(settings, lang, tell("agent"))
     chroma = settings.chromadb
     rows.append(_single(settings, lang, tell("knowledge"), "chromadb", chroma.collection_name if chroma else None))

@@ -132,6 +132,8 @@ def _strategy(settings: Settings, classification: Classification, route: Route, 
     first = "workflow" if begins_with_workflow(route.strategy, sure=route.sure) else "agent"
     if route.strategy != "hybrid":
         return say(f"explain.{first}_first", lang)
+    if classification.label == registry.GENERAL:
+        return say("explain.hybrid_general", lang)
     return say(
         f"explain.hybrid_{first}", lang, confidence=f"{classification.confidence:.0%}",
         threshold=f"{flows.confidence_threshold:.0%}",

@@ -19,7 +19,7 @@ from mindbot_tasks.core.words import Lang, lang_of, say
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import pace
 from mindbot_tasks.stores.database import reading
-from mindbot_tasks.stores.pace import Pace
+from mindbot_tasks.stores.pace import AGENT, Pace
 
 HEADROOM = 1.3
 #: fewer than this leave no room for a slow call
@@ -30,9 +30,10 @@ ASK_WORKERS_S = 1.5
 #: seconds of a slot, when nothing has been measured: 5 s for an answer is a careful middle
 ASSUMED_S: Mapping[Stage, float] = {Stage.CLASSIFY: 0.01, Stage.GENERATE: 5.0, Stage.REPLY: 0.3}
 #: the variable of the Procfile that sets the slots of the worker which serves these stages
-VARIABLES: Mapping[str, tuple[Stage, ...]] = {
+VARIABLES: Mapping[str, tuple[str, ...]] = {
     "FAST_CONCURRENCY": (Stage.CLASSIFY, Stage.REPLY),
     "GENERATE_CONCURRENCY": (Stage.GENERATE,),
+    "AGENT_CONCURRENCY": (AGENT,),
 }
 
 
@@ -57,12 +58,18 @@ class Advice:
     needed: int
 
 
-def needs(rate: float, measured: Mapping[Stage, Pace], slots: Mapping[str, int]) -> list[Need]:
-    """Little's law for each stage: `rate` is messages per second. Pure."""
+def needs(rate: float, measured: Mapping[str, Pace], slots: Mapping[str, int]) -> list[Need]:
+    """Little's law for each stage: `rate` is messages per second, the agent's by its share of the answers. Pure."""
     found = []
+    by_agent, others = measured.get(AGENT), measured.get(Stage.GENERATE)
+    share = by_agent.done / (by_agent.done + (others.done if others is not None else 0)) if by_agent else 0.0
     for stage, assumed_s in ASSUMED_S.items():
         seen = measured.get(stage, Pace(0, assumed_s, 0.0))
-        found.append(Need(str(stage), seen.done, seen.mean_s, seen.waited_s, rate * seen.mean_s, slots.get(str(stage))))
+        busy = rate * seen.mean_s * (1 - share if stage is Stage.GENERATE else 1)
+        found.append(Need(str(stage), seen.done, seen.mean_s, seen.waited_s, busy, slots.get(str(stage))))
+    if by_agent is not None:
+        busy = rate * share * by_agent.mean_s
+        found.append(Need(AGENT, by_agent.done, by_agent.mean_s, by_agent.waited_s, busy, slots.get(AGENT)))
     return found
 
 
@@ -77,7 +84,9 @@ def advise(found: list[Need]) -> list[Advice]:
     by_stage = {need.stage: need for need in found}
     advice = []
     for variable, stages in VARIABLES.items():
-        concerned = [by_stage[str(stage)] for stage in stages]
+        concerned = [by_stage[str(stage)] for stage in stages if str(stage) in by_stage]
+        if not concerned:
+            continue  # nothing has been answered by the agent
         needed = math.ceil(round(sum(need.busy for need in concerned) * HEADROOM, 6))
         known = [need.current for need in concerned if need.current is not None]
         advice.append(Advice(variable, min(known) if known else None, max(LEAST_SLOTS, needed)))

@@ -34,6 +34,22 @@ WORDS: Words = {
         "none of its providers can be used with tools: see agent.langchain.primary_provider and fallback_providers",
         "没有可与工具配合使用的提供方:请检查 agent.langchain.primary_provider 与 fallback_providers",
     ),
+    # mindbot tools
+    "head_tool": ("Tool", "工具"),
+    "head_group": ("Group", "组"),
+    "head_asks": ("Asks first", "需确认"),
+    "head_about": ("What it does", "说明"),
+    "head_calls": ("Calls, 10 min", "10 分钟调用数"),
+    "head_failed": ("Failed", "失败"),
+    "head_mean": ("Mean", "平均耗时"),
+    "asks": ("yes", "是"),
+    "asks_not": ("no", "否"),
+    "tool_missing": ("missing: {name}: {why}", "缺少:{name}:{why}"),
+    "no_tools": ("The agent has no tools: see agent.langchain.tools", "智能体没有工具:请检查 agent.langchain.tools"),
+    "say_yes": (
+        "{tool} has effects, and would ask a person in the chat first; add --yes to call it",
+        "{tool} 有实际影响,在聊天中会先请用户确认;加上 --yes 可直接调用",
+    ),
     # why a tool is missing
     "no_search": ("agent.tools.web_search is not configured", "未配置 agent.tools.web_search"),
     "no_workflows": ("there is no enabled workflow", "没有启用的工作流"),

@@ -32,6 +32,10 @@ WORDS: Words = {
         "{confidence} is not sure enough (from {threshold}), so the agent is asked before the workflow",
         "置信度 {confidence} 未达到 {threshold},智能体先于工作流",
     ),
+    "hybrid_general": (
+        "no workflow is made for this, so the agent is asked before the general one",
+        "没有专门的工作流,智能体先于通用工作流",
+    ),
     "variant": ("variant of the experiment: {variant}", "实验变体:{variant}"),
     "variants": (
         "this workflow has the variants {names}; --user says which one somebody gets",

@@ -78,6 +78,12 @@ def sees(model: ModelSettings) -> bool:
     return seems_to_see(model.name) if model.vision is None else model.vision
 
 
+def takes_pictures(settings: Settings, name: str, model: ModelSettings) -> bool:
+    """As `sees`, and what is known of the vendor's model goes before its name."""
+    known = known_model(settings, name, model.name) if model.vision is None else None
+    return sees(model) if known is None or known.sees is None else known.sees
+
+
 def patience_with(settings: Settings, name: str) -> Patience:
     """How long to wait for what; where the first question may have to load the model, for its first word too."""
     patience, provider = patience_of(settings), settings.providers[name]
@@ -105,7 +111,7 @@ def _answerer(settings: Settings, name: str, key: SecretStr | None, model_name: 
         "temperature": temperature_of(settings, name, model),
         "system_prompt": prompt or _system_prompt(settings),
         "patience": patience,
-        "vision": sees(model),
+        "vision": takes_pictures(settings, name, model),
         "extra": model.extra_body or None,
     }
     if protocol == "anthropic":

@@ -84,6 +84,7 @@ def answer(
     on_text: OnText,
     estimate: Callable[[], int] = no_estimate,
     accept: Accept | None = None,
+    purpose: str = "answer",
 ) -> Told:
     """The answer of the first way that has one; `sessions` are the remote conversation ids by answerer.
 
@@ -109,7 +110,7 @@ def answer(
             tries.append({"answerer": name, "skipped": leave.reason, "wait_s": round(leave.wait_s, 1)})
             continue
         asked = told_to(name, question, sessions.get(name, ""), room_tokens=way.room_tokens)
-        end = _End(way, leave, question.message_id)
+        end = _End(way, leave, question.message_id, purpose)
         try:
             spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
             end.spoken = spoken
@@ -160,13 +161,14 @@ def _ask_leave(way: Way, question: Question, share_s: float, estimate: Callable[
 class _End:
     """What came of one call, and who has to know."""
 
-    def __init__(self, way: Way, leave: Leave, message_id: int) -> None:
+    def __init__(self, way: Way, leave: Leave, message_id: int, purpose: str) -> None:
         self.spoken: Spoken | None = None
         self.error: FarSideError | None = None
         self.outcome: breaker.Outcome = "none"
         self._way = way
         self._leave = leave
         self._message_id = message_id
+        self._purpose = purpose
         self._started = time.monotonic()
 
     @property
@@ -216,6 +218,7 @@ class _End:
                 provider,
                 model,
                 said.workflow if said is not None else str(getattr(answerer, "workflow", "")),
+                purpose=self._purpose,
                 ok=said is not None,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,

@@ -92,7 +92,8 @@ def route(
             ways.chosen, ways.workflow, ways.agent, ways.basic,
             [known.models[name] for name in _arranged(settings, known.models)], ways.general,
         )  # fmt: skip
-    sure = bool(waiting) or routing.is_sure(kind.confidence, flows.confidence_threshold)
+    # that a message is general chat says only that no workflow is made for it
+    sure = bool(waiting) or (label != GENERAL and routing.is_sure(kind.confidence, flows.confidence_threshold))
     strategy = "workflow-first" if waiting else flows.routing_strategy
     order = routing.arrange(
         ways,

@@ -6,6 +6,7 @@
 | `workflow-first` | the workflow, the agent, basic Dify, the other models, the general workflow |
 | `hybrid`         | as `workflow-first` where the classification is sure, else as `tool-first`  |
 
+General chat is never sure: it says only that no workflow is made for the message.
 A model that somebody asked for by name goes before them all. Without an agent every strategy begins with the workflow,
 and basic Dify (`providers.dify`) stands where the configuration has it: it comes early behind an agent only, whose own
 model has just failed. Whoever is sick goes behind all others.

@@ -15,7 +15,7 @@ def growing(platform: Platform, held: Claim, deadline: Deadline) -> Iterator[Cal
     """What takes the text so far of the answer to the claimed message; after the block nothing more is shown by it."""
     shown = platform.begin_live(_target(held), deadline) if isinstance(platform, ShowsLive) else None
     if shown is None:
-        yield _nobody_watches
+        yield nobody_watches
         return
     try:
         yield shown
@@ -40,5 +40,5 @@ def _target(held: Claim) -> LiveTarget:
     )
 
 
-def _nobody_watches(text: str) -> None:
+def nobody_watches(text: str) -> None:
     """For platforms that cannot show an answer while it grows."""

@@ -76,13 +76,18 @@ def note_thumb(connection: Connection, message_id: int, *, liked: bool) -> None:
     connection.execute(delete(ExampleRow).where(ExampleRow.message_id == message_id, ExampleRow.source == "thumb"))
     if not liked:
         return
-    right = connection.execute(
-        select(MessageRow.label)
+    answered = connection.execute(
+        select(MessageRow.label, AnswerRow.workflow)
         .join(AnswerRow, AnswerRow.message_id == MessageRow.id)
-        .where(MessageRow.id == message_id, AnswerRow.workflow == MessageRow.label)
-    ).scalar()
-    if right:
-        give_label(connection, message_id, right, "thumb", "")
+        .where(MessageRow.id == message_id)
+    ).first()
+    if answered is not None and answered.label and is_of(answered.workflow, answered.label):
+        give_label(connection, message_id, answered.label, "thumb", "")
+
+
+def is_of(workflow: str, label: str) -> bool:
+    """Whether an answer came from the workflow of this label, or from a variant of it ("code_analysis/b")."""
+    return workflow == label or workflow.startswith(f"{label}/")
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores.clock import DB_NOW
@@ -12,6 +12,8 @@ from mindbot_tasks.stores.tables import EventRow, MessageRow
 
 #: the step in which each stage ends well
 _ENDS = {"classified": Stage.CLASSIFY, "answered": Stage.GENERATE, "replied": Stage.REPLY}
+#: what the agent answers has workers of its own
+AGENT = "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,11 @@ def arrivals(connection: Connection, *, window_ms: int) -> tuple[int, float]:
     return count, seconds
 
 
-def paces(connection: Connection, *, window_ms: int) -> dict[Stage, Pace]:
-    """Each stage that ended at least once; messages that were received in the window count."""
+def paces(connection: Connection, *, window_ms: int) -> dict[str, Pace]:
+    """Each stage that ended at least once, and AGENT; messages that were received in the window count."""
+    by_agent = (EventRow.step == "answered") & (EventRow.note == AGENT)
     recent = (
-        select(EventRow.step, EventRow.took_ms)
+        select(case((by_agent, AGENT), else_=EventRow.step).label("step"), EventRow.took_ms)
         .join(MessageRow, MessageRow.id == EventRow.message_id)
         .where(MessageRow.received_at >= DB_NOW - window_ms)
         .subquery()
@@ -50,10 +53,13 @@ def paces(connection: Connection, *, window_ms: int) -> dict[Stage, Pace]:
         select(recent.c.step, func.count(), func.avg(recent.c.took_ms)).group_by(recent.c.step)
     ).all()
     found = {step: (count, float(mean) / 1000) for step, count, mean in rows}
-    result = {}
+    result: dict[str, Pace] = {}
     for step, stage in _ENDS.items():
         if step in found:
             count, mean_s = found[step]
             _, waited_s = found.get(f"{stage}:started", (0, 0.0))
             result[stage] = Pace(count, mean_s, waited_s)
+    if AGENT in found:
+        count, mean_s = found[AGENT]
+        result[AGENT] = Pace(count, mean_s, found.get(f"{Stage.GENERATE}:started", (0, 0.0))[1])
     return result

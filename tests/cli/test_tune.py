@@ -94,3 +94,13 @@ def test_an_empty_ledger_has_no_rate(engine: Engine) -> None:
         assert pace.arrivals(connection, window_ms=60_000) == (0, 60.0)
         assert pace.paces(connection, window_ms=60_000) == {}
     engine.dispose()
+
+
+def test_the_agent_has_workers_of_its_own() -> None:
+    measured = {Stage.GENERATE: Pace(30, 4.0, 0.0), "agent": Pace(10, 20.0, 0.0)}
+    found = needs(4.0, measured, {"generate": 50, "agent": 20})
+    busy = {need.stage: need.busy for need in found}
+    assert (busy["generate"], busy["agent"]) == (12.0, 20.0)
+    assert [(one.variable, one.needed) for one in advise(found)][1:] == [
+        ("GENERATE_CONCURRENCY", 16), ("AGENT_CONCURRENCY", 26),
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from mindbot_tasks.core.settings import known_models
 from mindbot_tasks.core.settings.known_models import vendor_of, vendors
 
 
@@ -73,3 +74,10 @@ def test_snapshots_share_the_facts_of_their_model() -> None:
     assert vendors()["openai"].known("gpt-5.4-mini-2026-03-17") == vendors()["openai"].known("gpt-5.4-mini")
     assert vendors()["anthropic"].known("claude-haiku-4-5-20251001") == vendors()["anthropic"].known("claude-haiku-4-5")
     assert vendors()["openai"].known("ft:own") is None
+
+
+def test_a_price_that_changes_on_a_day_is_that_of_today() -> None:
+    facts = {"in": 1, "out": 2, "later": {"day": date(2020, 1, 1), "in": 3, "out": 4}}
+    assert known_models._known(facts, 1.0).price == known_models.Price(3, 4)
+    facts["later"] = {"day": date(2999, 1, 1), "in": 3, "out": 4}
+    assert known_models._known(facts, 0.5).price == known_models.Price(0.5, 1)

@@ -75,6 +75,15 @@ def test_what_a_model_refuses_is_not_sent() -> None:
     assert built("anthropic", {"api_key": "k", "models": ["claude-sonnet-5-5"]}).temperature is None
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "sees"),
+    [("deepseek", "deepseek-flash", True), ("deepseek", "deepseek-v4-pro", False), ("openai", "gpt-6-luna", True),
+     ("openai", {"name": "gpt-6-luna", "vision": False}, False), ("openai", "m", False)],
+)  # fmt: skip
+def test_a_model_sees_as_configured_as_known_or_as_it_is_called(name: str, model: Any, sees: bool) -> None:
+    assert built(name, {"api_key": "k", "models": [model]}).vision is sees
+
+
 def test_a_server_of_ones_own_has_time_to_load_its_model() -> None:
     assert built("ollama", {"models": ["m"], "timeout": 50}).patience.first_byte_s == 50
     assert built("openai", {"api_key": "k", "models": ["m"], "timeout": 50}).patience.first_byte_s == 20

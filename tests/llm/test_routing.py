@@ -183,3 +183,8 @@ def test_a_workflow_that_waits_for_somebody_hears_them_whatever_the_strategy_say
     assert found.ways[0].answerer.name == "workflow:code_analysis/b"
     agents = two_flows(workflows={"routing_strategy": "tool-first"})
     assert registry.route(agents, asked, waiting="code_analysis").ways[0].answerer.name == "workflow:code_analysis"
+
+
+def test_hybrid_asks_the_agent_first_where_no_workflow_is_made_for_the_message(healthy: None) -> None:
+    general = registry.route(two_flows(), Classification("general_chat", 1.0, ""))
+    assert [way.answerer.name for way in general.ways][:2] == ["agent", "workflow:general_chat"]

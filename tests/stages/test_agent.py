@@ -14,6 +14,7 @@ from mindbot_tasks import chains, lanes
 from mindbot_tasks.app import app
 from mindbot_tasks.core.settings import ChatSettings, Settings, WorkflowSettings
 from mindbot_tasks.llm import agent as agents
+from mindbot_tasks.llm.agent import models
 from mindbot_tasks.llm.agent.tools import catalogue
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.plugins.tools import tool
@@ -46,10 +47,11 @@ def openai_process() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def openai(openai_process: Emulator) -> Emulator:
+def openai(openai_process: Emulator) -> Iterator[Emulator]:
     openai_process.control.reset()
     paid.clear()
-    return openai_process
+    yield openai_process
+    models.forget()
 
 
 @pytest.fixture

@@ -44,7 +44,9 @@ class Models:
         self.names: list[list[str]] = []
         self.script: list[str | Exception] = []
 
-    def answer(self, ways: Any, question: Question, sessions: Any, _deadline: Any, on_text: Any, *accept: Any) -> Told:
+    def answer(
+        self, ways: Any, question: Question, sessions: Any, _deadline: Any, on_text: Any, *_: Any, **__: Any
+    ) -> Told:
         self.asked.append(question)
         self.sessions.append(dict(sessions))
         self.names.append([way.answerer.name for way in ways])

@@ -10,9 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from mindbot_tasks.core.settings import WorkflowSettings
 from mindbot_tasks.model.message import Part
-from mindbot_tasks.stores import file_places, files, spending
-from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores import file_places, files, learning, spending
+from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.spending import Call, Whose
 from tests.stores.files import png
 from tests.webhooks.conftest import API_KEY, Configure
@@ -188,6 +189,7 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/messages/{message_id}",
         "/api/v1/messages/{message_id}/events",
         "/api/v1/messages/{message_id}/files/{file_id}",
+        "/api/v1/messages/{message_id}/label",
         "/api/v1/platforms",
         "/api/v1/send",
         "/api/v1/usage",
@@ -226,3 +228,18 @@ def test_a_message_that_nobody_asked_for_is_recorded_once_and_started(configure:
     for wrong, status in (({"to": ""}, 422), ({"text": " "}, 422), ({"platform": "chat", "bot": "playground"}, 409)):
         assert client.post("/api/v1/send", headers=KEY, json={**body, **wrong}).status_code == status
     assert client.post("/api/v1/send", headers=KEY, json={**body, "bot": "other"}).status_code == 404
+
+
+def test_a_classification_is_corrected_by_holders_of_a_key(configure: Configure, started: list[int]) -> None:
+    workflows = {"hr_leave": WorkflowSettings()}
+    client = create_app(configure(workflows=workflows)).test_client()
+    message_id = a_message(text="how many days off do I have")
+    address = f"/api/v1/messages/{message_id}/label"
+    assert client.post(address, json={"label": "hr_leave"}).status_code == 401
+    corrected = client.post(address, headers=KEY, json={"label": "hr_leave"})
+    assert (corrected.status_code, corrected.get_json()) == (200, {"id": message_id, "label": "hr_leave"})
+    with reading() as connection:
+        (example,) = learning.examples(connection)
+    assert (example.label, example.source) == ("hr_leave", "correction")
+    assert client.post(address, headers=KEY, json={"label": "nonsense"}).status_code == 409
+    assert client.post("/api/v1/messages/999/label", headers=KEY, json={"label": "research"}).status_code == 404

@@ -54,7 +54,6 @@ def follow(active: int) -> None:
         return
     if active == SHIPPED:
         _used, _version = None, SHIPPED
-        log.info("classifier_version", version=SHIPPED)
         return
     with reading() as connection:
         data = learning.data_of(connection, active)
@@ -67,7 +66,6 @@ def follow(active: int) -> None:
         log.warning("classifier_version_unusable", version=active, reason=str(exc))
         return
     _used = found
-    log.info("classifier_version", version=active)
 
 
 def follow_database() -> int:
@@ -82,8 +80,7 @@ def follow_if_reachable() -> int:
     """As `follow_database`; where there is no database, or none with our tables yet, the shipped version stays."""
     try:
         return follow_database()
-    except (DatabaseUnavailable, SQLAlchemyError) as exc:
-        log.info("classifier_version_unknown", reason=type(exc).__name__)
+    except (DatabaseUnavailable, SQLAlchemyError):
         return version()
 
 

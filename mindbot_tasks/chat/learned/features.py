@@ -59,7 +59,7 @@ def features(text: str) -> list[str]:
     before = "^"
     han = words = numbers = 0
     for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match[0]
+        kind, token = match.lastgroup or "", match[0]
         if kind == "word":
             words += 1
             seen.append(f"w:{token}")

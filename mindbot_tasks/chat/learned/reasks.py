@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mindbot_tasks.stores.learning import Asked
+from mindbot_tasks.stores.learning import Asked, is_of
 
 #: how soon after the first the same is asked again
 SOON_MS = 10 * 60_000
@@ -23,7 +23,7 @@ def reasks(asked: Sequence[Asked]) -> Iterator[tuple[int, str]]:
     for one in asked:
         before = last.setdefault((one.conversation_id, one.sender_ref), [])
         before[:] = [other for other in before if one.received_at - other.received_at <= SOON_MS]
-        if one.workflow == one.label and not one.disliked:
+        if is_of(one.workflow, one.label) and not one.disliked:
             for other in before:
                 if other.label != one.label and alike(other.text, one.text):
                     yield other.message_id, one.label

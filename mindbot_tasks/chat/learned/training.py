@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from mindbot_tasks.chat.learned.examples import Labelled
 from mindbot_tasks.chat.learned.features import counts_for, features
@@ -99,7 +100,8 @@ class _Fit:
             rarity_code((math.log((1 + len(seen)) / (1 + documents[f])) + 1) * counts_for(f)) for f in self.vocabulary
         )
         regression = LogisticRegression(C=_STRENGTH, max_iter=300)
-        regression.fit(self._matrix(seen), wanted, sample_weight=weights)
+        with threadpool_limits(1):  # more threads than free cores take many times as long
+            regression.fit(self._matrix(seen), wanted, sample_weight=weights)
         self.coefficients, self.bias = regression.coef_, regression.intercept_
         if len(self.bias) == 1:  # of two labels scikit-learn keeps one row
             self.coefficients = np.vstack([-self.coefficients, self.coefficients])

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ class Known:
     price: Price | None = None  #: None: not known
     context_tokens: int = 0  #: 0: not known
     takes_temperature: bool = True
+    sees: bool | None = None  #: whether it takes pictures; None: as its name suggests
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,10 @@ def vendors() -> Mapping[str, Vendor]:
 
 
 def _known(facts: Mapping[str, Any], rate: float) -> Known:
-    price = Price(facts["in"] * rate, facts["out"] * rate) if {"in", "out"} <= facts.keys() else None
-    return Known(price, facts.get("context", 0), facts.get("temperature", True))
+    later = facts.get("later")
+    told = later if later is not None and later["day"] <= datetime.now(UTC).date() else facts
+    price = Price(told["in"] * rate, told["out"] * rate) if {"in", "out"} <= told.keys() else None
+    return Known(price, facts.get("context", 0), facts.get("temperature", True), facts.get("sees"))
 
 
 @functools.cache
