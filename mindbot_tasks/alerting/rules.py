@@ -76,7 +76,9 @@ def _defaults() -> Mapping[str, RuleSettings]:
             "connection_lost": _rule(
                 "connection_status == 'disconnected'", "high", sms=True, escalate_s=600
             ),
-            "platform_trouble": _rule("platform_ok == false", "medium", sms=False, escalate_s=1800, hold=60),
+            "platform_trouble": _rule(
+                "platform_ok == false OR platform_check_failed > 1", "medium", sms=False, escalate_s=1800, hold=60
+            ),
             "provider_down": _rule("provider_check_failed > 3", "high", sms=True, escalate_s=600),
             "provider_fails": _rule("provider_success_rate < 50%", "medium", sms=False, escalate_s=1800, hold=60),
             "message_quarantined": _rule("quarantined_messages > 0", "high", sms=True, escalate_s=1800),
