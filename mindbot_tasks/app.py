@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from kombu.exceptions import OperationalError
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
@@ -69,9 +70,13 @@ def _introduce(instance: Any = None, **_: Any) -> None:
 def _without_beat() -> None:
     """Beat is missing: messages are swept here, and alerts go on."""
     app.tasks["mindbot.sweep"].run()
-    if _ALERTS_ON:
+    if not _ALERTS_ON:
+        return
+    try:
         for name in ("probe", "judge", "escalate"):
             app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
+    except (OperationalError, OSError):
+        return  # the broker is away as well: of that the watchdog speaks
 
 
 @signals.worker_ready.connect

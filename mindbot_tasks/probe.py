@@ -1,4 +1,4 @@
-"""Probes: asks for those that are due, and runs one; each run is a short task that expires."""
+"""Probes: asks for those that are due, and runs them in small batches; a batch is a short task that expires."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import functools
 import random
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -26,18 +28,30 @@ log = structlog.get_logger(__name__)
 
 EVERY_MS = 5_000
 EXPIRES_S = 20
+#: one task runs so many probes, so many at the same time, and no more than two tasks are on their way: servers that
+#: hang must not keep rules from being judged and people from being told, which the same workers do
+BATCH = 16
+AT_ONCE = 8
+MOST_BATCHES = 2
+#: a batch that has not come back by then is lost
+LOST_MS = 60_000
 #: of the interval: probes of one minute must not all run in the same second
 _JITTER = 0.1
 
 
 @app.task(name="mindbot.probe", base=MindBotTask)
-def probe(name: str = "") -> int:
-    """Run the probe of this name if it is due; without a name ask for all that are. Returns how many."""
+def probe(*names: str) -> int:
+    """Run those probes of these names that are due; without names ask for all that are. Returns how many."""
     try:
-        return int(run(name)) if name else _ask()
+        return _run_all(names) if names else _ask()
     except DatabaseUnavailable as exc:
-        log.warning("probe_skipped", probe=name, reason=str(exc))  # the watchdog looks at the database itself
+        log.warning("probes_skipped", probes=list(names), reason=str(exc))  # the watchdog looks at the database itself
         return 0
+
+
+def _run_all(names: Sequence[str]) -> int:
+    with ThreadPoolExecutor(min(AT_ONCE, len(names)), thread_name_prefix="probe") as crowd:
+        return sum(crowd.map(run, names))
 
 
 def _ask() -> int:
@@ -45,14 +59,14 @@ def _ask() -> int:
         if not workers.take_duty(connection, "probe", every_ms=EVERY_MS - 500):
             return 0
     know_configured()
-    with one_statement() as connection:
+    with transaction() as connection:
         now = workers.database_time(connection)
-        names = alert_probes.ask(connection, now=now, expires_ms=EXPIRES_S * 1000)
-    for place, name in enumerate(names):
+        names = alert_probes.ask(connection, now=now, expires_ms=LOST_MS, limit=BATCH * MOST_BATCHES)
+    for place in range(0, len(names), BATCH):
         try:
-            app.send_task("mindbot.probe", args=(name,), queue="alerts", expires=EXPIRES_S)
+            app.send_task("mindbot.probe", args=tuple(names[place : place + BATCH]), queue="alerts", expires=EXPIRES_S)
         except (OperationalError, OSError) as exc:
-            log.warning("probes_not_asked_for", left=len(names) - place, reason=type(exc).__name__)
+            log.warning("probes_not_asked_for", reason=type(exc).__name__)
             break
     return len(names)
 

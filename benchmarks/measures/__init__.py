@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.figures import Bench, Measured
-from benchmarks.measures import calls, growth, kinds, message, start, statements, throughput, webhook
+from benchmarks.measures import calls, classification, growth, kinds, message, start, statements, throughput, webhook
 
 ALL: Mapping[str, Callable[[Bench], Measured]] = {
     "start": start.measure,
+    "classification": classification.measure,
     "webhook": webhook.measure,
     "message": message.measure,
     "statements": statements.measure,

@@ -36,6 +36,7 @@ NEXT_CHANNEL: Final[Mapping[Channel, tuple[Channel, ...]]] = {
 }
 #: what people read is put together when there is too much of it
 _RATIONED: Final = (Channel.SMS, Channel.EMAIL, Channel.CHAT)
+EMAILS_PER_SMS: Final = 4
 #: after every vendor has failed, all are tried again so much later; the last value holds as long as it fires
 _AGAIN_S: Final = (15, 30, 60, 120, 300)
 #: notices that nobody needs to be woken for are given up after so many tries
@@ -154,6 +155,9 @@ def _ration(
     now: int,
 ) -> list[Job]:
     limits = post.settings.limits
+    if channel is Channel.EMAIL:  # a mailbox takes more than a phone
+        more = ("burst", "per_hour", "ceiling_per_hour")
+        limits = limits.model_copy(update={name: getattr(limits, name) * EMAILS_PER_SMS for name in more})
     sent_at = outbox.sent_since(connection, channel, address, since=now - 3_600_000)
     # a message that is tried again with another vendor has had its turn
     fresh = [row for row in rows if row["attempts"] == 0]

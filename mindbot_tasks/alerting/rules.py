@@ -71,11 +71,14 @@ def _defaults() -> Mapping[str, RuleSettings]:
             "queue_waits": _rule("queue_age > 2m", "high", sms=True, escalate_s=600, inhibits=["slow_answers"]),
             "queue_stuck": _rule("queue_canary_age > 2m", "high", sms=True, escalate_s=600),
             "queue_fills": _rule("forecast(queue_depth, 4h) > 50000", "medium", sms=False, escalate_s=3600, hold=120),
-            "beat_silent": _rule("beat_age > 60s", "high", sms=True, escalate_s=600),
+            # the watchdog calls at once, this is for where there is none
+            "beat_silent": _rule("beat_age > 60s", "high", sms=False, escalate_s=600, hold=30),
             "connection_lost": _rule(
                 "connection_status == 'disconnected'", "high", sms=True, escalate_s=600
             ),
-            "platform_trouble": _rule("platform_ok == false", "medium", sms=False, escalate_s=1800, hold=60),
+            "platform_trouble": _rule(
+                "platform_ok == false OR platform_check_failed > 1", "medium", sms=False, escalate_s=1800, hold=60
+            ),
             "provider_down": _rule("provider_check_failed > 3", "high", sms=True, escalate_s=600),
             "provider_fails": _rule("provider_success_rate < 50%", "medium", sms=False, escalate_s=1800, hold=60),
             "message_quarantined": _rule("quarantined_messages > 0", "high", sms=True, escalate_s=1800),

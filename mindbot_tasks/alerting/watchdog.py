@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
 SEND_S: Final = 8.0
+PULSE_S: Final = 60.0
 #: what hides what: without a database nobody can say how workers are
 HIDES: Final[Mapping[str, tuple[str, ...]]] = {
     "database": ("workers", "beat", "alerts"),
@@ -76,8 +77,14 @@ class Watchdog:
         *,
         clock: Callable[[], float] = time.time,
         remember: Remember = lambda _past: True,
+        pulse: Callable[[], None] = lambda: None,
     ) -> None:
-        """`looks`: part -> how to look at it, and for how many seconds it may be unwell before anybody is told."""
+        """`looks`: part -> how to look at it, and for how many seconds it may be unwell before anybody is told.
+
+        `pulse` is called every minute while all is well: somebody outside notices when it stays away.
+        """
+        self._pulse = pulse
+        self._pulsed_at = float("-inf")
         self._settings = settings
         self._looks = looks
         self._notifiers = notifiers
@@ -102,6 +109,9 @@ class Watchdog:
                     log.warning("part_unwell", part=part)
                 if now - trouble.since >= self._looks[part][1]:
                     self._tell(trouble, now)
+        if not bad and now - self._pulsed_at >= PULSE_S:
+            self._pulsed_at = now
+            self._pulse()
         if self.state.past and self._remember(self.state.past):
             self.state.past = []
         _save(self._file, self.state)
@@ -162,8 +172,8 @@ class Watchdog:
     def _over(self, trouble: Trouble, now: float) -> None:
         del self.state.troubles[trouble.part]
         log.warning("part_well_again", part=trouble.part, after_s=round(now - trouble.since))
-        self.state.past.append({**asdict(trouble), "until": now})
-        self.state.past = self.state.past[-100:]
+        if now - trouble.since >= self._looks[trouble.part][1]:  # a restart is no outage
+            self.state.past = [*self.state.past, {**asdict(trouble), "until": now}][-100:]
         if trouble.told_at is None or not self._settings.resolved_notices:
             return
         told = [person for level in self._levels()[: trouble.told] for person in level]

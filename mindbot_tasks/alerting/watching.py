@@ -111,6 +111,17 @@ def web(url: str) -> bool:
         return False
 
 
+def pulse(settings: Settings) -> None:
+    """Tell the address of the dead man's switch that all is well. Never raises."""
+    manager = settings.alert_manager
+    if manager is None or not manager.heartbeat_url:
+        return
+    try:
+        get_http().request("GET", manager.heartbeat_url, deadline=Deadline(4))
+    except FarSideError as exc:
+        log.warning("heartbeat_not_taken", kind=exc.kind)
+
+
 def remember(settings: Settings, past: Sequence[Mapping[str, Any]]) -> bool:
     """Write outages that are over into the history of alerts; False while the database is away."""
     manager = settings.alert_manager

@@ -64,4 +64,5 @@ def watchdog(once: bool) -> None:
         get_notifiers(),
         settings.home / STATE_FILE,
         remember=lambda past: watching.remember(settings, past),
+        pulse=lambda: watching.pulse(settings),
     ).run(stop)

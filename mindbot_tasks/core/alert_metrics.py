@@ -35,6 +35,8 @@ _ALL: Final = (
     Metric("connection_status", "text", "bot", "Connection of a bot of another platform that holds one (AIM)",
            "其他需要长连接的机器人的连接状态(AIM)", _STATES),
     Metric("platform_ok", "flag", "bot", "1 unless a bot has a trouble of its own", "机器人自身无故障时为 1"),
+    Metric("platform_check_failed", "count", "bot", "Checks of a bot's credentials that failed in a row",
+           "机器人凭证连续检查失败的次数"),
     Metric("platform_token_left", "s", "bot", "How long a bot's access token is still good", "访问令牌剩余有效期"),
     Metric("platform_inbound_age", "s", "bot", "Since a bot last heard something", "距机器人上次收到消息的时间"),
     # answers

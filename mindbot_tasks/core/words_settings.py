@@ -116,7 +116,7 @@ WORDS: Words = {
     "placeholder": ("this is still the placeholder of the example", "仍是示例中的占位值"),
     "unknown_variable": ("{name} matches no setting", "{name} 不对应任何设置项"),
     "unknown_provider": ("{name} is not among the configured providers", "{name} 不在已配置的提供方中"),
-    "recipient_unreachable": ("{name} has neither a phone number nor an e-mail address", "{name} 既没有电话也没有邮箱"),
+    "recipient_unreachable": ("{name} has no phone number, e-mail address or chat", "{name} 没有电话、邮箱或聊天地址"),
     "longer_than_answer": (
         "{value} s is longer than times.answer_s ({limit} s), which ends the answer first",
         "{value} 秒大于 times.answer_s({limit} 秒),后者会先结束回答",

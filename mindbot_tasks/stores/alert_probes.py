@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import earlier, later
@@ -62,12 +62,18 @@ def synchronise(connection: Connection, plans: Sequence[Plan], *, now: int) -> N
 
 
 def ask(connection: Connection, *, now: int, expires_ms: int, limit: int = 200) -> list[str]:
-    """Probes that are due and that no task is on its way for; they are ours to ask for now."""
+    """Probes that are due and that no task is on its way for; they are ours to ask for now.
+
+    No more than `limit` are under way at the same time.
+    """
+    under_way = connection.execute(select(func.count()).where(ProbeRow.asked_until > now)).scalar_one()
+    if under_way >= limit:
+        return []
     due = (
         select(ProbeRow.name)
         .where(ProbeRow.next_at <= now, or_(ProbeRow.asked_until.is_(None), ProbeRow.asked_until <= now))
         .order_by(ProbeRow.next_at)
-        .limit(limit)
+        .limit(limit - under_way)
     )
     rows = connection.execute(
         update(ProbeRow)
@@ -87,7 +93,7 @@ def take(connection: Connection, name: str, *, now: int, jitter_ms: int) -> Reco
         connection.execute(
             update(ProbeRow)
             .where(ProbeRow.name == name, ProbeRow.next_at <= now)
-            .values(next_at=now + ProbeRow.interval_ms + jitter_ms, asked_until=None)
+            .values(next_at=now + ProbeRow.interval_ms + jitter_ms)
             .returning(ProbeRow.__table__)
         )
     )
@@ -101,6 +107,7 @@ def record(connection: Connection, row: Record, found: Finding, *, now: int) -> 
         update(ProbeRow)
         .where(ProbeRow.name == row["name"])
         .values(
+            asked_until=None,
             ran_at=now,
             ok=found.ok,
             took_ms=found.took_ms,

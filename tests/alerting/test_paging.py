@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,8 +37,8 @@ def test_nobody_acknowledges_so_level_after_level_is_told(world: World) -> None:
     lose(world)
     world.tick()
     told = [(world.now, [one.recipient for one in world.sms.sent])]
-    for _ in range(240):
-        world.later(5 * SECOND)
+    for _ in range(40):
+        world.later(30 * SECOND)
         lose(world)
         world.tick()
         people = [one.recipient for one in world.sms.sent]
@@ -113,9 +114,9 @@ def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(sqlite_engi
     world.tick()
     world.tick()
     assert len(world.open()) == 500
-    assert len(world.sms.sent) == len(world.email.sent) == 3
+    assert (len(world.sms.sent), len(world.email.sent)) == (3, 12)
     assert any("+497 more" in one.short for one in world.sms.sent)
-    assert any("+497 more" in one.long_html for one in world.email.sent)
+    assert any("+488 more" in one.long_html for one in world.email.sent)
     with transaction(sqlite_engine) as connection:
         assert not [row for row in outbox.due(connection, now=world.now) if row["channel"] == "sms"]
 
@@ -244,7 +245,7 @@ def test_two_beats_do_everything_once(world: World) -> None:
 
 def test_of_an_acknowledgement_and_an_escalation_at_the_same_moment_one_wins(engine: Engine) -> None:
     """Whatever comes first: level 2 is told before the acknowledgement, or not at all."""
-    trials = 60
+    trials = int(os.environ.get("MINDBOT_TEST_RACES", "60"))
     rule = {"condition": "check_failed > 2", "severity": "critical", "immediate_sms": True, "group_by": "subject"}
     rules = {"r": {**rule, "escalation_timeout": 300}}
     world = World(engine, settings(rules=rules, default_rules=False))

@@ -29,6 +29,7 @@ class Patient:
         self.sms, self.email = Recorder("twilio", Channel.SMS), Recorder("email", Channel.EMAIL)
         self.incident = Recorder("pagerduty", Channel.INCIDENT)
         self.past: list[Mapping[str, Any]] = []
+        self.pulses: list[float] = []
         self.remembers = True
         self.watchdog = self.born_again()
 
@@ -40,7 +41,15 @@ class Patient:
             self.past += past if self.remembers else []
             return self.remembers
 
-        self.watchdog = Watchdog(settings(), looks, notifiers, self.file, clock=lambda: self.now, remember=remember)
+        self.watchdog = Watchdog(
+            settings(),
+            looks,
+            notifiers,
+            self.file,
+            clock=lambda: self.now,
+            remember=remember,
+            pulse=lambda: self.pulses.append(self.now),
+        )
         return self.watchdog
 
     def pass_s(self, seconds: float) -> None:
@@ -117,13 +126,21 @@ def test_without_sms_there_is_email_and_without_both_it_goes_on_trying(patient: 
     assert "web" in [one.component for one in patient.sms.sent]
 
 
+def test_the_switch_outside_is_held_while_all_is_well(patient: Patient) -> None:
+    patient.pass_s(180)
+    assert len(patient.pulses) == 3
+    patient.well["workers"] = False
+    patient.pass_s(180)
+    assert len(patient.pulses) == 3
+
+
 def test_a_look_that_crashes_says_nothing(patient: Patient) -> None:
     class Broken(dict[str, Any]):
         def __getitem__(self, key: str) -> Any:
             raise RuntimeError(key)
 
     patient.well = Broken()
-    patient.pass_s(60)
+    patient.pass_s(40)
     assert not patient.sms.sent
 
 

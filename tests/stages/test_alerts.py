@@ -73,17 +73,31 @@ def test_from_a_finding_to_an_sms(phone: Recorder) -> None:
 
 def test_every_probe_of_a_plain_installation_runs(phone: Recorder) -> None:
     assert probe.run() > 5
-    names = [args[0] for name, args in PUBLISHED if name == "mindbot.probe"]
+    names = [each for name, args in PUBLISHED if name == "mindbot.probe" for each in args]
     assert {"machine", "database", "broker", "queues", "messages", "connections"} <= set(names)
     assert probe.run() == 0, "once in a slot"
-    for name in names:
-        assert probe.run(name) == 1
-        assert probe.run(name) == 0, "not due"
+    assert probe.run(*names) == len(names)
+    assert probe.run(*names) == 0, "not due"
     with reading() as connection:
         rows = {row["name"]: row for row in alert_probes.every(connection)}
     assert {name: row["error"] for name, row in rows.items() if not row["ok"]} == {}
     assert rows["broker"]["readings"]["queue_depth"]["alerts"] == 0
     assert rows["messages"]["readings"]["error_rate"] == 0
+
+
+def test_servers_that_hang_leave_room_for_the_judge(phone: Recorder, configure: Configure) -> None:
+    """However many probes there are, no more than two batches are on their way."""
+    probes = {f"p{number}": {"type": "tcp", "host": "127.0.0.1", "port": 1} for number in range(100)}
+    configure(alert_manager=settings(probes=probes))
+    assert probe.run() == 32
+    assert [len(args) for _, args in PUBLISHED] == [16, 16]
+    with one_statement() as connection:
+        connection.exec_driver_sql("UPDATE duties SET ran_at = 0")
+    assert probe.run() == 0
+    assert probe.run(*PUBLISHED[0][1]) == 16
+    with one_statement() as connection:
+        connection.exec_driver_sql("UPDATE duties SET ran_at = 0")
+    assert probe.run() == 16
 
 
 def test_messages_that_end_badly_are_a_rate_and_a_quarantined_one_is_an_alert(phone: Recorder, ledger: Ledger) -> None:

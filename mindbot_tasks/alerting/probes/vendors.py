@@ -113,7 +113,8 @@ def platform(context: Context) -> Finding:
         if isinstance(made, Examined):
             made.examine(context.deadline)
 
-    return found(timed(ask), {})
+    call = timed(ask)
+    return found(call, {"platform_check_failed": float(context.failures(ok=call.ok))})
 
 
 def connections(context: Context) -> Finding:

@@ -54,8 +54,6 @@ def drill(rule_name: str, real: bool, yes: bool) -> None:
     Everything is done by the code of the running system, in a database of its own and with a clock that runs ahead; the
     vendors are emulators, unless --real is given.
     """
-    # the timeline says it better than log lines
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     configured = get_settings()
     manager = configured.alert_manager or AlertManagerSettings()
     rules = rules_of(manager)
@@ -64,6 +62,7 @@ def drill(rule_name: str, real: bool, yes: bool) -> None:
     if real and not yes:
         click.confirm(tell("drill_sure"), abort=True)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_quietly())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mindbot-drill-")))
         if real:
             notifiers: Sequence[Notifier] = get_notifiers()
@@ -73,6 +72,17 @@ def drill(rule_name: str, real: bool, yes: bool) -> None:
         click.echo(tell("drill_begin", rule=rule_name, where=where))
         stage = stack.enter_context(_stage(folder, manager, notifiers))
         stage.play(rules_of(manager)[rule_name])
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """The timeline says it better than log lines."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ def _recipients(settings: Settings, root: Item) -> list[Problem]:
     warnings = []
     for group, people in settings.alert_manager.recipients.items():
         for number, person in enumerate(people):
-            if not person.phone and not person.email:
+            if not (person.phone or person.email or person.chat):
                 item, _ = find(root, ("alert_manager", "recipients", group, number))
                 what = Sentence("settings.recipient_unreachable", name=person.name)
                 warnings.append(Problem(item.place, item.path, what))

@@ -77,3 +77,20 @@ def test_a_reporter_says_changes_at_once_and_a_last_word() -> None:
     reporter.close()
     assert said[-2:] == [("online", "1 of 1"), ("stopped", "")]
     assert ages[-1] is not None
+
+
+def test_who_holds_a_connection_is_asked_once_to_begin_anew(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "get_redis", lambda: shared)
+    monkeypatch.setattr(connections, "REPEAT_S", 0.01)
+    begun: list[bool] = []
+    reporter = connections.Reporter(
+        "dingtalk", "sales", publish=lambda *_, **__: True, on_reopen=lambda: begun.append(True)
+    )
+    connections.ask_to_reopen("dingtalk", "other")
+    connections.ask_to_reopen("dingtalk", "sales")
+    ends_at = time.monotonic() + 5
+    while not begun and time.monotonic() < ends_at:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    reporter.close()
+    assert begun == [True]
