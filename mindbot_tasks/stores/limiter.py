@@ -59,7 +59,7 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1
 return 1
 """
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|h)\s*\Z")
-_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Rate:
         match = _RATE.match(text)
         if match is None or float(match[1]) <= 0:
             raise SettingsError(f'a limit is written like "200/s" or "600/m", not "{text}"')
-        per_s = float(match[1]) / _UNITS_S[match[2]]
+        per_s = float(match[1]) / UNITS_S[match[2]]
         # up to a second's worth at once for limits per second, else a tenth of the unit's
         return cls(1_000_000 / per_s, max(1, int(float(match[1]) / (1 if match[2] == "s" else 10))))
 

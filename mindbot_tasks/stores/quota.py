@@ -14,11 +14,10 @@ import redis
 import structlog
 
 from mindbot_tasks.core.holdoff import Holdoff
-from mindbot_tasks.stores.limiter import NOW_LUA, TAKE_LUA, LocalLimits, Rate, limit_key, monotonic_us, script
+from mindbot_tasks.stores.limiter import NOW_LUA, TAKE_LUA, UNITS_S, LocalLimits, Rate, limit_key, monotonic_us, script
 
 log = structlog.get_logger(__name__)
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 #: a limit per second would else excuse itself every second
 _SHORTEST_WINDOW_S = 30
 _ASK = (
@@ -65,7 +64,7 @@ class Refusal:
 
 def window_s(rate: str) -> int:
     """The time that a rate such as "20/m" counts over, and in which one notice is enough."""
-    return max(_SHORTEST_WINDOW_S, _UNITS_S[rate[-1]])
+    return max(_SHORTEST_WINDOW_S, UNITS_S[rate[-1]])
 
 
 def _rate(text: str) -> Rate:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mindbot_tasks.chat.classification import Classifier
 from mindbot_tasks.core.settings import WorkflowSettings
+from tests.slack import at_most
 
 
 def workflow(priority: int, *patterns: str, enabled: bool = True) -> WorkflowSettings:
@@ -88,7 +89,7 @@ def test_no_pattern_takes_long(pattern: str) -> None:
     classifier = Classifier({"x": workflow(1, pattern)})
     started = time.monotonic()
     classifier.classify("a" * 100_000 + "!")
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < at_most(0.5)
 
 
 def test_the_patterns_are_compiled_once() -> None:

@@ -34,6 +34,7 @@ from mindbot_tasks.platforms.condition import Condition
 from mindbot_tasks.stores.database import forget_engine, open_engine
 from mindbot_tasks.stores.health import HealthSnapshot
 from tests.conftest import free_port
+from tests.slack import at_most
 
 MODEL_KEY = "the-key-of-the-model-server"
 DINGTALK_SECRET = "the-secret-of-the-robot"
@@ -207,7 +208,7 @@ def test_nobody_at_the_address_is_unreachable_and_soon() -> None:
     began_at = time.monotonic()
     found = ask_vendors(providers={"gone": provider(f"http://127.0.0.1:{free_port()}")})["providers.gone"]
     assert (found.level, "cannot be reached" in found.text) == ("fail", True)
-    assert time.monotonic() - began_at < vendors.CALL_S + 1
+    assert time.monotonic() - began_at < at_most(vendors.CALL_S + 1)
 
 
 def test_a_clock_that_differs_from_all_others_is_found(dify: Emulator) -> None:

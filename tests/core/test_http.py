@@ -26,6 +26,7 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.core.http import Http, Patience, Response, get_http, refuse, retry_after_s
 from tests.core.far_side import answering, far_side, read_request
+from tests.slack import at_most
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"ok": true}'
 QUICK = Patience(connect_s=1, first_byte_s=0.6, gap_s=0.6)
@@ -111,7 +112,7 @@ def test_the_deadline_holds_within_a_second(serve: Callable[[socket.socket], Non
         started = time.monotonic()
         with pytest.raises(DeadlineExceeded) as caught:
             Http().request("GET", url, deadline=Deadline(1.0), provider="slow")
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < at_most(2.0)
         assert caught.value.provider == "slow"
 
 
@@ -122,7 +123,7 @@ def test_a_stop_is_noticed_in_silence(serve: Callable[[socket.socket], None], ex
         started = time.monotonic()
         with pytest.raises(exc):
             Http().request("GET", url, deadline=Deadline(60, stop_check=stop_after(0.3, exc)))
-        assert time.monotonic() - started < 1.3
+        assert time.monotonic() - started < at_most(1.3)
 
 
 @pytest.mark.parametrize(("serve", "code"), [(silent, "first_byte"), (silent_body, "gap")])
@@ -133,7 +134,7 @@ def test_silence_ends_before_the_deadline(serve: Callable[[socket.socket], None]
             Http().request("GET", url, deadline=Deadline(30), patience=QUICK)
     assert (caught.value.kind, caught.value.code) == ("timeout", code)
     assert not isinstance(caught.value, DeadlineExceeded)
-    assert time.monotonic() - started < 2.2
+    assert time.monotonic() - started < at_most(2.2)
 
 
 def test_a_slow_reader_does_not_hold_the_sender_for_ever() -> None:
@@ -178,7 +179,7 @@ def test_a_host_that_never_answers_costs_the_connect_time() -> None:
                 patience=Patience(connect_s=0.7, first_byte_s=20, gap_s=15),
             )
         assert caught.value.code == "connect"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < at_most(2)
     finally:
         for one in [*fillers, listener]:
             one.close()

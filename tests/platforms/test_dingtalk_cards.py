@@ -18,6 +18,7 @@ from mindbot_tasks.platforms.dingtalk.cards import PUBLIC_AI_TEMPLATES, message_
 from mindbot_tasks.platforms.dingtalk.client import CALLS, SHOWS
 from mindbot_tasks.stores.limiter import LocalLimits, Rate, monotonic_us
 from tests.platforms.card_asking import Asked, grow
+from tests.slack import at_most
 
 CREATE, STREAM = "/v1.0/card/instances/createAndDeliver", "/v1.0/card/streaming"
 UPDATE, SESSION = "/v1.0/card/instances", "/robot/sendBySession"
@@ -78,9 +79,9 @@ def test_a_slow_platform_does_not_hold_the_model_up(dingtalk: Emulator) -> None:
     live = asked.begin()
     started = time.monotonic()
     grow(live, words=50, pause_s=0)
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 0.6  # less than one call takes
     live.end()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < at_most(3)
 
 
 def test_nothing_is_shown_after_the_end(asked: Asked) -> None:
@@ -124,7 +125,7 @@ def test_updates_leave_room_for_the_last_word(dingtalk: Emulator) -> None:
     assert len(asked.calls(STREAM)) + len(asked.calls(CREATE)) <= shows.burst + 2e6 / shows.interval_us
     started = time.monotonic()
     asked.send()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < at_most(1)
     assert Rate.parse(CALLS).burst > shows.burst
 
 
