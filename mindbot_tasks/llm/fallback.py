@@ -210,7 +210,8 @@ class _End:
         settings = get_settings()
         answerer, said = self._way.answerer, self.spoken.answer if self.spoken is not None else None
         # an agent notes each of its calls; this one is only the answer
-        used = said.usage if said is not None and not getattr(answerer, "notes_calls", False) else Usage()
+        by_itself = bool(getattr(answerer, "notes_calls", False))
+        used = said.usage if said is not None and not by_itself else Usage()
         provider = said.provider if said is not None else _provider_of(answerer)
         model = str(getattr(answerer, "model", "")) or (said.model if said is not None else "")
         spending.note(
@@ -218,7 +219,7 @@ class _End:
                 provider,
                 model,
                 said.workflow if said is not None else str(getattr(answerer, "workflow", "")),
-                purpose=self._purpose,
+                purpose=spending.AGENT_ANSWER if by_itself and self._purpose == "answer" else self._purpose,
                 ok=said is not None,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,

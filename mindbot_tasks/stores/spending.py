@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_S: Final = 2.0
 NANO: Final = 1_000_000_000
+AGENT_ANSWER: Final = "agent_answer"  #: purpose of an agent's answer as a whole, whose calls are noted one by one
 _COLUMNS: Final = tuple(SpendingRow.__table__.c.keys())
 _KEYS: Final = tuple(column.name for column in SpendingRow.__table__.primary_key)
 _COST: Final = 4  #: place of the cost among the sums
@@ -63,7 +64,7 @@ class Call:
     provider: str  #: its name in the configuration
     model: str = ""
     workflow: str = ""
-    purpose: str = "answer"  #: answer, agent, summary, classification, embedding, transcription ...
+    purpose: str = "answer"  #: answer, agent, agent_answer, summary, classification, embedding, transcription ...
     ok: bool = True
     input_tokens: int = 0
     output_tokens: int = 0

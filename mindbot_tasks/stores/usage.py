@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.cleaning import cut
@@ -49,16 +50,18 @@ def used(
 ) -> list[Used]:
     """The days of the window, today included, in groups; `whose`: only what this person on this bot has used."""
     columns = [_COLUMNS[name] for name in by]
-    answers = case((SpendingRow.purpose == "answer", SpendingRow.calls - SpendingRow.failures), else_=0)
+    answers = case(
+        (SpendingRow.purpose.in_(("answer", spending.AGENT_ANSWER)), SpendingRow.calls - SpendingRow.failures), else_=0
+    )
     sums = [
         answers,
-        SpendingRow.calls,
-        SpendingRow.failures,
+        _of_calls(SpendingRow.calls),
+        _of_calls(SpendingRow.failures),
         SpendingRow.input_tokens,
         SpendingRow.output_tokens,
         SpendingRow.cost_nano,
         SpendingRow.unpriced,
-        SpendingRow.took_ms,
+        _of_calls(SpendingRow.took_ms),
     ]
     wanted = [SpendingRow.day >= spending.today(time.time() - window_s)]
     if whose is not None:
@@ -71,4 +74,9 @@ def used(
         select(*columns, *(func.sum(each) for each in sums)).where(*wanted).group_by(*columns).order_by(*columns)
     )
     groups = [(row[: len(by)], [int(value or 0) for value in row[len(by) :]]) for row in rows]
-    return [Used(tuple(str(key) for key in keys), *values) for keys, values in groups if values[1]]
+    return [Used(tuple(str(key) for key in keys), *values) for keys, values in groups if values[0] or values[1]]
+
+
+def _of_calls(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
+    """An agent's answer is no call of its own: its calls have rows of theirs."""
+    return case((SpendingRow.purpose == spending.AGENT_ANSWER, 0), else_=column)

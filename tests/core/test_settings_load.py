@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 
 from mindbot_tasks.core.settings import Settings, get_settings, reset_settings
 from mindbot_tasks.core.settings.load import load
+from mindbot_tasks.core.settings.problems import InvalidSettings
 from tests.core.settings_files import VOCABULARY, Files, files
 
 __all__ = ["files"]
@@ -46,6 +47,15 @@ def test_the_reference_takes_effect_when_every_variable_is_set(files: Files) -> 
     assert settings.alert_manager.recipients["team"][0].escalation_level == 3
     assert settings.chromadb is not None
     assert settings.chromadb.chunk_overlap == 200
+
+
+def test_both_names_of_a_key_with_the_same_value_are_one(files: Files) -> None:
+    settings = files.load("agent: {langchain: {primary_provider: openai, provider: openai}}")
+    assert settings.agent is not None
+    assert settings.agent.langchain is not None
+    assert settings.agent.langchain.primary_provider == "openai"
+    with pytest.raises(InvalidSettings, match="another name"):
+        files.load("agent: {langchain: {primary_provider: openai, provider: ollama}}")
 
 
 def test_one_missing_variable_switches_off_only_its_own_item(files: Files) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import spending, steps
+from mindbot_tasks.stores import spending, steps, usage
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.spending import Call, Whose
 from mindbot_tasks.stores.steps import LostLease
@@ -107,6 +107,17 @@ def test_nor_is_it_free_when_the_commit_fails(engine: Engine) -> None:
     spending.end(lost=True)
     spending.flush()
     assert [row.calls for row in rows(engine)] == [1]
+
+
+def test_an_answer_of_the_agent_is_an_answer_and_no_call_beside_its_own(engine: Engine) -> None:
+    spending.note(call(workflow="agent", purpose="agent", took_ms=30), whose=SOMEBODY)
+    spending.note(call(workflow="agent", purpose="agent", took_ms=50), whose=SOMEBODY)
+    whole = call(workflow="agent", purpose=spending.AGENT_ANSWER, input_tokens=0, output_tokens=0, took_ms=900)
+    spending.note(whole, whose=SOMEBODY)
+    spending.flush()
+    with reading(engine) as connection:
+        [one] = usage.used(connection, ("provider",), whose=SOMEBODY)
+    assert (one.answers, one.calls, one.failures, one.input_tokens, one.mean_ms) == (1, 2, 0, 20, 40)
 
 
 def test_calls_without_a_message_are_carried_by_themselves(engine: Engine) -> None:

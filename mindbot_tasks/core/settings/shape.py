@@ -121,6 +121,10 @@ def _rename(item: Item, annotation: Any, problems: list[Problem]) -> None:
         _rename(child, below(annotation, key), problems)
 
 
+def _same(one: Any, other: Any) -> bool:
+    return not isinstance(one, dict | list) and type(one) is type(other) and bool(one == other)
+
+
 def _our_keys(item: Item, names: dict[str, str], problems: list[Problem]) -> dict[str, Item]:
     ours: dict[str, Item] = {}
     for key, child in dict(item.children()).items():
@@ -128,6 +132,8 @@ def _our_keys(item: Item, names: dict[str, str], problems: list[Problem]) -> dic
         if child.value is None:
             continue
         if name in ours:
+            if _same(child.value, ours[name].value):
+                continue  # the two forms of a section, put together
             problems.append(Problem(child.place, child.path, Sentence("settings.alias_twice", other=ours[name].path)))
             continue
         ours[name] = child
