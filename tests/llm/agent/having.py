@@ -7,8 +7,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from emulators.running import Emulator
+from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import ModelSettings, ProviderSettings, Settings
 from mindbot_tasks.core.settings.agent import AgentSettings, AgentToolsSettings, LangchainSettings
+from mindbot_tasks.llm.agent.tools.base import Call
+from tests.llm.asking import question
 
 
 def provider(far: Emulator, kind: str = "openai", **fields: Any) -> ProviderSettings:
@@ -37,3 +40,8 @@ def agent(
 def settings(**fields: Any) -> Settings:
     values: dict[str, Any] = {"agent": agent()}
     return Settings(**(values | fields))
+
+
+def call(having: Settings | None = None, *, deadline: Deadline | None = None, **fields: Any) -> Call:
+    """What a tool knows about who asks."""
+    return Call(having or settings(), question(**fields), deadline or Deadline(10))
