@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.core.settings.agent import LangchainSettings
 from mindbot_tasks.core.words import Lang, Sentence, say
 
 PLATFORMS = ("dingtalk", "wecom", "wecomcs", "aim", "chat")
@@ -117,14 +118,24 @@ def _agent(settings: Settings, lang: Lang, kind: str) -> list[Row]:
     if agent is None:
         return [Row(kind, "agent", None, say("config.not_configured", lang))]
     chain, flows = agent.langchain, agent.workflows
-    about = ", ".join(part for part in (chain.primary_provider, chain.model, *chain.tools) if part) if chain else None
-    rows = [_single(settings, lang, kind, "agent.langchain", about)]
+    rows = [_single(settings, lang, kind, "agent.langchain", None)]
     if chain is not None:
-        rows += _tools(settings, lang)
+        rows = [_agent_itself(settings, lang, kind, chain), *_tools(settings, lang)]
     rows.append(_single(settings, lang, kind, "agent.workflows", flows.routing_strategy if flows else None))
     for section in ("agent.providers", "agent.workflows.workflows", "agent.mcp"):
         rows += [Row(kind, path, False, why) for path, why in _off_below(settings, lang, section)]
     return rows
+
+
+def _agent_itself(settings: Settings, lang: Lang, kind: str, chain: LangchainSettings) -> Row:
+    """With the providers that it really has: the first one may be off, and then another model answers."""
+    from mindbot_tasks.llm import agent as agents  # as below: not for a check of other sections
+
+    providers = agents.providers_of(settings)
+    if not providers:
+        return Row(kind, "agent.langchain", False, say("agent.no_model", lang))
+    model = chain.model if providers[0] == (chain.primary_provider or providers[0]) else ""
+    return Row(kind, "agent.langchain", True, ", ".join(part for part in (providers[0], model, *chain.tools) if part))
 
 
 def _budgets(settings: Settings, lang: Lang) -> Iterator[Row]:
@@ -151,15 +162,11 @@ def _budgets(settings: Settings, lang: Lang) -> Iterator[Row]:
 
 def _tools(settings: Settings, lang: Lang) -> list[Row]:
     """What the agent lacks, and what it has beside its own tools."""
-    from mindbot_tasks.llm import agent as agents  # as above: not for a check of other sections
-    from mindbot_tasks.llm.agent.tools import catalogue
+    from mindbot_tasks.llm.agent.tools import catalogue  # as above: not for a check of other sections
 
     kind = say("config.tool", lang)
-    rows = []
-    if not agents.providers_of(settings):
-        rows.append(Row(say("config.agent", lang), "agent.langchain", False, say("agent.no_model", lang)))
     missing = catalogue.missing(settings)
-    rows += [Row(kind, f"agent.langchain.tools: {name}", False, _said(why, lang)) for name, why in missing.items()]
+    rows = [Row(kind, f"agent.langchain.tools: {name}", False, _said(why, lang)) for name, why in missing.items()]
     agent = settings.agent
     assert agent is not None  # noqa: S101 - who calls has looked
     search = agent.tools.web_search

@@ -57,6 +57,14 @@ def test_check_turns_an_item_on_when_its_variable_is_set() -> None:
     assert "hunter2" not in result.output
 
 
+def test_check_names_the_provider_that_the_agent_really_has(elsewhere: Path) -> None:
+    reference = str(VOCABULARY / "mindbot.reference.yaml")
+    (row,) = lines_about(run("config", "check", "--file", reference, ANTHROPIC_API_KEY="k"), "agent.langchain")
+    assert (row[0], row[3].split(", ")[:2]) == ("on", ["anthropic", "calculator"])
+    (row,) = lines_about(run("config", "check", "--file", reference), "agent.langchain")
+    assert row[0] == "off"
+
+
 def test_check_ends_with_1_and_tells_every_problem(elsewhere: Path) -> None:
     (elsewhere / "mindbot.yaml").write_text("web: {port: soon}\nprovidrs: {}\n")
     result = run("config", "check")

@@ -41,12 +41,15 @@ class Chosen:
 
 
 def chosen(settings: Settings) -> list[Chosen]:
-    """The models in the order in which the agent asks them: of the first provider the one that the settings name."""
+    """The models in the order in which the agent asks them: of the first provider the one that the settings name.
+
+    When that provider is off, the others are not asked for a model of its.
+    """
     chain = wanted(settings)
     found = []
     for number, name in enumerate(providers_of(settings)):
         offered = settings.providers[name].models
-        called = chain.model if chain is not None and number == 0 else ""
+        called = chain.model if chain is not None and number == 0 and chain.primary_provider in ("", name) else ""
         model = next((one for one in offered if one.name == called), None)
         if model is None:
             model = ModelSettings(name=called) if called else offered[0]

@@ -329,3 +329,14 @@ print([name for name in sys.modules if name.split(".")[0] in heavy or name.start
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_no_provider_is_asked_for_the_model_of_another_that_is_off(openai: Emulator) -> None:
+    both = {"first": provider(openai), "second": provider(openai)}
+    chain = agent(primary_provider="first", fallback_providers=["second"], model="big")
+    assert [(one.provider, one.model.name) for one in models.chosen(settings(agent=chain, providers=both))] == [
+        ("first", "big"),
+        ("second", "mock"),
+    ]
+    left = settings(agent=chain, providers={"second": both["second"]})
+    assert [(one.provider, one.model.name) for one in models.chosen(left)] == [("second", "mock")]
