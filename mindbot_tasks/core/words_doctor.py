@@ -173,6 +173,7 @@ WORDS: Words = {
     "provider_fine": ("the key is right, model {model}", "密钥正确,模型 {model}"),
     "provider_unusable": ("it cannot answer: {why}", "无法用于回答:{why}"),
     "key_fine": ("the key is right", "密钥正确"),
+    "notifier_fine": ("the credentials are right: {told}", "凭据正确:{told}"),
     "model_shuts_down": ("{model} is switched off on {day}", "{model} 将于 {day} 停止服务"),
     "no_model_list": (
         "it does not list its models ({status}), so the key was not tried",

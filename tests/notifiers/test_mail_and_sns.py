@@ -6,9 +6,10 @@ import pytest
 from pydantic import SecretStr
 
 from emulators.running import Emulator
+from mindbot_tasks.cli.doctor import vendors
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Unavailable
-from mindbot_tasks.core.settings import EmailSettings, Settings
+from mindbot_tasks.core.settings import AlertManagerSettings, EmailSettings, Settings
 from mindbot_tasks.core.settings.load import load
 from mindbot_tasks.notifiers import registry
 from mindbot_tasks.notifiers.mail import Mail
@@ -96,6 +97,18 @@ def test_sns_that_is_away_was_sent_nothing() -> None:
     with pytest.raises(Unavailable) as raised:
         SnsSms("aws_sns", sms("http://127.0.0.1:1", region="us-east-1")).send(notification(), Deadline(5))
     assert raised.value.code == "connect"
+
+
+@pytest.mark.parametrize(("password", "level"), [("geheim", "ok"), ("falsch", "fail")])
+def test_the_doctor_says_whether_the_credentials_hold(port: int, password: str, level: str) -> None:
+    email = EmailSettings(
+        host="127.0.0.1", port=port, username="bot", password=SecretStr(password), from_address="bot@example.com",
+        security="none",
+    )  # fmt: skip
+    settings = Settings(alert_manager=AlertManagerSettings(email=email))
+    [found] = [one for one in vendors.look_at_vendors(settings) if one.what == "alerts.email"]
+    assert found.level == level
+    assert password not in found.text.in_("en")
 
 
 def settings_of(tmp_path: object, text: str) -> Settings:

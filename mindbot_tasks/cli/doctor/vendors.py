@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from mindbot_tasks.cli.doctor.asking import CALL_S, PATIENCE, Asked, clock_off_s, refused
 from mindbot_tasks.cli.doctor.dify import look_at_provider, look_at_workflow
 from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
+from mindbot_tasks.cli.doctor.notifiers import look_at_notifier
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, SettingsError
 from mindbot_tasks.core.settings import ProviderSettings, Settings
 from mindbot_tasks.core.words import is_said
 from mindbot_tasks.llm import catalogue, listing
 from mindbot_tasks.llm.keys import Ring
+from mindbot_tasks.notifiers import registry as notifiers
 from mindbot_tasks.platforms import registry as platforms
 from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.standard_webhooks import key_of
@@ -39,6 +41,8 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
         checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, settings, n, p, w))  # type: ignore[misc]
     for name, workflow in settings.workflows.items():
         checks.append(lambda asked, n=name, w=workflow: look_at_workflow(asked, settings, n, w))  # type: ignore[misc]
+    for notifier in notifiers.build(settings):
+        checks.append(lambda asked, n=notifier: look_at_notifier(asked, n))  # type: ignore[misc]
 
     def run(check: Callable[[Asked], None]) -> Asked:
         asked = Asked()
