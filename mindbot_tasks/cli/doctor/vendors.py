@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from mindbot_tasks.cli.doctor.asking import CALL_S, PATIENCE, Asked, clock_off_s, refused
 from mindbot_tasks.cli.doctor.dify import look_at_provider, look_at_workflow
@@ -41,8 +42,7 @@ def look_at_vendors(settings: Settings) -> Iterator[Finding]:
         checks.append(lambda asked, n=name, p=provider, w=why: _provider(asked, settings, n, p, w))  # type: ignore[misc]
     for name, workflow in settings.workflows.items():
         checks.append(lambda asked, n=name, w=workflow: look_at_workflow(asked, settings, n, w))  # type: ignore[misc]
-    for notifier in notifiers.build(settings):
-        checks.append(lambda asked, n=notifier: look_at_notifier(asked, n))  # type: ignore[misc]
+    checks += [partial(look_at_notifier, notifier=notifier) for notifier in notifiers.build(settings)]
 
     def run(check: Callable[[Asked], None]) -> Asked:
         asked = Asked()
