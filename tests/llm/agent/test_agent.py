@@ -340,3 +340,8 @@ def test_no_provider_is_asked_for_the_model_of_another_that_is_off(openai: Emula
     ]
     left = settings(agent=chain, providers={"second": both["second"]})
     assert [(one.provider, one.model.name) for one in models.chosen(left)] == [("second", "mock")]
+
+
+def test_what_langchain_refuses_for_a_model_is_left_out(anthropic: Emulator) -> None:
+    claude = provider(anthropic, "anthropic", models=[ModelSettings(name="claude-sonnet-5-5")])  # behind a gateway
+    assert ask(settings(providers={"gateway": claude})).text == "You said: hello"
