@@ -121,6 +121,10 @@ class SeveralKeys:
     def model(self) -> str:
         return str(getattr(self.answerers[0], "model", ""))
 
+    @property
+    def workflow(self) -> str:
+        return str(getattr(self.answerers[0], "workflow", ""))
+
     def takes(self, attachment: Attachment) -> bool:
         first = self.answerers[0]
         return isinstance(first, TakesAttachments) and first.takes(attachment)

@@ -42,7 +42,7 @@ def meant(exc: Exception, provider: str) -> FarSideError:
     if isinstance(exc, FarSideError):
         exc.provider = exc.provider or provider
         return exc
-    status, code = _status(exc), _code(exc)
+    status, code = _status(exc), "unsupported_parameter" if _refused_here(exc) else _code(exc)
     raised, kind = _kind(exc, status, code)
     wait_s = None
     if raised is not Rejected:
@@ -69,11 +69,18 @@ def _kind(exc: Exception, status: int | None, code: str) -> _Raised:
     names = {base.__name__ for base in type(exc).__mro__}
     if any("Timeout" in name for name in names):
         return Unavailable, "timeout"
+    if _refused_here(exc):
+        return Rejected, "invalid_request"
     if isinstance(exc, OSError) or names & {"TransportError", "HTTPError", "APIConnectionError"}:
         return Unavailable, "connection"
     if names & {"APIError", "ClientError", "ServerError"}:
         return Unavailable, "server"  # an error in mid-stream has no status
     return Unavailable, "protocol"
+
+
+def _refused_here(exc: Exception) -> bool:
+    """LangChain knows of some models what they take, and refuses the rest by itself, without a call."""
+    return type(exc) is ValueError and "is not supported for" in str(exc)
 
 
 def _status(exc: Exception) -> int | None:

@@ -25,6 +25,7 @@ from mindbot_tasks.core.settings import ModelSettings, Settings
 from mindbot_tasks.llm import agent as agents
 from mindbot_tasks.llm.agent import agent_way, models
 from mindbot_tasks.llm.base import Attachment, Wishes
+from mindbot_tasks.llm.keys import SeveralKeys
 from mindbot_tasks.model.answer import Answer, Turn
 from mindbot_tasks.plugins.tools import tool
 from tests.llm.agent.having import agent, provider, settings
@@ -340,3 +341,16 @@ def test_no_provider_is_asked_for_the_model_of_another_that_is_off(openai: Emula
     ]
     left = settings(agent=chain, providers={"second": both["second"]})
     assert [(one.provider, one.model.name) for one in models.chosen(left)] == [("second", "mock")]
+
+
+def test_what_langchain_refuses_for_a_model_is_left_out(anthropic: Emulator) -> None:
+    claude = provider(anthropic, "anthropic", models=[ModelSettings(name="claude-sonnet-5-5")])  # behind a gateway
+    assert ask(settings(providers={"gateway": claude})).text == "You said: hello"
+
+
+def test_a_provider_with_several_keys_is_counted_for_whom_each_of_them_is() -> None:
+    class Step:
+        model = "mock"
+        workflow = "agent"
+
+    assert SeveralKeys(None, (Step(), Step())).workflow == "agent"  # type: ignore[arg-type]
