@@ -136,6 +136,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 lease_ms=lease_ms,
                 history_rows=claims.history_rows(settings.history_tokens),
                 silence_ms=settings.silence_ms,
+                recent=settings.classifier.enabled and bool(settings.workflows),
             )
         if held is None:
             log.debug("not_my_turn")

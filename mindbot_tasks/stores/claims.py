@@ -182,7 +182,7 @@ def wake_by(at: Any) -> Any:
 
 
 @functools.cache
-def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int) -> Any:
+def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int, recent: bool) -> Any:
     now = now_or_given(timed)
     columns = [
         MessageRow.attempt,
@@ -216,7 +216,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int) -> Any:
         "stepped_at": now,
         "note": None,
     }
-    if stage is Stage.CLASSIFY:
+    if stage is Stage.CLASSIFY and recent:
         columns.append(MessageRow.received_at)
         columns.append(literal_column(_RECENT[dialect]).label("recent"))
     if stage is Stage.GENERATE:
@@ -265,17 +265,19 @@ def claim(
     lease_ms: int,
     history_rows: int = HISTORY_ROWS,
     silence_ms: Callable[[str, str], int] | None = None,
+    recent: bool = True,
     now: int | None = None,
 ) -> Claim | None:
     """Take a message for one stage; None when it is not this stage's turn: elsewhere, leased, waiting or ended.
 
     The attempt and the strike are counted here, before the work, so that a message that kills its worker is noticed.
-    history_rows, silence_ms (of a platform and a bot): see `remembered.read`.
+    history_rows, silence_ms (of a platform and a bot): see `remembered.read`. recent: False: nobody wants to know which
+    workflow the conversation is in.
     """
     values: dict[str, Any] = {"message_id": message_id, "worker": worker, "lease_ms": lease_ms}
     if now is not None:
         values["now"] = now
-    statement = _claim_statement(connection.dialect.name, stage, now is not None, history_rows)
+    statement = _claim_statement(connection.dialect.name, stage, now is not None, history_rows, recent)
     row = connection.execute(statement, values).first()
     if row is None:
         return None
@@ -307,7 +309,7 @@ def claim(
         sent_parts=row.sent_parts,
         replying=row.replying_at is not None,
         uncertain=stage is Stage.REPLY and row.strikes > 1,
-        recent=_labels(row.recent, row.received_at) if stage is Stage.CLASSIFY else (),
+        recent=_labels(row.recent, row.received_at) if stage is Stage.CLASSIFY and recent else (),
         history=known.history,
         sessions=known.sessions,
         model=known.model,
