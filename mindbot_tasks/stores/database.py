@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import select
 import sqlite3
@@ -20,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.once import Once
 from mindbot_tasks.core.settings import get_settings
 
 #: SQLite has one writer; queueing inside the process is fair and cheap, its own busy handler is neither
@@ -155,21 +155,25 @@ def _wait(connection: Any) -> None:
             raise psycopg2.OperationalError("the database did not answer in time")
 
 
-@functools.cache
-def get_engine() -> Engine:
+def _make_engine() -> Engine:
     """The engine of this process; thrown away in a forked child by `forget_engine`."""
     return open_engine(
         get_settings().database_url.get_secret_value(), durable=_records, statement_timeout_s=_patience_s
     )
 
 
-@functools.cache
-def _engine_in_turn() -> Engine:
+get_engine = Once(_make_engine)
+
+
+def _make_engine_in_turn() -> Engine:
     """For those who ask again by themselves while another process writes, and do it faster than SQLite does."""
     url = get_settings().database_url.get_secret_value()
     if _patience_s >= _PATIENCE_S or make_url(url).get_backend_name() != "sqlite":
         return get_engine()
     return open_engine(url, durable=_records, statement_timeout_s=_HASTY_S)
+
+
+_engine_in_turn = Once(_make_engine_in_turn)
 
 
 def patience_s() -> float:
@@ -184,10 +188,10 @@ def is_busy(exc: DatabaseUnavailable) -> bool:
 
 def forget_engine(*, close: bool = False) -> None:
     """After a fork: the parent's connections are not ours. close: they are ours, and nobody needs them any more."""
-    for engine in (_engine_in_turn, get_engine):
-        if engine.cache_info().currsize:
-            engine().dispose(close=close)
-        engine.cache_clear()
+    for once in (_engine_in_turn, get_engine):
+        engine = once.forget()
+        if engine is not None:
+            engine.dispose(close=close)
 
 
 @contextlib.contextmanager

@@ -105,7 +105,8 @@ def test_messages_that_end_badly_are_a_rate_and_a_quarantined_one_is_an_alert(ph
     probe.run("messages")
     for number in range(4):
         one = ledger.receive(conversation=f"c{number}")
-        ledger.change(one, state=State.QUARANTINED if number else State.REPLIED, finished_at=_now(), wake_at=None,
+        ended = State.QUARANTINED if number else State.REPLIED
+        ledger.change(one, state=ended, step=str(ended), finished_at=_now(), wake_at=None,
                       stepped_at=_now())  # fmt: skip
     with one_statement() as connection:
         connection.exec_driver_sql("UPDATE probes SET next_at = 0")

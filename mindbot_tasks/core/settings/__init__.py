@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-
+from mindbot_tasks.core.once import Once
 from mindbot_tasks.core.settings.agent import (
     AgentSettings,
     AgentToolsSettings,
@@ -112,14 +111,16 @@ __all__ = [
 ]
 
 
-@functools.cache
-def get_settings() -> Settings:
+def _load() -> Settings:
     """The settings of this process. Raises InvalidSettings with file, line and key of every problem."""
     from mindbot_tasks.core.settings.load import load  # YAML and the rest are needed once
 
     return load()
 
 
+get_settings = Once(_load)
+
+
 def reset_settings() -> None:
     """Forget what was read; for tests, and for a process that has just written what the settings read."""
-    get_settings.cache_clear()
+    get_settings.forget()
