@@ -25,9 +25,7 @@ SHIPPED = [one for one in examples.shipped() if one.label in ("general_chat", "c
 @pytest.fixture
 def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def forget() -> None:
-        if get_engine.cache_info().currsize:
-            get_engine().dispose()
-        forget_engine()
+        forget_engine(close=True)
         reset_settings()
         inbox.forget_known()
         current.forget()
