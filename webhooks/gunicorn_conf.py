@@ -47,7 +47,9 @@ proc_name = "mindbot-web"
 def post_worker_init(worker: Any) -> None:
     """Everything is loaded now."""
     from mindbot_tasks.core import cycles  # not above: the arbiter loads nothing of ours
+    from mindbot_tasks.exporting import pushing
 
+    pushing.begin()
     cycles.settle()
 
 

@@ -37,6 +37,7 @@ WORDS: Words = {
     "unpriced": ("the price of {models} is unknown, so it costs nothing here", "{models} 的价格未知,不计入费用"),
     "alerts": ("alerts", "告警"),
     "notifier": ("notifier", "通知"),
+    "metrics": ("metrics", "指标推送"),
     "setting": ("setting", "设置"),
     "patterns": ("patterns: {count}, priority {priority}", "{count} 个模式,优先级 {priority}"),
     "alert_counts": ("rules: {rules}, recipients: {people}", "{rules} 条规则,{people} 位接收人"),

@@ -16,6 +16,7 @@ from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, fusion_of, scale_of
 from mindbot_tasks.knowledge.lexical import lexicon
+from mindbot_tasks.knowledge.measuring import timed
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
 from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_version
@@ -60,6 +61,7 @@ def is_wanted(settings: Settings) -> bool:
     return settings.chromadb is not None or knowledge_version.heard() > 0
 
 
+@timed
 def search(
     settings: Settings,
     question: str,

@@ -28,6 +28,7 @@ from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.metrics import InfluxDBSettings, MetricsSettings, StatsDSettings
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
@@ -75,11 +76,13 @@ __all__ = [
     "EndpointSettings",
     "FilesSettings",
     "IncidentSettings",
+    "InfluxDBSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
     "MaintenanceSettings",
     "McpServerSettings",
+    "MetricsSettings",
     "ModelSettings",
     "PiiKind",
     "PiiSettings",
@@ -98,6 +101,7 @@ __all__ = [
     "SmsProviderSettings",
     "SmsSettings",
     "SpeechToTextSettings",
+    "StatsDSettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",

@@ -37,7 +37,10 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("providers", "dify"): ("DIFY_API_KEY",),
 }
 #: of the process, not of the file
-NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}
+NOT_SETTINGS = {
+    "MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY", "MINDBOT_METRICS_HOST",
+    "MINDBOT_METRICS_PORT",
+}  # fmt: skip
 
 
 def read_environment(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:
