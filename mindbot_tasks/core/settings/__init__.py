@@ -53,6 +53,7 @@ from mindbot_tasks.core.settings.providers import (
 from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
+from mindbot_tasks.core.settings.telemetry import TelemetrySettings
 from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "SmsProviderSettings",
     "SmsSettings",
     "SpeechToTextSettings",
+    "TelemetrySettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",
