@@ -12,7 +12,7 @@ from typing import Any
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.telemetry.door import Arrival, arrival, arriving, received
 from mindbot_tasks.core.telemetry.identity import CARRIED, trace_of
-from mindbot_tasks.core.telemetry.process import is_on, start, stop
+from mindbot_tasks.core.telemetry.process import is_installed, is_on, start, stop
 from mindbot_tasks.core.telemetry.spans import Attributes, Key, Span, span
 from mindbot_tasks.core.telemetry.stages import Stage, claimed, stage
 
@@ -35,6 +35,7 @@ __all__ = [
     "arrival",
     "arriving",
     "claimed",
+    "is_installed",
     "is_on",
     "received",
     "span",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,14 @@ def stop(within_s: float = FLUSH_S) -> None:
 def is_on() -> bool:
     """Whether this process traces messages."""
     return _wanted is not None
+
+
+def is_installed() -> bool:
+    """Whether the extra `telemetry` is there."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ImportError:
+        return False
 
 
 def wanted() -> Wanted | None:
