@@ -83,8 +83,9 @@ def _as_dict(row: Row[Any]) -> dict[str, Any]:
 
 def _with_trace_id(message: dict[str, Any]) -> dict[str, Any]:
     """In place of the address, which may hold secrets: under which id OpenTelemetry's traces know the message."""
+    address = message.pop("address") or {}
     key = (message["platform"], message["bot"], message["external_id"])
-    return {**message, "trace_id": telemetry.trace_id_of(get_settings(), key, message.pop("address") or {}) or None}
+    return {**message, "trace_id": telemetry.trace_id_of(get_settings(), key, address) or None}
 
 
 def get_trace(connection: Connection, message_id: int) -> Trace | None:
