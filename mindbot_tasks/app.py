@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
-from mindbot_tasks.core import cycles, log, shutdown
+from mindbot_tasks.core import cycles, log, shutdown, telemetry
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores import spending
@@ -61,6 +61,7 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
+    telemetry.start(get_settings(), "worker")
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=_without_beat,
@@ -111,3 +112,4 @@ def _leave(**_: Any) -> None:
     """Nothing that this process held needs to wait for its silence to be noticed."""
     spending.flush()
     presence.stop()
+    telemetry.stop()

@@ -10,6 +10,7 @@ from typing import Literal
 
 import structlog
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import ChromaSettings, Settings
@@ -123,12 +124,15 @@ def _dense(
         log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
         return "reindex"
     try:
-        vector = embed_question(embedder, question, deadline)
+        about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
+        with telemetry.span(f"embeddings {embedder.id}", "client", about):
+            vector = embed_question(embedder, question, deadline)
     except FarSideError as exc:
         log.warning("question_not_embedded", embedder=embedder.id, kind=exc.kind, status=exc.status)
         return "embeddings"
     try:
-        near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
+        with telemetry.span("query vectors", "client", {"db.system.name": "chroma"}):
+            near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
     except FarSideError as exc:
         log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
         return "vectors"
