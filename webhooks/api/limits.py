@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import flask
 
@@ -42,9 +42,8 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
     )
     limiter.limit(limit)(api)
     guessed = "operators.sign_in"  # who guesses keys at the console is as slow as that
-    app.view_functions[guessed] = limiter.limit(SIGN_INS, key_func=_address, on_breach=too_often)(
-        app.view_functions[guessed]
-    )
+    slowly: Any = limiter.limit(SIGN_INS, key_func=_address, on_breach=too_often)
+    app.view_functions[guessed] = slowly(app.view_functions[guessed])
 
 
 def _storage(redis_url: str) -> str:

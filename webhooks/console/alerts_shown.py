@@ -16,7 +16,7 @@ _MOST_MEMBERS = 12
 BY_HAND = frozenset({"test", "drill", "watchdog"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Told:
     """Somebody was told, or is to be."""
 
@@ -32,7 +32,7 @@ class Told:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Step:
     """One level of the policy: `done` it was told, `now` it was the last one."""
 
@@ -40,7 +40,7 @@ class Step:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Happened:
     """A line of the timeline."""
 
@@ -51,7 +51,7 @@ class Happened:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Card:
     """One alert."""
 
@@ -192,7 +192,7 @@ def worst_first(rows: Sequence[Record]) -> list[Record]:
     return sorted(rows, key=place)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Check:
     """How one probe was the last time."""
 
