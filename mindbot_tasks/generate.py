@@ -154,7 +154,9 @@ def _route(task: MindBotTask, held: Claim, question: Question, settings: Setting
     """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
     wishes = wishes_of(held, settings)
     waiting = waiting_label(held.sessions)
-    route = registry.route(settings, question.classification, wishes, question.user_key, waiting=waiting)
+    route = registry.route(
+        settings, question.classification, wishes, question.user_key, waiting=waiting, turn=question.message_id
+    )
     confirming = agent.confirming(settings, wishes, question)
     if confirming is not None:
         return replace(route, ways=(confirming,))
