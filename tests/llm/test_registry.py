@@ -11,7 +11,7 @@ import pytest
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import catalogue, registry
 from mindbot_tasks.llm.base import Wishes
-from mindbot_tasks.model.message import Classification
+from mindbot_tasks.model.answer import Classification
 
 
 def settings(**values: Any) -> Settings:
