@@ -179,6 +179,14 @@ def _prepare(instance: Any = None, **_: Any) -> None:
         agent.preload(settings)
 
 
+@signals.worker_ready.connect
+def _prepare_for_failover(**_: Any) -> None:
+    """Beside the first questions, and not before them."""
+    settings = get_settings()
+    if settings.runs_agent and agent.is_served_here():
+        agent.preload_others(settings)
+
+
 @signals.worker_shutdown.connect
 def _end_servers(**_: Any) -> None:
     """The programs that offer tools end with the worker that has started them."""
