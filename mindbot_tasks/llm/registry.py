@@ -79,7 +79,7 @@ def route(
     person: decides on the variant of a workflow that has some. waiting: a workflow that waits for what this person says
     next; it gets to hear it, whatever the words look like and the strategy says. turn: whose turn it is with
     `round_robin`, the number of the message, so that all processes deal out from the same pack; None: some turn. A
-    model that was asked for by name goes before everything else. Only when there is no way at all: the offline answerer.
+    model that was asked for by name goes before everything else. Only when there is no way: the offline answerer.
     """
     label, variant = divided(settings, waiting) if waiting else (kind.label, "")
     variant = variant or variant_of(settings, label, person)
