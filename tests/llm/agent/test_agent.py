@@ -332,6 +332,17 @@ print([name for name in sys.modules if name.split(".")[0] in heavy or name.start
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_what_a_failover_needs_is_loaded_before_somebody_waits_for_it(openai: Emulator) -> None:
+    far = {name: provider(openai) for name in ("first", "second")}
+    alone = settings(agent=agent(primary_provider="first"), providers=far)
+    assert agents.preload_others(alone) is None
+    both = settings(agent=agent(primary_provider="first", fallback_providers=["second"]), providers=far)
+    loading = agents.preload_others(both)
+    assert loading is not None
+    loading.join(60)
+    assert {name for name, *_ in models._built} == {"second"}
+
+
 def test_no_provider_is_asked_for_the_model_of_another_that_is_off(openai: Emulator) -> None:
     both = {"first": provider(openai), "second": provider(openai)}
     chain = agent(primary_provider="first", fallback_providers=["second"], model="big")
