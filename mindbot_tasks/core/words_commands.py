@@ -60,6 +60,11 @@ WORDS: Words = {
         "Model of this conversation: {model}\n\nThere are: {models}",
         "本会话的模型：{model}\n\n可选：{models}",
     ),
+    "models_unbuilt": (
+        "Not completely configured (`mindbot config check` tells why): {names}",
+        "配置不完整（原因见 `mindbot config check`）：{names}",
+    ),
+    "models_off": ("Switched off: {names}", "已关闭：{names}"),
     "no_models": ("no model is configured", "没有配置任何模型"),
     "model_set": ("From now on {model} answers first here.", "从现在起，本会话优先由 {model} 回答。"),
     "model_default": ("From now on models are chosen as configured.", "已恢复按配置选择模型。"),

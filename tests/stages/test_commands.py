@@ -160,6 +160,27 @@ def test_an_administrator_chooses_the_model_of_a_conversation(ledger: Ledger, as
     assert asked[2][1] == ["small", "deep"]
 
 
+def test_every_provider_can_be_chosen_those_without_models_by_their_name(
+    ledger: Ledger, asked: Asked, bot: Any
+) -> None:
+    more = {
+        "dify": ProviderSettings(api_key=SecretStr("k")),
+        "coze": ProviderSettings(api_key=SecretStr("k"), bot_id="7"),
+        "chatglm": ProviderSettings(models=[ModelSettings(name="glm")], enabled=False),
+        "anthropic": ProviderSettings(models=[ModelSettings(name="claude")]),
+    }
+    bot({"providers": {**MODELS["providers"], **more}}, admins=["u1"])
+    told = say(ledger, "/model")
+    assert "`deepseek/deep`, `dify`, `coze`" in told
+    assert "Not completely configured" in told
+    assert "`anthropic`" in told.partition("Not completely")[2]
+    assert "Switched off: `chatglm`" in told
+    assert "coze answers first" in say(ledger, "/model Coze")
+    say(ledger, "hello")
+    assert asked[0][1] == ["", "small", "deep", ""]  # Coze, the models, Dify
+    assert "openai/small answers first" in say(ledger, "/model openai")
+
+
 def test_others_may_not(ledger: Ledger, bot: Any) -> None:
     bot(MODELS)
     assert "Only administrators" in say(ledger, "/model big")

@@ -23,7 +23,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Stopped
 from mindbot_tasks.core.settings.agent import LangchainSettings
 from mindbot_tasks.llm import fallback
-from mindbot_tasks.llm.agent import NAME, errors, models
+from mindbot_tasks.llm.agent import NAME, errors, models, replaying
 from mindbot_tasks.llm.agent.apart import Attempt, apart
 from mindbot_tasks.llm.agent.graph import Handler
 from mindbot_tasks.llm.agent.models import Chosen
@@ -37,6 +37,7 @@ from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.keys import SeveralKeys
 from mindbot_tasks.llm.limits import provider_limits
 from mindbot_tasks.model.answer import Answer, Usage
+from mindbot_tasks.model.message import JSON
 
 log = structlog.get_logger(__name__)
 # it would write a line about each call that we end on purpose, and these one about each call at all
@@ -71,6 +72,7 @@ class Step:
     tool: str
     outcome: str
     ms: int
+    kept: Mapping[str, JSON]  #: the call and its result, for later questions
 
 
 class Listener(BaseCallbackHandler):
@@ -200,13 +202,15 @@ class Run:
         finally:
             self.showing.end_step(step, ok=ok)
         with self._lock:
-            self.steps.append(Step(name, result.outcome, result.took_ms))
+            outside = tool.outside and ok
+            kept = replaying.record(arguments, result.text, within=self.model_calls, outside=outside)
+            self.steps.append(Step(name, result.outcome, result.took_ms, kept))
             if tool.outside:
                 self.heard_outside = True
                 self._named |= tools_named(result.text, self.tools, self._call.question.text)
         if self._debugs():
             log.info("tool_called", tool=name, outcome=result.outcome, took_ms=result.took_ms)
-        return (fenced(name, result.text) if tool.outside and ok else result.text), ok
+        return (fenced(name, result.text) if outside else result.text), ok
 
     def _refusal(self, name: str, arguments: Any) -> str | None:
         """Why a call is not carried out; None: it is."""
