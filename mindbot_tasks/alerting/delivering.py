@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
+from mindbot_tasks.alerting.balancing import in_turn, next_turn
 from mindbot_tasks.alerting.rationing import fit_sms, ration
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Throttled
@@ -85,6 +86,8 @@ class Post:
     def of(self, channel: str, recipient: str = "") -> list[Notifier]:
         """Those of a channel, in the order in which they are tried; one alone where it is itself the recipient."""
         all_of = [notifier for notifier in self.notifiers if notifier.channel == channel]
+        if channel == Channel.SMS:
+            all_of = in_turn(all_of, self.settings.sms, next_turn())
         return [notifier for notifier in all_of if notifier.name == recipient] or all_of
 
 

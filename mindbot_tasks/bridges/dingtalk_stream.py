@@ -20,6 +20,7 @@ from mindbot_tasks.bridges.backoff import Backoff
 from mindbot_tasks.bridges.dingtalk_intake import Intake
 from mindbot_tasks.bridges.dingtalk_link import Link, Ticket, Times, fetch_ticket
 from mindbot_tasks.core import log as logging
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Draining, FarSideError, Rejected, Stopped
 from mindbot_tasks.core.http import get_http
@@ -193,8 +194,10 @@ def main(bot: str) -> int:
     reporter = Reporter("dingtalk", bot)
     listener.begin()
     pushing.begin()
+    telemetry.start(settings, "bridges")
     try:
         asyncio.run(_serve(bot, settings.dingtalk[bot], reporter))
     finally:
         reporter.close()
+        telemetry.stop()
     return 0

@@ -56,6 +56,20 @@ WORDS: Words = {
         "make room, or keep messages for fewer days (retention_days)",
         "请清理空间,或减少保留天数(retention_days)",
     ),
+    # traces
+    "no_exporter": ("traces are configured, but the extra is missing", "已配置追踪,但缺少附加组件"),
+    "install_exporter": ("pip install 'mindbot[telemetry]'", "请运行 pip install 'mindbot[telemetry]'"),
+    "collector_fine": ("the collector at {address} takes traces", "采集器 {address} 可接收追踪数据"),
+    "collector_away": ("{address}: {why}", "{address}:{why}"),
+    "collector_refuses": ("{address} answered {status}", "{address} 返回 {status}"),
+    "check_collector": (
+        "check telemetry.endpoint and telemetry.headers; messages are answered all the same",
+        "请检查 telemetry.endpoint 与 telemetry.headers;消息处理不受影响",
+    ),
+    "not_grpc": (
+        "4317 is the port for gRPC; MindBot speaks OTLP over HTTP, which usually listens on 4318",
+        "4317 是 gRPC 端口;MindBot 使用 OTLP over HTTP,通常为 4318",
+    ),
     # redis and broker
     "redis_fine": ("version {version} answers", "版本 {version},有应答"),
     "redis_asleep": (

@@ -4,7 +4,8 @@ A breaker opens when at least half of at least ten calls of the last 30 s failed
 15 s, then one caller, and only one, may try; each failure of such a probe doubles the time up to two minutes.
 
 A message that has failed at an answerer may be tried there again only while such retries are at most a fifth of the
-first tries of the last minute (three are always allowed): a far side in trouble does not get more work for it.
+first tries of the last minute (three in ten seconds are always allowed): a far side in trouble does not get more work
+for it. When it answers nine of ten calls again, all that have waited may come.
 
 Round trips: `ask` one per call; `report` none for a success (it rides along with the next `ask`), one for a failure,
 the end of a probe, and where calls at the same time or tokens are limited. When Redis is down each process keeps all of

@@ -54,6 +54,7 @@ from mindbot_tasks.core.settings.providers import (
 from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
+from mindbot_tasks.core.settings.telemetry import TelemetrySettings
 from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "SmsSettings",
     "SpeechToTextSettings",
     "StatsDSettings",
+    "TelemetrySettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",

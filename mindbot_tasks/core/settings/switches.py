@@ -35,6 +35,7 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("alert_manager", "incidents", ANY),
     ("alert_manager", "rules", ANY),
     ("alert_manager", "probes", ANY),
+    ("telemetry",),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)
