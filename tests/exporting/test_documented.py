@@ -83,7 +83,9 @@ def test_no_call_gives_a_field_that_the_log_overwrites_or_takes_out() -> None:
 
 def test_a_line_really_has_the_fields_that_every_line_is_said_to_have(tmp_path: Path) -> None:
     code = (
-        "import logging, structlog\nfrom mindbot_tasks.core import log\nfrom mindbot_tasks.core.settings import Settings\n"
+        "import logging, structlog\n"
+        "from mindbot_tasks.core import log\n"
+        "from mindbot_tasks.core.settings import Settings\n"
         f"log.configure('worker', Settings(log_file={str(tmp_path / 'a.log')!r}))\n"
         "structlog.get_logger('ours').info('happened', platform='chat')\n"
         "logging.getLogger('theirs').warning('said %s', 'so')\n"
