@@ -58,7 +58,7 @@ def fields_in_calls() -> dict[str, str]:
 
 
 def _logs(function: ast.Attribute) -> bool:
-    if function.attr == "bound_contextvars":
+    if function.attr in ("bound_contextvars", "bind_contextvars"):
         return True
     return function.attr in METHODS and re.search(r"\blog\b|get_logger", ast.unparse(function.value)) is not None
 
