@@ -7,8 +7,10 @@ import os
 import secrets
 from typing import Any
 
+import flask
 import structlog
 from apiflask import APIFlask
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mindbot_tasks.app import only_publish
@@ -54,6 +56,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         MINDBOT=settings,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.session_interface = _Sessions()
     if settings.web.trusted_proxies:
         hops = settings.web.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -73,6 +76,15 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)
     return app
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own, but whoever brings no cookie, as every webhook, is not made to wait for keys being derived."""
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) in request.cookies or not app.secret_key:
+            return super().open_session(app, request)
+        return self.session_class()
 
 
 def _with_required_bodies(description: Any) -> Any:

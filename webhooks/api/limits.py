@@ -28,7 +28,14 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
     limit = f"{settings.web.api_calls_per_minute} per minute"
     from flask_limiter import Limiter  # here, because it loads a console library
 
-    limiter = Limiter(
+    class ApiLimiter(Limiter):
+        """Looks for limits of the API's calls only, or webhooks would pay for the search."""
+
+        def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+            if flask.request.blueprint == api.name:
+                super()._check_request_limit(callable_name, in_middleware)
+
+    limiter = ApiLimiter(
         _who,
         app=app,
         storage_uri=_storage(settings.redis_url.get_secret_value()),
