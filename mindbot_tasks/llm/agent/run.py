@@ -201,7 +201,9 @@ class Run:
             self.heard_outside = self.heard_outside or tool.outside
         if self._debugs():
             log.info("tool_called", tool=name, outcome=result.outcome, took_ms=result.took_ms)
-        return (fenced(name, result.text) if tool.outside and ok else result.text), ok
+        # what went wrong is told in strangers' words as well
+        theirs = tool.outside and result.outcome in ("ok", "failed")
+        return (fenced(name, result.text) if theirs else result.text), ok
 
     def _refusal(self, name: str, arguments: Any) -> str | None:
         """Why a call is not carried out; None: it is."""
