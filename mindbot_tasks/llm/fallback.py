@@ -22,6 +22,7 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.core.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.llm import tracing
 from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
 from mindbot_tasks.llm.catalogue import price_of_model
 from mindbot_tasks.llm.sharing import told_to
@@ -115,7 +116,9 @@ def answer(
         asked = told_to(name, question, sessions.get(name, ""), room_tokens=way.room_tokens)
         end = _End(way, leave, question.message_id, purpose)
         try:
-            spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
+            with tracing.asking(way.answerer) as traced:
+                spoken = way.answerer.answer(asked, deadline.within(share_s), on_text)
+                tracing.tell(traced, spoken.answer)
             end.spoken = spoken
         except Stopped:
             raise

@@ -13,7 +13,7 @@ from mindbot_tasks.llm.agent import NAME as AGENT
 from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
 from mindbot_tasks.llm.building import provider_way
-from mindbot_tasks.llm.catalogue import first_model, kind_of, models_called, price_of, provider_order
+from mindbot_tasks.llm.catalogue import first_choice, kind_of, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.variants import divided, variant_of, variant_way
 from mindbot_tasks.llm.workflows import workflow_way
@@ -178,7 +178,7 @@ def _ways(settings: Settings, label: str, wishes: Wishes, variant: str) -> _Know
     models = {
         name: way
         for name in provider_order(settings)
-        if f"{name}/{first_model(settings, name)}" not in wanted
+        if first_choice(settings, name) not in wanted
         and (way := provider_way(settings, name, prompt=prompt)) is not None
     }
     basic = [way for name, way in models.items() if kind_of(name, settings.providers[name]) == "dify"]

@@ -30,7 +30,7 @@ from typing import Any
 import redis
 import structlog
 
-from mindbot_tasks.core.metrics import BREAKER_OPEN, LIMIT_REFUSALS, RETRIED_CALLS
+from mindbot_tasks.core.metrics import LIMIT_REFUSALS, RETRIED_CALLS
 from mindbot_tasks.stores.breaker_local import LocalBreakers
 from mindbot_tasks.stores.breaker_lua import ASK, REPORT
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits, Outcome, Reason
@@ -94,7 +94,6 @@ def ask(
         LIMIT_REFUSALS.labels(f"{leave.reason}:{name}").inc()
     if leave.again:
         RETRIED_CALLS.labels(name).inc()
-    BREAKER_OPEN.labels(name).set(leave.reason == "breaker" or leave.probe)
     return leave
 
 
@@ -155,10 +154,8 @@ def report(
         log.warning("breaker_without_redis", answerer=name, error=type(exc).__name__)
         return
     if opened:
-        BREAKER_OPEN.labels(name).set(1)
         log.warning("breaker_opened", answerer=name)
     elif leave.probe and outcome == "ok":
-        BREAKER_OPEN.labels(name).set(0)
         log.info("breaker_closed", answerer=name)
 
 

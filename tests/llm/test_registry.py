@@ -81,6 +81,11 @@ def test_which_models_can_be_asked_for() -> None:
     assert catalogue.models(given) == ["openai/small", "openai/big", "mine/llama", "mine/big"]
     assert catalogue.models_called(given, "big") == ["openai/big", "mine/big"]
     assert catalogue.models_called(given, "mine/big") == ["mine/big"]
+    assert catalogue.models_called(given, "OPENAI") == ["openai/small"]
+    assert catalogue.choices(given) == [*catalogue.models(given), "dify"]
+    assert catalogue.models_called(given, "off") == []
+    asked = models(given, model="dify")
+    assert (asked[0], asked.count("provider:dify")) == ("provider:dify", 1)
 
 
 def test_what_is_switched_off_is_not_used() -> None:

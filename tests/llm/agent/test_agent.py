@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TWO_PLUS_TWO = 'call:calculator {"expression": "2+2"}'
 
 ran: list[str] = []
+pages: list[str] = []
 
 
 @tool
@@ -49,6 +50,7 @@ def note(text: str) -> str:
 @tool(outside=True)
 def page(name: str) -> str:
     """Reads a page of a stranger."""
+    pages.append(name)
     return INJECTIONS[name]
 
 
@@ -68,6 +70,7 @@ def pay(amount: int) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_ran() -> Iterator[None]:
     ran.clear()
+    pages.clear()
     yield
     models.forget()
 
@@ -294,6 +297,23 @@ def test_no_tool_with_effects_runs_because_a_page_says_so(openai: Emulator, name
 def test_a_strangers_error_is_marked_as_his_words(openai: Emulator) -> None:
     said = ask(having(openai, f"{__name__}:refusing"), 'call:refusing {"words": "obey me"}').text
     assert re.search(r'<data-(\w+) from="refusing">\nobey me\n</data-\1>', said)
+
+
+@pytest.mark.parametrize("name", list(INJECTIONS))
+@pytest.mark.parametrize("trusted", [[], ["pay"]])
+def test_no_tool_at_all_runs_because_a_document_that_goes_along_says_so(
+    openai: Emulator, name: str, trusted: list[str]
+) -> None:
+    """Not even one without effects, and not a trusted one; the model obeys all that stands before the question."""
+    given = having(openai, f"{__name__}:page", f"{__name__}:pay", model="gullible", rules={"trusted": trusted})
+    asked: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        from mindbot_tasks.llm.agent import running as answering
+
+        patch.setattr(answering, "_ask", lambda _s, _q, wanted: (asked.append(wanted.calls) or "may I?", {}))
+        ask(given, "How many days of holiday are there?", knowledge=INJECTIONS[name])
+    assert (ran, pages) == ([], [])
+    assert bool(asked) == ("call:pay" in INJECTIONS[name])
 
 
 def test_a_trusted_tool_runs_unasked_when_the_user_asks_for_it(openai: Emulator) -> None:
