@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mindbot_tasks import remembering
+from mindbot_tasks import documents, remembering
 from mindbot_tasks.alerting import answering
 from mindbot_tasks.chat import budgets as saying
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
@@ -70,6 +70,8 @@ def _obey(
             return _model(connection, command.argument, held, settings, bot, lang)
         case Name.ACK:
             return _acknowledge(connection, command.argument, held, lang)
+        case Name.LEARN:
+            return documents.learn(connection, command.argument, settings, bot, lang)
         case Name.USAGE:
             return _usage(connection, held, settings, lang, is_admin=is_admin)
         case Name.HELP:

@@ -255,6 +255,10 @@ def _facts(found: trace.Trace, lang: Lang) -> Iterator[tuple[str, str]]:
         origin = " / ".join(filter(None, (answer["workflow"], answer["provider"], answer["model"])))
         yield name("answered_by"), f"{origin}, {_span(answer['latency_ms'])}"
         yield name("answer"), answer["text"]
+    if message["trace_id"]:
+        traced = get_settings().telemetry
+        view = f"  {traced.view_url}/{message['trace_id']}" if traced is not None and traced.view_url else ""
+        yield name("trace"), message["trace_id"] + view
     if message["last_error"]:
         yield name("last_error"), message["last_error"]
 

@@ -72,12 +72,14 @@ def route(
     person: str = "",
     *,
     waiting: str = "",
+    turn: int | None = None,
 ) -> Route:
     """The ways to answer a message of this kind, best first, as `agent.workflows.routing_strategy` says.
 
     person: decides on the variant of a workflow that has some. waiting: a workflow that waits for what this person says
-    next; it gets to hear it, whatever the words look like and the strategy says. A model that was asked for by name
-    goes before everything else. Only when there is no way at all: the offline answerer.
+    next; it gets to hear it, whatever the words look like and the strategy says. turn: whose turn it is with
+    `round_robin`, the number of the message, so that all processes deal out from the same pack; None: some turn. A
+    model that was asked for by name goes before everything else. Only when there is no way: the offline answerer.
     """
     label, variant = divided(settings, waiting) if waiting else (kind.label, "")
     variant = variant or variant_of(settings, label, person)
@@ -90,7 +92,7 @@ def route(
     if len(known.models) > 1:
         ways = routing.Ways(
             ways.chosen, ways.workflow, ways.agent, ways.basic,
-            [known.models[name] for name in _arranged(settings, known.models)], ways.general,
+            [known.models[name] for name in _arranged(settings, known.models, turn)], ways.general,
         )  # fmt: skip
     # that a message is general chat says only that no workflow is made for it
     sure = bool(waiting) or (label != GENERAL and routing.is_sure(kind.confidence, flows.confidence_threshold))
@@ -141,7 +143,7 @@ def _sick(settings: Settings, watched: Sequence[str]) -> tuple[tuple[str, ...], 
     return tuple(name for name in sick if name not in probed), probed
 
 
-def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
+def _arranged(settings: Settings, models: Mapping[str, Way], turn: int | None) -> Sequence[str]:
     wanted = settings.provider_selection
     if wanted.strategy == "ordered" and not wanted.cost_optimization:
         return list(models)
@@ -160,7 +162,7 @@ def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
         wanted.strategy,
         threshold=wanted.performance_threshold,
         cheapest=wanted.cost_optimization,
-        turn=next(_turns),
+        turn=next(_turns) if turn is None else turn,
         chance=random.random,
     )
 

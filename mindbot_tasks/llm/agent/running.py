@@ -232,3 +232,13 @@ def preload(settings: Settings) -> None:
     if chosen:
         models.model_of(settings, chosen[0])
         catalogue.toolset(settings, Wishes())
+
+
+def preload_others(settings: Settings) -> None:
+    """Load the classes of the providers behind the first, some seconds for each vendor: somebody is waiting when they
+    are needed."""
+    for one in models.chosen(settings)[1:]:
+        try:
+            models.model_of(settings, one)
+        except Exception as exc:  # noqa: BLE001 - whoever asks this provider hears of it, and goes on with the next
+            log.warning("agent_model_not_loaded", provider=one.provider, error=type(exc).__name__)
