@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,10 +134,10 @@ def version(connection: Connection) -> int:
     return connection.execute(select(func.max(KnowledgeBaseRow.version))).scalar() or 0
 
 
-def findable(connection: Connection, base: str) -> dict[int, int]:
-    """Piece -> document, of all pieces of a base."""
-    rows = connection.execute(_visible(select(ChunkRow.id, ChunkRow.document_id)).where(DocumentRow.base == base))
-    return {row.id: row.document_id for row in rows}
+def findable(connection: Connection, base: str) -> array[int]:
+    """All pieces of a base."""
+    rows = connection.execute(_visible(select(ChunkRow.id)).where(DocumentRow.base == base))
+    return array("q", rows.scalars())
 
 
 def texts(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
