@@ -132,11 +132,15 @@ def _searched(settings: Settings, wanted: ChromaSettings, asked: _Asked, deadlin
                 lacks = _lexical(settings, base, state, asked.question, candidates)
                 trouble = trouble or lacks
         ranked = sorted(candidates.values(), key=lambda one: -one.fused)[:_CANDIDATES]
-        with reading() as connection:
-            known = knowledge_chunks.passages(connection, [one.chunk_id for one in ranked], asked.bases)
         threshold = wanted.min_score if asked.min_score is None else asked.min_score
-        good = [one for one in ranked if one.chunk_id in known and one.confidence >= threshold]
-        passages = [replace(known[one.chunk_id][0], score=round(one.confidence, 4)) for one in good]
+        good = [one for one in ranked if one.confidence >= threshold]
+        if not good:
+            return Found((), trouble)
+        with reading() as connection:
+            known = knowledge_chunks.passages(connection, [one.chunk_id for one in good], asked.bases)
+        passages = [
+            replace(known[one.chunk_id][0], score=round(one.confidence, 4)) for one in good if one.chunk_id in known
+        ]
         count = asked.limit or wanted.results
         if not wanted.rerank_url or not passages:
             return Found(tuple(_with_neighbours(_without_twins(passages, count), known)), trouble)
