@@ -28,7 +28,9 @@ app.config_from_object("celeryconfig")
 _manager = get_settings().alert_manager
 _ALERTS_ON = _manager is not None and _manager.enabled
 app.conf.beat_schedule = {
-    name: entry for name, entry in BEAT_SCHEDULE.items() if _ALERTS_ON or entry["options"].get("queue") != "alerts"
+    name: entry
+    for name, entry in BEAT_SCHEDULE.items()
+    if (_ALERTS_ON or entry["options"].get("queue") != "alerts") and (name != "tend" or get_settings().chromadb)
 }
 
 

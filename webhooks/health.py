@@ -22,8 +22,10 @@ from mindbot_tasks.core import metrics
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.platforms.condition import conditions
+from mindbot_tasks.stores import knowledge_state
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
+from mindbot_tasks.stores.knowledge_state import KnowledgeState
 from mindbot_tasks.stores.redis import get_redis
 from webhooks import workflow_gauges
 
@@ -59,6 +61,8 @@ class Readiness:
     unfinished: dict[str, int] = field(default_factory=dict)
     #: each bot's own troubles; they make nothing else unready
     platforms: list[dict[str, Any]] = field(default_factory=list)
+    #: None: there is none. A trouble of it costs answers their passages and makes nothing unready
+    knowledge: KnowledgeState | None = None
 
 
 class _Cached:
@@ -129,13 +133,14 @@ def _look() -> tuple[HealthSnapshot | None, Readiness]:
     broker = _broker()
     needed = (*NEEDED, AGENT) if get_settings().runs_agent else NEEDED
     platforms = [one.as_record() for one in conditions(get_settings())]
+    known = knowledge_state.read() if get_settings().chromadb is not None else None
     try:
         with reading() as connection:
             seen = snapshot(connection)
     except DatabaseUnavailable as exc:
         checks = {"database": Check(False, str(exc)), "broker": broker}
-        return None, Readiness(False, checks, platforms=platforms)
-    return seen, replace(judge(seen, broker=broker, needed=needed), platforms=platforms)
+        return None, Readiness(False, checks, platforms=platforms, knowledge=known)
+    return seen, replace(judge(seen, broker=broker, needed=needed), platforms=platforms, knowledge=known)
 
 
 state = _Cached(_look)
@@ -179,6 +184,15 @@ class _Ledger(Collector):
         """The gauges, fresh for one page."""
         yield GaugeMetricFamily("mindbot_ready", "1 when a message can go all the way.", value=self._readiness.ready)
         yield from _of_platforms(self._readiness.platforms)
+        if (known := self._readiness.knowledge) is not None:
+            yield GaugeMetricFamily("mindbot_knowledge_ok", "1 unless what was read has a trouble.", value=known.ok)
+            yield GaugeMetricFamily("mindbot_knowledge_pieces", "Pieces that can be found.", value=known.pieces)
+            yield GaugeMetricFamily(
+                "mindbot_knowledge_documents_waiting", "Documents that are still to be worked on.", value=known.waiting
+            )
+            yield GaugeMetricFamily(
+                "mindbot_knowledge_documents_failed", "Documents that could not be read.", value=known.failed
+            )
         if self._seen is None:
             return
         ages = GaugeMetricFamily(

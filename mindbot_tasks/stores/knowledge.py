@@ -191,6 +191,16 @@ def unfinished(connection: Connection, ids: Sequence[int] = ()) -> int:
     return connection.execute(wanted.where(DocumentRow.id.in_(ids)) if ids else wanted).scalar_one()
 
 
+def waiting_and_failed(connection: Connection) -> tuple[int, int]:
+    """How many documents are still to be worked on, and how many could not be read."""
+    row = connection.execute(
+        select(
+            func.count().filter(DocumentRow.due_at.is_not(None)), func.count().filter(DocumentRow.state == FAILED)
+        ).select_from(DocumentRow)
+    ).one()
+    return int(row[0]), int(row[1])
+
+
 def is_due(connection: Connection) -> bool:
     """Whether somebody could begin with something now."""
     return connection.execute(select(DocumentRow.id).where(DocumentRow.due_at <= DB_NOW).limit(1)).first() is not None

@@ -119,6 +119,16 @@ def readable(connection: Connection, base: str) -> int:
     ).scalar_one()
 
 
+def totals(connection: Connection) -> tuple[int, int]:
+    """(pieces, those with vectors) of all documents, as far as was noted with these."""
+    row = connection.execute(
+        select(func.coalesce(func.sum(DocumentRow.chunks), 0), func.coalesce(func.sum(DocumentRow.embedded), 0)).where(
+            DocumentRow.state == READY
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
 def counts(connection: Connection, document_id: int, embedder: str) -> tuple[int, int]:
     """(pieces, those with vectors) of a document."""
     row = connection.execute(
