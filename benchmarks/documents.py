@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _STARTS = [
@@ -67,7 +67,7 @@ _HELPERS = [
     "which",
 ]
 _FIRST_HAN, _HAN = 0x4E00, 2_500
-SECTIONS = 40  #: of each document
+SECTIONS = 200  #: of each document
 _WORDS, _HAN_WORDS = 24_000, 16_000
 
 
@@ -109,7 +109,7 @@ class Library:
             told.insert(len(told) // 2, fact)
             lines += [f"## {self._title(chinese)}", "", ("" if chinese else " ").join(told), ""]
             questions.append((f"{about}的编号是什么?" if chinese else f"What is the number of {about}?", code))
-        return Document(f"library/{language}/{number:05d}.md", "\n".join(lines), tuple(questions[::7]))
+        return Document(f"library/{language}/{number:05d}.md", "\n".join(lines), tuple(questions[::5]))
 
     def _title(self, chinese: bool) -> str:
         if chinese:
@@ -134,10 +134,10 @@ class Library:
         return [self._chance.choice(_HELPERS) if self._chance.random() < 0.3 else word for word in drawn]
 
 
-def _distinct(make: object, count: int) -> list[str]:
+def _distinct(make: Callable[[], str], count: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < count:
-        found[make()] = None  # type: ignore[operator]
+        found[make()] = None
     return list(found)
 
 
