@@ -66,6 +66,7 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=_without_beat,
+        on_death=lambda: app.tasks["mindbot.sweep"].run(at_once=True),
     )
 
 
@@ -84,7 +85,7 @@ def _without_beat() -> None:
 @signals.worker_ready.connect
 def _show_up(sender: Any = None, **_: Any) -> None:
     """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
-    presence.get_presence()
+    presence.get_presence().show_up()
     cycles.settle()
     for queue in sender.app.amqp.queues.consume_from:
         app.send_task("mindbot.canary", args=(queue, 0), queue=queue, expires=30)
