@@ -161,6 +161,7 @@ def test_silences_of_an_alert_of_its_rule_and_of_anything(app: flask.Flask) -> N
     press(client, f"/console/alerts/{code}/silence", scope="alert", span="30m")
     press(client, f"/console/alerts/{code}/silence", scope="rule", span="4h", comment="=1+1 <i>upgrade</i>")
     press(client, "/console/silences", component="db*", severity="high", maintenance="on", **{"from": "silences"})
+    press(client, "/console/silences", rule=" ", comment="everything?")
     with reading() as connection:
         now = workers.database_time(connection)
         made = silences.current(connection, now=now)
