@@ -82,7 +82,7 @@ def _tell(settings: Settings, one: Untold) -> int | None:
         remote_votes.tell(settings, one.details, one.asker, one.vote, Deadline(TELL_S))
     except RetryableError as exc:
         if one.tries + 1 < MOST_TRIES:
-            return TELL_EVERY_MS * 2**one.tries
+            return TELL_EVERY_MS << one.tries
         log.warning("vote_not_told", kind=exc.kind, status=exc.status)
     except FarSideError as exc:
         log.warning("vote_refused", kind=exc.kind, status=exc.status, code=exc.code)
