@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
-from mindbot_tasks.core import cycles, log, shutdown
+from mindbot_tasks.core import cycles, log, shutdown, telemetry
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.core.settings.at_rest import has_work
 from mindbot_tasks.publishing import MindBot
@@ -58,9 +58,11 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
+    telemetry.start(get_settings(), "worker")
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=_without_beat,
+        on_death=lambda: app.tasks["mindbot.sweep"].run(at_once=True),
     )
 
 
@@ -78,7 +80,7 @@ def _without_beat() -> None:
 @signals.worker_ready.connect
 def _show_up(sender: Any = None, **_: Any) -> None:
     """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
-    presence.get_presence()
+    presence.get_presence().show_up()
     cycles.settle()
     for queue in sender.app.amqp.queues.consume_from:
         app.send_task("mindbot.canary", args=(queue, 0), queue=queue, expires=30)
@@ -106,3 +108,4 @@ def _leave(**_: Any) -> None:
     """Nothing that this process held needs to wait for its silence to be noticed."""
     spending.flush()
     presence.stop()
+    telemetry.stop()

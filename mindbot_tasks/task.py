@@ -24,7 +24,8 @@ from celery.exceptions import Ignore, Retry
 from sqlalchemy import Connection
 
 from mindbot_tasks import presence
-from mindbot_tasks.core import shutdown
+from mindbot_tasks.core import shutdown, telemetry
+from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import (
     WITH_PERSON,
@@ -38,9 +39,9 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import cancelling, claims, spending, steps
+from mindbot_tasks.stores import cancelling, claims, spending, steps, trace
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.limiter import take
 from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.stores.steps import LostLease
@@ -75,7 +76,10 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         started = time.monotonic()
         outcome = "done"
         _held.set(None)
-        with structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)):
+        with (
+            structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)),
+            telemetry.stage(str(self.stage)) as traced,
+        ):
             try:
                 return self.run(*args, **kwargs)
             except Retry:
@@ -117,6 +121,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 cancelling.here.ended(message_id)
                 spending.end()
                 STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
+                traced.outcome = outcome
 
     def claim(self, message_id: int) -> Claim:
         """Take the message for this stage; ends the task (and its chain) quietly when it is not this stage's turn."""
@@ -142,11 +147,33 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             log.debug("not_my_turn")
             raise Ignore
         _held.set(held)
+        if telemetry.is_on():
+            self._trace(held)
         spending.begin(Whose(held.platform, held.bot, held.sender_ref))
         cancelling.here.began(message_id, held.attempt)
         self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
         self._take_limit(held)
         return held
+
+    def _trace(self, held: Claim) -> None:
+        # after an orderly retry or a crash there is an error, and the attempt has told of itself
+        lost = held.strikes > 1 and not held.last_error
+        telemetry.claimed(
+            (held.platform, held.bot, held.external_id),
+            held.address,
+            held.attempt,
+            {
+                "mindbot.message.id": held.message_id,
+                "mindbot.platform": held.platform,
+                "mindbot.bot": held.bot,
+                "mindbot.retries": held.retries,
+                "messaging.system": "celery",
+                "messaging.operation.type": "process",
+                "messaging.destination.name": (self.request.delivery_info or {}).get("routing_key") or "",
+                "messaging.message.id": self.request.id or "",
+            },
+            lost=_span_of_lost(held) if lost else None,
+        )
 
     def deadline(self, held: Claim, total_s: float) -> Deadline:
         """How long this stage may take: `total_s`, the message's own deadline, and until this process has to stop."""
@@ -309,7 +336,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if known:
             log.error("stage_cannot_work", reason=_describe(exc))
         else:
-            log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
+            log.error("stage_crashed", error=type(exc).__name__, place=_frames(exc))
         if held is None:
             return
         try:
@@ -327,6 +354,16 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                     )
         except (DatabaseUnavailable, LostLease) as away:
             log.warning("strike_not_recorded", reason=str(away))
+
+
+def _span_of_lost(held: Claim) -> tuple[int, int]:
+    """From when to when the attempt before this one lived, by the timeline; milliseconds."""
+    now = now_ms()
+    try:
+        with reading() as connection:
+            return trace.span_of_attempt(connection, held.message_id, held.attempt - 1) or (now, now)
+    except DatabaseUnavailable:
+        return now, now
 
 
 def _go_on(held: Claim) -> None:

@@ -22,7 +22,7 @@ from webhooks import errors, headers, health, receipts, receive
 from webhooks.alerts import alerts
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
-from webhooks.console import console, protect_from_forgery
+from webhooks.console import console, operators, protect_from_forgery
 from webhooks.own_ports import OwnPorts
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.register_blueprint(health.health)
     app.register_blueprint(api)
     app.register_blueprint(console)
+    app.register_blueprint(operators)
     app.register_blueprint(alerts)
     protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import DB_NOW, this_moment
@@ -42,7 +42,13 @@ def ensure_base(connection: Connection, name: str) -> None:
 def touch(connection: Connection, base: str) -> None:
     """What can be found in this base has changed. The version only grows, over all bases."""
     newest = select(func.max(KnowledgeBaseRow.version)).scalar_subquery()
-    connection.execute(update(KnowledgeBaseRow).where(KnowledgeBaseRow.name == base).values(version=newest + 1))
+    # its own is looked at again after PostgreSQL has waited for another change of the row, what the query found is not
+    own = KnowledgeBaseRow.version
+    connection.execute(
+        update(KnowledgeBaseRow)
+        .where(KnowledgeBaseRow.name == base)
+        .values(version=case((newest > own, newest), else_=own) + 1)
+    )
 
 
 def bases(connection: Connection) -> dict[str, Row[Any]]:
@@ -126,7 +132,7 @@ def advance(connection: Connection, work: Work, *, lease_ms: int | None = None, 
     lease_ms None: done with it, unless `due_at` is among the values.
     """
     if lease_ms is not None:
-        values = {**values, "due_at": DB_NOW + lease_ms, "strikes": 1}
+        values = {"strikes": 1, **values, "due_at": DB_NOW + lease_ms}
     elif "due_at" not in values:
         values = {**values, "due_at": None}
     row = connection.execute(
@@ -185,6 +191,16 @@ def unfinished(connection: Connection, ids: Sequence[int] = ()) -> int:
     return connection.execute(wanted.where(DocumentRow.id.in_(ids)) if ids else wanted).scalar_one()
 
 
+def waiting_and_failed(connection: Connection) -> tuple[int, int]:
+    """How many documents are still to be worked on, and how many could not be read."""
+    row = connection.execute(
+        select(
+            func.count().filter(DocumentRow.due_at.is_not(None)), func.count().filter(DocumentRow.state == FAILED)
+        ).select_from(DocumentRow)
+    ).one()
+    return int(row[0]), int(row[1])
+
+
 def is_due(connection: Connection) -> bool:
     """Whether somebody could begin with something now."""
     return connection.execute(select(DocumentRow.id).where(DocumentRow.due_at <= DB_NOW).limit(1)).first() is not None
@@ -196,7 +212,11 @@ def reindex(connection: Connection, base: str) -> int:
     connection.execute(update(ChunkRow).where(ChunkRow.document_id.in_(inside)).values(embedder=""))
     done = connection.execute(
         update(DocumentRow)
-        .where(DocumentRow.base == base, DocumentRow.state.in_((READY, EMBEDDING)))
+        .where(DocumentRow.base == base)
+        # what was refused for its vectors has been cut already; what could not be read has no pieces
+        .where(
+            or_(DocumentRow.state.in_((READY, EMBEDDING)), and_(DocumentRow.state == FAILED, DocumentRow.chunks > 0))
+        )
         .values(state=EMBEDDING, due_at=DB_NOW, strikes=0, error="", embedded=0, changed_at=DB_NOW, revision=DB_NOW)
     )
     set_embedder(connection, base, "", 0)
