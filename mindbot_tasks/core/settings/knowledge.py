@@ -30,7 +30,9 @@ class ChromaSettings(Section):
     rerank_url: Url = ""  #: a server that sorts passages anew: POST {model, query, documents}
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
-    timeout: Seconds = 3  #: of the whole search; an answer without passages is better than none
+    timeout: Seconds = (
+        3  #: of a search that has its turn; an answer without passages is better than none
+    )
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> ChromaSettings:
