@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from emulators import anthropic, coze, dify, dingtalk, gemini, incidents, ollama, openai, oscar, smtp
+from emulators import anthropic, coze, dify, dingtalk, gemini, incidents, ollama, openai, oscar, otlp, smtp
 from emulators.faults import AnyRule, parse_rules
 from emulators.sms import alibaba, twilio
 
@@ -202,6 +202,13 @@ def alibaba_command(**options: Any) -> web.Application:
 def incidents_command(**options: Any) -> web.Application:
     """PagerDuty's events and Opsgenie's alerts."""
     return incidents.create_app(**options)
+
+
+@emulate.command(name="otlp")
+@served
+def otlp_command(**options: Any) -> web.Application:
+    """A collector of OpenTelemetry traces."""
+    return otlp.create_app(**options)
 
 
 @emulate.command(name="smtp")

@@ -13,8 +13,9 @@ from kombu.exceptions import OperationalError
 
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
-from mindbot_tasks.core import cycles, log, shutdown
+from mindbot_tasks.core import cycles, log, shutdown, telemetry
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings.at_rest import has_work
 from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.database import forget_engine, only_advance
@@ -25,13 +26,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 broker.use_orjson()
 app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
-_manager = get_settings().alert_manager
-_ALERTS_ON = _manager is not None and _manager.enabled
-app.conf.beat_schedule = {
-    name: entry
-    for name, entry in BEAT_SCHEDULE.items()
-    if (_ALERTS_ON or entry["options"].get("queue") != "alerts") and (name != "tend" or get_settings().chromadb)
-}
+app.conf.beat_schedule = {name: entry for name, entry in BEAT_SCHEDULE.items() if has_work(name, get_settings())}
 
 
 def only_publish() -> None:
@@ -63,6 +58,7 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
+    telemetry.start(get_settings(), "worker")
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=_without_beat,
@@ -73,11 +69,10 @@ def _introduce(instance: Any = None, **_: Any) -> None:
 def _without_beat() -> None:
     """Beat is missing: messages are swept here, and alerts go on."""
     app.tasks["mindbot.sweep"].run()
-    if not _ALERTS_ON:
-        return
     try:
         for name in ("probe", "judge", "escalate"):
-            app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
+            if has_work(name, get_settings()):
+                app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
     except (OperationalError, OSError):
         return  # the broker is away as well: of that the watchdog speaks
 
@@ -113,3 +108,4 @@ def _leave(**_: Any) -> None:
     """Nothing that this process held needs to wait for its silence to be noticed."""
     spending.flush()
     presence.stop()
+    telemetry.stop()

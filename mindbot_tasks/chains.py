@@ -12,6 +12,7 @@ from celery import Signature, chain
 from kombu.exceptions import OperationalError
 
 from mindbot_tasks.app import app
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.holdoff import Holdoff
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms.queues import SHARED
@@ -107,7 +108,12 @@ def start(
     False when the broker does not take it: the sweeper will, from the ledger. delay_s: nobody can claim it earlier, by
     its `not_before`. The delay lives in a worker's memory; should it get lost, the sweeper finds the message.
     """
-    return _published(partial(_send, message_id, stage, reply_queue, delay_s, generate_queue), message_id=message_id)
+    with telemetry.span(f"publish {stage}", "producer", {"mindbot.message.id": message_id}) as traced:
+        send = partial(_send, message_id, stage, reply_queue, delay_s, generate_queue)
+        published = _published(send, message_id=message_id)
+        if not published:
+            traced.fail("broker_unreachable")
+        return published
 
 
 def send_next_to(queue: str, links: list[dict[str, Any]] | None, stage: Stage) -> None:

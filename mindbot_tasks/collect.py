@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Retry
 
 from mindbot_tasks import intake, presence
 from mindbot_tasks.app import app
-from mindbot_tasks.core import shutdown
+from mindbot_tasks.core import shutdown, telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import (
     DatabaseUnavailable,
@@ -125,12 +125,13 @@ def _read_to_the_end(held: Feed) -> int:
         raise Rejected(f"the platform {held.platform!r} has no feeds", kind="invalid_request")
     pages = empty = 0
     while True:
-        pulled = platform.pull(held.feed, held.cursor, held.token, Deadline(PAGE_S, stop_check=shutdown.check))
-        empty = 0 if pulled.items else empty + 1
-        if pulled.more and empty > MOST_EMPTY:
-            raise Unavailable("the feed promises more and more, and brings nothing", kind="protocol")
-        _look_for_persons(platform, held, pulled.items)
-        held, fresh = intake.page(held, pulled.items, pulled.cursor or held.cursor, max_age_s=platform.max_age_s)
+        with telemetry.arriving(f"collect {held.platform}", "consumer", {"mindbot.feed": held.feed_id}):
+            pulled = platform.pull(held.feed, held.cursor, held.token, Deadline(PAGE_S, stop_check=shutdown.check))
+            empty = 0 if pulled.items else empty + 1
+            if pulled.more and empty > MOST_EMPTY:
+                raise Unavailable("the feed promises more and more, and brings nothing", kind="protocol")
+            _look_for_persons(platform, held, pulled.items)
+            held, fresh = intake.page(held, pulled.items, pulled.cursor or held.cursor, max_age_s=platform.max_age_s)
         _held.set(held)
         pages += 1
         FEED_PAGES.labels(held.platform).inc()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ from sqlalchemy import Connection
 
 from mindbot_tasks import admission, chains
 from mindbot_tasks.admission import Admission, Admitted
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.holdoff import Holdoff
@@ -22,6 +25,7 @@ from mindbot_tasks.model.news import News, Occurrence
 from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.queues import reply_queue
 from mindbot_tasks.stores import cancelling, feedback, feeds, inbox, occurrences, traffic, unasked
+from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.database import is_busy, one_statement, transaction
 from mindbot_tasks.stores.feeds import Feed
 from mindbot_tasks.stores.together import Together
@@ -54,14 +58,24 @@ def record(messages: Sequence[Message]) -> Callable[[], list[int]]:
 
     Raises DatabaseUnavailable.
     """
+    seen = telemetry.arrival()
+    if seen is not None:
+        messages = [replace(message, address=seen.carried(message.address)) for message in messages]
+        seen.recording_ns = time.time_ns()
     admissions = [admission.admit(message) for message in messages]
     if all(one.plain for one in admissions):
-        return partial(_start, _safely(_writing, admissions))
+        return _recorded(_safely(_writing, admissions), seen)
     if _database.allows():
         with one_statement() as connection:
             for message in messages:
                 inbox.introduce(connection, message)
-    return partial(_start, _safely(_writing_together, admissions))
+    return _recorded(_safely(_writing_together, admissions), seen)
+
+
+def _recorded(admitted: Sequence[Admitted], seen: telemetry.Arrival | None) -> Callable[[], list[int]]:
+    if seen is not None:
+        seen.recorded_ns = time.time_ns()
+    return partial(_start, admitted, seen)
 
 
 def news(platform: str, bot: str, told: News) -> None:
@@ -101,6 +115,7 @@ def send(
     others = tuple(part for part in parts if part.kind not in ("text", "markdown"))
     said = Answer(text=words, provider=UNASKED, parts=others)
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
+    seen = telemetry.arrival("send")
     with transaction() as connection:
         row = unasked.record_once(connection, message, said, deadline_ms=deadline_ms)
     start = row.fresh
@@ -108,9 +123,12 @@ def send(
         with one_statement() as connection:
             start = inbox.is_first_in_line(connection, row.message_id)
     MESSAGES.labels(platform.name, "unasked" if row.fresh else "duplicate", "").inc()
-    log.info("message_unasked", fresh=row.fresh, message_id=row.message_id, platform=platform.name, bot=platform.bot)
-    if start:
-        chains.start(row.message_id, Stage.REPLY, reply_queue(platform.name, platform.bot))
+    with _traced(seen, message, row):
+        log.info(
+            "message_unasked", fresh=row.fresh, message_id=row.message_id, platform=platform.name, bot=platform.bot
+        )
+        if start:
+            chains.start(row.message_id, Stage.REPLY, reply_queue(platform.name, platform.bot))
     return row
 
 
@@ -123,6 +141,7 @@ def page(
     when the feed is in other hands; then nothing of the page was recorded.
     """
     messages = [item for item in items if isinstance(item, Message)]
+    seen = telemetry.arrival("collect")
     with one_statement() as connection:
         for message in messages:
             inbox.introduce(connection, message)
@@ -131,6 +150,8 @@ def page(
     fresh: list[Occurrence] = []
     deadline_ms = int(get_settings().times.message_deadline_s * 1000)
     oldest_ms = now_ms() - int(max_age_s * 1000) if held.first else 0
+    if seen is not None:
+        seen.recording_ns = time.time_ns()
     with transaction(durable=True) as connection:
         conversations = {message.conversation_id for message in messages}
         with_person = occurrences.with_humans(connection, held.platform, held.bot, conversations)
@@ -157,20 +178,37 @@ def page(
         if admission.waits_for_its_turn(done):
             with one_statement() as connection:
                 done.start = inbox.is_first_in_line(connection, done.row.message_id)
-    _start(admitted)
+    _recorded(admitted, seen)()
     return advanced, fresh
 
 
-def _start(admitted: Sequence[Admitted]) -> list[int]:
+def _start(admitted: Sequence[Admitted], seen: telemetry.Arrival | None) -> list[int]:
     """Count what was recorded, and start the chains of those whose turn it is."""
     for done in admitted:
         message, row = done.admission.message, done.row
         state = "ignored" if row.ignored else "received" if row.fresh else "duplicate"
         MESSAGES.labels(message.platform, state, "").inc()
         traffic.note(message.platform, message.bot, "in")
-        log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
-        _start_one(done, reply_queue(message.platform, message.bot))
+        with _traced(seen, message, row):
+            log.info("message_in", outcome=state, message_id=row.message_id, platform=message.platform, bot=message.bot)
+            _start_one(done, reply_queue(message.platform, message.bot))
     return [done.row.message_id for done in admitted]
+
+
+def _traced(seen: telemetry.Arrival | None, message: Message, row: inbox.Recorded) -> telemetry.Span:
+    """The root of its trace. What nobody answers has none: in a busy group that is most of what comes."""
+    return telemetry.received(
+        seen if not row.ignored else None,
+        (message.platform, message.bot, cut(message.external_id)),
+        message.address,
+        {
+            "mindbot.message.id": row.message_id,
+            "mindbot.platform": message.platform,
+            "mindbot.bot": message.bot,
+            "mindbot.duplicate": not row.fresh,
+        },
+        fresh=row.fresh,
+    )
 
 
 def _start_one(done: Admitted, queue: str) -> None:

@@ -24,7 +24,7 @@ from celery.exceptions import Ignore, Retry
 from sqlalchemy import Connection
 
 from mindbot_tasks import presence
-from mindbot_tasks.core import shutdown
+from mindbot_tasks.core import shutdown, telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import (
     WITH_PERSON,
@@ -75,7 +75,10 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         started = time.monotonic()
         outcome = "done"
         _held.set(None)
-        with structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)):
+        with (
+            structlog.contextvars.bound_contextvars(message_id=message_id, stage=str(self.stage)),
+            telemetry.stage(str(self.stage)) as traced,
+        ):
             try:
                 return self.run(*args, **kwargs)
             except Retry:
@@ -117,6 +120,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 cancelling.here.ended(message_id)
                 spending.end()
                 STAGE_SECONDS.labels(str(self.stage), outcome).observe(time.monotonic() - started)
+                traced.outcome = outcome
 
     def claim(self, message_id: int) -> Claim:
         """Take the message for this stage; ends the task (and its chain) quietly when it is not this stage's turn."""
@@ -142,11 +146,32 @@ class MindBotTask(Task):  # type: ignore[type-arg]
             log.debug("not_my_turn")
             raise Ignore
         _held.set(held)
+        if telemetry.is_on():
+            self._trace(held)
         spending.begin(Whose(held.platform, held.bot, held.sender_ref))
         cancelling.here.began(message_id, held.attempt)
         self.request.retries = held.retries  # so that Celery computes the back-off from what the row remembers
         self._take_limit(held)
         return held
+
+    def _trace(self, held: Claim) -> None:
+        telemetry.claimed(
+            (held.platform, held.bot, held.external_id),
+            held.address,
+            held.attempt,
+            {
+                "mindbot.message.id": held.message_id,
+                "mindbot.platform": held.platform,
+                "mindbot.bot": held.bot,
+                "mindbot.retries": held.retries,
+                "messaging.system": "celery",
+                "messaging.operation.type": "process",
+                "messaging.destination.name": (self.request.delivery_info or {}).get("routing_key") or "",
+                "messaging.message.id": self.request.id or "",
+            },
+            # after an orderly retry or a crash there is an error, and the attempt has told of itself
+            lost=held.strikes > 1 and not held.last_error,
+        )
 
     def deadline(self, held: Claim, total_s: float) -> Deadline:
         """How long this stage may take: `total_s`, the message's own deadline, and until this process has to stop."""

@@ -46,9 +46,20 @@ proc_name = "mindbot-web"
 
 def post_worker_init(worker: Any) -> None:
     """Everything is loaded now."""
-    from mindbot_tasks.core import cycles  # not above: the arbiter loads nothing of ours
+    from mindbot_tasks.core import cycles, telemetry  # not above: the arbiter loads nothing of ours
+    from mindbot_tasks.core.settings import get_settings
+    from mindbot_tasks.exporting import pushing
 
+    pushing.begin()
+    telemetry.start(get_settings(), "web")
     cycles.settle()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The last requests are over."""
+    from mindbot_tasks.core import telemetry
+
+    telemetry.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from mindbot_tasks import intake
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.metrics import WEBHOOK_SECONDS, WEBHOOKS
 from mindbot_tasks.platforms import registry
@@ -37,13 +38,18 @@ def take(platform: Platform, inbound: Inbound) -> tuple[Acknowledgement, list[in
 
     Raises SignatureInvalid, PayloadInvalid or DatabaseUnavailable; then nothing may be acknowledged.
     """
-    platform.verify(inbound)
-    messages = platform.parse(inbound)
-    news = platform.news(inbound) if isinstance(platform, BringsNews) else None
-    message_ids = intake.receive(messages) if messages else []
-    if news is not None:
-        intake.news(platform.name, platform.bot, news)
-    return platform.acknowledge(inbound, message_ids), message_ids
+    with telemetry.arriving(
+        f"{inbound.method} /webhooks/{platform.name}",
+        attributes={"http.request.method": inbound.method, "http.route": "/webhooks/<platform_name>"},
+        traceparent=inbound.headers.get("traceparent"),
+    ):
+        platform.verify(inbound)
+        messages = platform.parse(inbound)
+        news = platform.news(inbound) if isinstance(platform, BringsNews) else None
+        message_ids = intake.receive(messages) if messages else []
+        if news is not None:
+            intake.news(platform.name, platform.bot, news)
+        return platform.acknowledge(inbound, message_ids), message_ids
 
 
 def _to_inbound(request: flask.Request) -> Inbound:

@@ -20,6 +20,7 @@ import structlog
 from mindbot_tasks import intake
 from mindbot_tasks.bridges import dingtalk_frames as frames
 from mindbot_tasks.bridges.dingtalk_frames import Frame
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.errors import DatabaseUnavailable, PayloadInvalid
 from mindbot_tasks.core.metrics import BRIDGE_FRAMES
@@ -127,7 +128,7 @@ class Intake:
         waiting = list(batch)
         while waiting:
             try:
-                await self._in_thread(intake.receive, [each.message for each in waiting])
+                await self._in_thread(self._receive, waiting)
             except DatabaseUnavailable as exc:
                 log.warning("stream_messages_wait", count=len(waiting), reason=str(exc), bot=self._platform.bot)
                 await asyncio.sleep(RETRY_S)
@@ -145,6 +146,14 @@ class Intake:
                     _count(each.frame, "recorded")
                     await each.answer(frames.acknowledge(each.frame, {"response": None}))
                 return
+
+    @staticmethod
+    def _receive(waiting: Sequence[_Waiting]) -> None:
+        waited_s = time.monotonic() - min(each.since for each in waiting)
+        with telemetry.arriving(
+            "receive dingtalk", "consumer", {"network.protocol.name": "websocket"}, waited_s=waited_s
+        ):
+            intake.receive([each.message for each in waiting])
 
     def _still_holds(self, waiting: _Waiting) -> bool:
         if time.monotonic() - waiting.since < HOLD_S:

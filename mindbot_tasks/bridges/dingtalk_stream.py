@@ -20,6 +20,7 @@ from mindbot_tasks.bridges.backoff import Backoff
 from mindbot_tasks.bridges.dingtalk_intake import Intake
 from mindbot_tasks.bridges.dingtalk_link import Link, Ticket, Times, fetch_ticket
 from mindbot_tasks.core import log as logging
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Draining, FarSideError, Rejected, Stopped
 from mindbot_tasks.core.http import get_http
@@ -181,6 +182,7 @@ async def _serve(bot: str, settings: DingTalkSettings, reporter: Reporter) -> No
 def main(bot: str) -> int:
     """Hold the connections of this bot until told to end; returns the exit status."""
     from mindbot_tasks.app import only_publish
+    from mindbot_tasks.exporting import listener, pushing
 
     os.environ.setdefault("MINDBOT_ROLE", "bridges")
     settings = get_settings()
@@ -190,8 +192,12 @@ def main(bot: str) -> int:
         log.error("bridge_without_bot", platform="dingtalk", bot=bot)
         return 1
     reporter = Reporter("dingtalk", bot)
+    listener.begin()
+    pushing.begin()
+    telemetry.start(settings, "bridges")
     try:
         asyncio.run(_serve(bot, settings.dingtalk[bot], reporter))
     finally:
         reporter.close()
+        telemetry.stop()
     return 0

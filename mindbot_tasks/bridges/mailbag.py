@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.model.message import Message
 
@@ -40,7 +41,7 @@ class Mailbag:
         self._record_them = record
         self._on_received = on_received
         self._retry_s = retry_s
-        self._queue: queue.Queue[Message | None] = queue.Queue(most)
+        self._queue: queue.Queue[tuple[Message, float]] = queue.Queue(most)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mailbag of {name}", daemon=True)
         self._recorded: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -50,7 +51,7 @@ class Mailbag:
     def put(self, message: Message) -> bool:
         """False: there is no room for it any more."""
         try:
-            self._queue.put_nowait(message)
+            self._queue.put_nowait((message, time.monotonic()))
         except queue.Full:
             log.error("message_lost", reason="too many wait for the database", platform=message.platform)
             return False
@@ -72,18 +73,19 @@ class Mailbag:
     def _run(self) -> None:
         while True:
             try:
-                message = self._queue.get(timeout=0.1)
+                message, came_at = self._queue.get(timeout=0.1)
             except queue.Empty:
                 if self._closing.is_set():
                     return
                 continue
-            if message is not None:
-                self._record(message)
+            self._record(message, came_at)
 
-    def _record(self, message: Message) -> None:
+    def _record(self, message: Message, came_at: float) -> None:
         while True:
+            waited_s = time.monotonic() - came_at
             try:
-                start = self._record_them([message])
+                with telemetry.arriving(f"receive {message.platform}", "consumer", waited_s=waited_s):
+                    start = self._record_them([message])
             except DatabaseUnavailable as exc:
                 log.warning("intake_waits_for_the_database", reason=str(exc), waiting=self._queue.qsize())
                 time.sleep(self._retry_s)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, say
@@ -31,7 +32,16 @@ def knowledge_for(question: Question, settings: Settings, deadline: Deadline) ->
     """The passages about a question from the knowledge bases that its bot may use. Raises a Stopped only."""
     if not question.text or not retrieval.is_wanted(settings):
         return NOTHING
-    return retrieval.search(settings, question.text, _bases(question, settings), deadline)
+    return _searched(settings, question.text, _bases(question, settings), deadline)
+
+
+def _searched(settings: Settings, query: str, bases: Sequence[str], deadline: Deadline) -> Found:
+    with telemetry.span("search knowledge", attributes={"mindbot.knowledge.bases": len(bases)}) as traced:
+        found = retrieval.search(settings, query, bases, deadline)
+        traced.set({"mindbot.knowledge.passages": len(found.passages)})
+        if found.trouble:
+            traced.fail(found.trouble)
+        return found
 
 
 def _bases(question: Question, settings: Settings) -> tuple[str, ...]:
@@ -89,7 +99,7 @@ def with_sources(answer: Answer, found: Found, lang: Lang) -> Answer:
 
 def search_tool(settings: Settings, query: str, question: Question, deadline: Deadline) -> str:
     """For an agent: the passages as text; "" when there are none."""
-    found = retrieval.search(settings, query, _bases(question, settings), deadline)
+    found = _searched(settings, query, _bases(question, settings), deadline)
     if found.trouble and not found.passages:
         return "the knowledge base does not answer now"
     return fenced(found.passages) if found.passages else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.settings.agent import LangchainSettings
 from mindbot_tasks.core.words import Lang, Sentence, say
@@ -53,6 +54,14 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     rows.append(Row(tell("files"), "files", True, kept.bucket if kept.backend == "s3" else kept.path or kept.backend))
     rows += _budgets(settings, lang)
     rows += _alerts(settings, lang)
+    pushed = settings.metrics
+    influxdb = f"{pushed.influxdb.url} {pushed.influxdb.bucket}" if pushed.influxdb else None
+    statsd = f"{pushed.statsd.host}:{pushed.statsd.port}" if pushed.statsd else None
+    rows += [
+        _single(settings, lang, tell("metrics"), "metrics.influxdb", influxdb),
+        _single(settings, lang, tell("metrics"), "metrics.statsd", statsd),
+    ]
+    rows.append(_telemetry(settings, lang))
     rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}
     rows += [
@@ -177,6 +186,18 @@ def _tools(settings: Settings, lang: Lang) -> list[Row]:
         for name, server in agent.mcp.items()
     ]
     return rows
+
+
+def _telemetry(settings: Settings, lang: Lang) -> Row:
+    kind, traced = say("config.telemetry", lang), settings.telemetry
+    if traced is None:
+        return _single(settings, lang, kind, "telemetry", None)
+    if not traced.on:
+        return Row(kind, "telemetry", False, say("config.no_collector", lang))
+    if not telemetry.is_installed():
+        return Row(kind, "telemetry", False, say("config.no_exporter", lang))
+    share = f"{traced.sampler} {traced.sample_ratio:g}" if "ratio" in traced.sampler else traced.sampler
+    return Row(kind, "telemetry", True, f"{traced.address}, {share}")
 
 
 def _alerts(settings: Settings, lang: Lang) -> list[Row]:

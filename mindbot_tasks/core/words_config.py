@@ -37,6 +37,13 @@ WORDS: Words = {
     "unpriced": ("the price of {models} is unknown, so it costs nothing here", "{models} 的价格未知,不计入费用"),
     "alerts": ("alerts", "告警"),
     "notifier": ("notifier", "通知"),
+    "metrics": ("metrics", "指标推送"),
+    "telemetry": ("traces", "追踪"),
+    "no_collector": ("telemetry.endpoint is not set", "未设置 telemetry.endpoint"),
+    "no_exporter": (
+        "the extra is missing: pip install 'mindbot[telemetry]'",
+        "缺少附加组件:pip install 'mindbot[telemetry]'",
+    ),
     "setting": ("setting", "设置"),
     "patterns": ("patterns: {count}, priority {priority}", "{count} 个模式,优先级 {priority}"),
     "alert_counts": ("rules: {rules}, recipients: {people}", "{rules} 条规则,{people} 位接收人"),

@@ -56,6 +56,20 @@ WORDS: Words = {
         "make room, or keep messages for fewer days (retention_days)",
         "请清理空间,或减少保留天数(retention_days)",
     ),
+    # traces
+    "no_exporter": ("traces are configured, but the extra is missing", "已配置追踪,但缺少附加组件"),
+    "install_exporter": ("pip install 'mindbot[telemetry]'", "请运行 pip install 'mindbot[telemetry]'"),
+    "collector_fine": ("the collector at {address} takes traces", "采集器 {address} 可接收追踪数据"),
+    "collector_away": ("{address}: {why}", "{address}:{why}"),
+    "collector_refuses": ("{address} answered {status}", "{address} 返回 {status}"),
+    "check_collector": (
+        "check telemetry.endpoint and telemetry.headers; messages are answered all the same",
+        "请检查 telemetry.endpoint 与 telemetry.headers;消息处理不受影响",
+    ),
+    "not_grpc": (
+        "4317 is the port for gRPC; MindBot speaks OTLP over HTTP, which usually listens on 4318",
+        "4317 是 gRPC 端口;MindBot 使用 OTLP over HTTP,通常为 4318",
+    ),
     # redis and broker
     "redis_fine": ("version {version} answers", "版本 {version},有应答"),
     "redis_asleep": (
@@ -167,6 +181,18 @@ WORDS: Words = {
         "check files.endpoint_url, bucket, region and the key's rights",
         "请检查 files.endpoint_url、bucket、region 和密钥权限",
     ),
+    "influxdb_fine": ("takes figures into {bucket}", "可写入存储桶 {bucket}"),
+    "influxdb_refuses": ("refuses figures: HTTP {status}", "拒绝写入:HTTP {status}"),
+    "influxdb_check": (
+        "check org, bucket and token; the token must be allowed to write",
+        "请检查 org、bucket 和 token,令牌须有写权限",
+    ),
+    "statsd_sent": (
+        "figures go to {address}; whether anybody takes them UDP does not tell",
+        "指标发往 {address};UDP 无法确认是否被接收",
+    ),
+    "statsd_away": ("nobody listens at {address}", "{address} 无人监听"),
+    "statsd_start": ("start the agent there, or correct metrics.statsd", "请在该处启动代理,或更正 metrics.statsd"),
     "speech_fine": ("answers; recordings go to {model}", "可用,录音交给 {model}"),
     "no_voice_extra": ("AMR and SILK recordings cannot be converted", "无法转换 AMR 和 SILK 录音"),
     "add_voice_extra": ('pip install "mindbot[voice]"', 'pip install "mindbot[voice]"'),

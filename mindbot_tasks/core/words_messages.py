@@ -22,6 +22,7 @@ WORDS: Words = {
     "answered_by": ("answered by", "回答者"),
     "answer": ("answer", "回答"),
     "last_error": ("last error", "最近错误"),
+    "trace": ("trace", "追踪"),
     "at": ("at", "时间"),
     "step": ("step", "步骤"),
     "after": ("after", "耗时"),

@@ -115,6 +115,7 @@ WORDS: Words = {
     "model_gone": ("{model} is no longer served; use for example {instead}", "{model} 已停止服务,可改用 {instead} 等"),
     "placeholder": ("this is still the placeholder of the example", "仍是示例中的占位值"),
     "unknown_variable": ("{name} matches no setting", "{name} 不对应任何设置项"),
+    "unknown_sampler": ("MindBot has no such sampler; it has: {known}", "MindBot 没有此采样器;可用:{known}"),
     "unknown_provider": ("{name} is not among the configured providers", "{name} 不在已配置的提供方中"),
     "recipient_unreachable": ("{name} has no phone number, e-mail address or chat", "{name} 没有电话、邮箱或聊天地址"),
     "longer_than_answer": (

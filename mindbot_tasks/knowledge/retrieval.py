@@ -10,14 +10,15 @@ from typing import Literal
 
 import structlog
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, DeadlineExceeded, FarSideError
-from mindbot_tasks.core.metrics import KNOWLEDGE_SECONDS
 from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.knowledge import turns
-from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
+from mindbot_tasks.knowledge.chroma import NotThere, WrongSize, collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import Embedder, Offline, embed_question, embedder_of, fusion_of, scale_of
 from mindbot_tasks.knowledge.lexical import NotIndexed, lexicon
+from mindbot_tasks.knowledge.measuring import timed
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
 from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_version
@@ -64,6 +65,7 @@ def is_wanted(settings: Settings) -> bool:
     return settings.chromadb is not None or knowledge_version.heard() > 0
 
 
+@timed
 def search(
     settings: Settings,
     question: str,
@@ -83,18 +85,14 @@ def search(
     question = question.strip()[:_LONGEST_QUESTION]
     if not question or not bases:
         return NOTHING
-    started = time.monotonic()
     try:
-        found = _searched(settings, wanted, _Asked(question, bases, mode, limit, min_score), deadline)
+        return _searched(settings, wanted, _Asked(question, bases, mode, limit, min_score), deadline)
     except DatabaseUnavailable:
         log.warning("knowledge_unavailable", reason="database")
-        found = Found((), "database")
+        return Found((), "database")
     except DeadlineExceeded:
         log.warning("knowledge_unavailable", reason="busy")
-        found = Found((), "busy")
-    outcome = found.trouble or ("found" if found.passages else "nothing")
-    KNOWLEDGE_SECONDS.labels(outcome).observe(time.monotonic() - started)
-    return found
+        return Found((), "busy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,9 @@ class _Vector:
 
 def _vector(embedder: Embedder, question: str, deadline: Deadline) -> _Vector:
     try:
-        return _Vector(embed_question(embedder, question, deadline))
+        about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
+        with telemetry.span(f"embeddings {embedder.id}", "client", about):
+            return _Vector(embed_question(embedder, question, deadline))
     except FarSideError as exc:
         log.warning("question_not_embedded", embedder=embedder.id, kind=exc.kind, status=exc.status)
         return _Vector((), "embeddings")
@@ -181,7 +181,14 @@ def _dense(
         log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
         return "reindex"
     try:
-        near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
+        with telemetry.span("query vectors", "client", {"db.system.name": "chroma"}):
+            near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
+    except WrongSize:
+        log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
+        return "reindex"
+    except NotThere:
+        log.warning("vectors_lost", base=base)  # `mindbot.tend` has them made anew
+        return "vectors"
     except FarSideError as exc:
         log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
         return "vectors"

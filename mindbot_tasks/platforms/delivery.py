@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import RetryableError, Unavailable
 from mindbot_tasks.core.metrics import SENDS
@@ -46,8 +47,10 @@ def deliver(platform: Platform, outgoing: Outgoing, deadline: Deadline) -> tuple
     A call that may or may not have gone through is not repeated where that could show the answer twice; it is counted.
     """
     deadline.check()  # a worker that was frozen since its claim must not act on it any more
+    about = {"mindbot.piece": outgoing.number, "mindbot.resend": outgoing.resend}
     try:
-        sent_id = platform.send(outgoing, deadline)
+        with telemetry.span(f"send {outgoing.platform}", "client", about):
+            sent_id = platform.send(outgoing, deadline)
     except Unavailable as exc:
         if exc.kind == "ambiguous" and not platform.capabilities.idempotent_send:
             SENDS.labels(outgoing.platform, "unconfirmed").inc()

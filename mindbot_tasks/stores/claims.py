@@ -64,6 +64,8 @@ class Claim:
     more_history: bool = False  #: there may be messages between the summary and `history`
     facts: tuple[Fact, ...] = ()  #: that the asker asked to remember
     answer: Answer | None = None
+    external_id: str = ""  #: the platform's own id of the message
+    last_error: str = ""  #: of this stage
 
 
 CLAIMABLE: dict[Stage, tuple[State, ...]] = {
@@ -203,6 +205,8 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int, recent:
         MessageRow.sent_parts,
         MessageRow.replying_at,
         MessageRow.deadline_at,
+        MessageRow.external_id,
+        MessageRow.last_error,
         (MessageRow.deadline_at - now).label("left"),
     ]
     values: dict[str, Any] = {
@@ -321,6 +325,8 @@ def claim(
         more_history=known.more,
         facts=known.facts,
         answer=_saved_answer(row.answer) if stage is Stage.REPLY else None,
+        external_id=row.external_id,
+        last_error=row.last_error or "",
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
+from mindbot_tasks.core import telemetry
+from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.feedback import Vote, votes_of
 from mindbot_tasks.stores.tables import AnswerRow, ConversationRow, EventRow, MessageRow, SendRow, UserRow, WorkerRow
@@ -79,10 +81,22 @@ def _as_dict(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)
 
 
+def _with_trace_id(message: dict[str, Any]) -> dict[str, Any]:
+    """In place of the address, which may hold secrets: under which id OpenTelemetry's traces know the message."""
+    address = message.pop("address") or {}
+    key = (message["platform"], message["bot"], message["external_id"])
+    return {**message, "trace_id": telemetry.trace_id_of(get_settings(), key, address) or None}
+
+
 def get_trace(connection: Connection, message_id: int) -> Trace | None:
     """One message with its timeline; None if there is none of this id."""
     message = connection.execute(
-        select(*_COLUMNS, UserRow.name.label("sender_name"), ConversationRow.title.label("conversation_title"))
+        select(
+            *_COLUMNS,
+            MessageRow.address,
+            UserRow.name.label("sender_name"),
+            ConversationRow.title.label("conversation_title"),
+        )
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
         .join(
             UserRow,
@@ -115,7 +129,7 @@ def get_trace(connection: Connection, message_id: int) -> Trace | None:
         .order_by(SendRow.id)
     )
     return Trace(
-        message=_as_dict(message),
+        message=_with_trace_id(_as_dict(message)),
         answer=_as_dict(answer) if answer is not None else None,
         events=[
             Event(row.at, row.step, row.state, row.attempt, row.worker or "", row.took_ms, row.note or "")

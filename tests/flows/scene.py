@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import requests
@@ -57,9 +57,10 @@ class Scene:
         self.account = f"wk{token}"  #: of customer service
         self.customers = KfCustomers(f"{stack.web}/webhooks/wecomcs", stack.vendors.wecom.url, WECOM)
         self.oscar = Control(stack.vendors.oscar.url)
+        self.otlp = Control(stack.vendors.otlp.url)
 
     def close(self) -> None:
-        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom):
+        for control in (self.openai, self.dify, self.dingtalk, self.oscar, self.wecom, self.otlp):
             control.close()
         self.customers.close()
 
@@ -78,7 +79,7 @@ class Scene:
             # a database that is busy for a moment says 503, and platforms post again
             return until(lambda: _if_taken(sender.repeat(post, callback)), "200 of the web side")
 
-    def chats(self, text: str, *parts: dict[str, str]) -> int:
+    def chats(self, text: str, *parts: dict[str, str], more_headers: Mapping[str, str] | None = None) -> int:
         """Post to the generic platform; returns our id of the message."""
         data = {
             "text": f"{text} {self.mark} {CANARY_TEXT}", "user_id": self.user, "conversation_id": self.conversation,
@@ -86,6 +87,7 @@ class Scene:
         }  # fmt: skip
         body = json.dumps({"type": "message.created", "data": data}).encode()
         headers = standard_webhooks.sign([CHAT_SECRET], self.mark, body, now_s=int(time.time()))
+        headers = {**headers, **(more_headers or {})}
 
         def post() -> int | None:
             answer = requests.post(f"{self.stack.web}/webhooks/chat", data=body, headers=headers, timeout=10)
@@ -114,6 +116,17 @@ class Scene:
             return until(all_ended, f"end of {count} messages", within_s=within_s)
         except AssertionError as exc:
             raise AssertionError(f"{exc}\n{[(one.message, one.events) for one in self.messages()]}") from exc
+
+    def spans(self, told: Trace, *names: str) -> list[dict[str, Any]]:
+        """The trace of a message, as soon as spans of all these names have been exported."""
+
+        def exported() -> list[dict[str, Any]]:
+            about = self.otlp.call("GET", "/spans", {"mindbot.message.id": told.message["id"]})
+            ours = {one["trace_id"] for one in about if one["resource"]["stack"] == self.stack.name}
+            found = [span for trace_id in ours for span in self.otlp.call("GET", "/spans", {"trace_id": trace_id})]
+            return found if set(names) <= {span["name"] for span in found} else []
+
+        return until(exported, f"spans {names}")
 
     def shown(self, dingtalk: Control | None = None) -> list[dict[str, Any]]:
         """What this story's people saw from the bot on DingTalk, in order."""

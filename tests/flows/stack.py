@@ -57,6 +57,7 @@ class Vendors:
     branch: Emulator  #: a second DingTalk, which may be down
     oscar: Emulator
     wecom: Emulator
+    otlp: Emulator  #: to which every process tells its part of the traces
 
 
 @contextlib.contextmanager
@@ -69,6 +70,7 @@ def vendors() -> Iterator[Vendors]:
             branch=held.enter_context(running("dingtalk")),
             oscar=held.enter_context(running("oscar")),
             wecom=held.enter_context(running("wecom")),
+            otlp=held.enter_context(running("otlp")),
         )
 
 
@@ -193,6 +195,11 @@ class Stack:
             "history_tokens": 60,
             "times": {"drain_s": DRAIN_S, "guard_s": 6},
             "web": {"api_keys": [API_KEY]},
+            "telemetry": {
+                "endpoint": self.vendors.otlp.url,
+                "headers": {"x-api-key": f"{self.secret}-traces"},
+                "resource_attributes": {"stack": self.name},
+            },
             "dingtalk": [
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
@@ -244,6 +251,7 @@ class Stack:
             **kept,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "250",
             "MINDBOT_HOME": str(self.folder),
             "MINDBOT_CONFIG": str(self.folder / name),
             "MINDBOT_SECRET_KEY": self.secret,

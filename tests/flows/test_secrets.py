@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
 
@@ -38,6 +40,7 @@ def _places(stack: Stack, told: Told) -> dict[str, str]:
     found["refused"] = _read(f"{stack.web}/webhooks/dingtalk", letter)
     found["unknown platform"] = _read(f"{stack.web}/webhooks/pager", letter)
     found["metrics"] = _read(f"{stack.web}/metrics")
+    found["traces"] = json.dumps(stack.vendors.otlp.control.call("GET", "/spans"))
     found["readyz"] = _read(f"{stack.web}/readyz")
     return found
 
@@ -58,6 +61,7 @@ def test_no_secret_and_no_text_is_seen_outside(case: Case, told: Told) -> None:
     assert "answerer_failed" in places["worker1.log"] + places["worker2.log"]
     assert "signature_invalid" in places["refused"]
     assert "mindbot_" in places["metrics"]
+    assert "generate" in places["traces"]
     leaks = {
         name: [line for line in text.splitlines() if CANARY_SECRET in line or CANARY_TEXT in line]
         for name, text in places.items()

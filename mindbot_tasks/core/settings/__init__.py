@@ -28,6 +28,7 @@ from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.metrics import InfluxDBSettings, MetricsSettings, StatsDSettings
 from mindbot_tasks.core.settings.notifiers import (
     AlertWebhookSettings,
     EmailSettings,
@@ -53,6 +54,7 @@ from mindbot_tasks.core.settings.providers import (
 from mindbot_tasks.core.settings.response import PiiKind, PiiSettings, ResponseSettings, WordsSettings
 from mindbot_tasks.core.settings.root import Settings
 from mindbot_tasks.core.settings.section import Section
+from mindbot_tasks.core.settings.telemetry import TelemetrySettings
 from mindbot_tasks.core.settings.workflows import EndpointSettings, WorkflowSettings
 
 __all__ = [
@@ -75,11 +77,13 @@ __all__ = [
     "EndpointSettings",
     "FilesSettings",
     "IncidentSettings",
+    "InfluxDBSettings",
     "IntegrationSettings",
     "InvalidSettings",
     "LangchainSettings",
     "MaintenanceSettings",
     "McpServerSettings",
+    "MetricsSettings",
     "ModelSettings",
     "PiiKind",
     "PiiSettings",
@@ -98,6 +102,8 @@ __all__ = [
     "SmsProviderSettings",
     "SmsSettings",
     "SpeechToTextSettings",
+    "StatsDSettings",
+    "TelemetrySettings",
     "TimesSettings",
     "WeComCsSettings",
     "WeComSettings",

@@ -14,6 +14,7 @@ from mindbot_tasks.core.settings.item import Item
 from mindbot_tasks.core.settings.problems import Place, Problem
 from mindbot_tasks.core.settings.root import BETWEEN, PREFIX, Settings
 from mindbot_tasks.core.settings.shape import BOTS, DEFAULT_BOT, below, known_keys, other_names
+from mindbot_tasks.core.settings.telemetry import SAMPLERS
 from mindbot_tasks.core.words import Sentence
 
 #: names without our prefix -> the setting
@@ -30,14 +31,25 @@ NAMES: dict[str, tuple[str, ...]] = {
     "AIM_PORT": ("aim", "port"),
     "DIFY_API_KEY": ("providers", "dify", "api_key"),
     "DIFY_API_URL": ("providers", "dify", "base_url"),
+    # OpenTelemetry's own; its library reads the others by itself
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("telemetry", "endpoint"),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("telemetry", "traces_endpoint"),
+    "OTEL_SERVICE_NAME": ("telemetry", "service_name"),
+    "OTEL_TRACES_SAMPLER": ("telemetry", "sampler"),
+    "OTEL_TRACES_SAMPLER_ARG": ("telemetry", "sample_ratio"),
 }
 #: without these, a section that only the environment speaks of is off rather than wrong
 NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("aim",): ("AIM_USERNAME", "AIM_PASSWORD", "AIM_SERVER"),
     ("providers", "dify"): ("DIFY_API_KEY",),
 }
+#: OpenTelemetry's ways to say that there shall be no traces
+NO_TRACES = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
 #: of the process, not of the file
-NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}
+NOT_SETTINGS = {
+    "MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY", "MINDBOT_METRICS_HOST",
+    "MINDBOT_METRICS_PORT",
+}  # fmt: skip
 
 
 def read_environment(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,8 +84,10 @@ def apply_environment(root: Item, env: Mapping[str, str]) -> list[Problem]:
     for section, needed in NEEDED.items():
         _fill_section(root, section, needed, env)
     for name, loc in NAMES.items():
-        if loc[:-1] not in NEEDED and env.get(name, "").strip():
+        if loc[:-1] not in NEEDED and env.get(name, "").strip() and not _not_for_us(name, env):
             _put(root, loc, Item(env[name], Place(name), ".".join(loc), reference=True), problems)
+    if silent := next((name for name, off in NO_TRACES.items() if env.get(name, "").strip().lower() == off), ""):
+        _put(root, ("telemetry", "enabled"), Item(False, Place(silent), "telemetry.enabled"), problems)
     try:
         overrides: dict[str, Any] = _Overrides(env)()
     except SettingsError as exc:  # a list or mapping that is not JSON
@@ -84,9 +98,19 @@ def apply_environment(root: Item, env: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
+def _not_for_us(name: str, env: Mapping[str, str]) -> bool:
+    """Machines may set OpenTelemetry's variables for all programs: a sampler we do not have is no error of ours."""
+    sampler = env.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    unknown = bool(sampler) and sampler not in SAMPLERS
+    return unknown and name in ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
+
+
 def unknown_variables(env: Mapping[str, str]) -> list[Problem]:
     """MINDBOT_ names whose first part is no setting: pydantic-settings passes over them silently."""
     warnings = []
+    if _not_for_us("OTEL_TRACES_SAMPLER", env):
+        place = Place("OTEL_TRACES_SAMPLER")
+        warnings.append(Problem(place, "", Sentence("settings.unknown_sampler", known=", ".join(SAMPLERS))))
     fields = {name.upper(): name for name in Settings.model_fields}
     for name in env:
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:

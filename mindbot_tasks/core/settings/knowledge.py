@@ -30,9 +30,8 @@ class ChromaSettings(Section):
     rerank_url: Url = ""  #: a server that sorts passages anew: POST {model, query, documents}
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
-    timeout: Seconds = (
-        3  #: of a search that has its turn; an answer without passages is better than none
-    )
+    allowed_hosts: list[str] = []  #: of addresses that may be read although they are not public: `wiki.intra:8080`
+    timeout: Seconds = 3  #: of a search that has its turn; then the answer goes without it
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> ChromaSettings:

@@ -16,6 +16,7 @@ from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings, Prompt
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.metrics import MetricsSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -28,6 +29,7 @@ from mindbot_tasks.core.settings.process import TimesSettings, WebSettings
 from mindbot_tasks.core.settings.providers import ProviderSelectionSettings, ProviderSettings
 from mindbot_tasks.core.settings.response import ResponseSettings
 from mindbot_tasks.core.settings.section import AtLeastOne, BrokerUrl, Count, DatabaseUrl, Rate, RedisUrl, Section
+from mindbot_tasks.core.settings.telemetry import TelemetrySettings
 from mindbot_tasks.core.settings.workflows import WorkflowSettings
 
 PREFIX = "MINDBOT_"
@@ -89,6 +91,8 @@ class Settings(BaseSettings):
     files: FilesSettings = FilesSettings()
     speech_to_text: SpeechToTextSettings | None = None
     alert_manager: AlertManagerSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
+    telemetry: TelemetrySettings | None = None
 
     _off: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

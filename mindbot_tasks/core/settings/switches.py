@@ -27,12 +27,15 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
+    ("metrics", "influxdb"),
+    ("metrics", "statsd"),
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),
     ("alert_manager", "incidents", ANY),
     ("alert_manager", "rules", ANY),
     ("alert_manager", "probes", ANY),
+    ("telemetry",),
 )
 #: only `enabled: false` switches these off: a single missing variable must not silence every alert
 BY_ENABLED_ONLY: tuple[tuple[str, ...], ...] = (("alert_manager",),)

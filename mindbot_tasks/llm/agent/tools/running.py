@@ -13,6 +13,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.errors import DeadlineExceeded, FarSideError, Rejected, Stopped, Throttled
 from mindbot_tasks.core.metrics import TOOL_SECONDS
 from mindbot_tasks.llm.agent.apart import apart
@@ -73,7 +74,12 @@ def run(tool: Tool, arguments: Any, call: Call) -> Result:
     if leave.reason:
         return _ended(tool, "away", "the tool is not available now; do without it", started)
     try:
-        text, outcome = _try(tool, arguments, call)
+        about = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool.name}
+        with telemetry.span(f"execute_tool {tool.name}", attributes=about) as traced:
+            text, outcome = _try(tool, arguments, call)
+            traced.set({"mindbot.outcome": outcome})
+            if outcome in _BAD:
+                traced.fail(outcome)
     except Stopped:
         outcome = "failed"
         raise
