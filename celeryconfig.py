@@ -106,6 +106,7 @@ imports = (
     "mindbot_tasks.tend",
     "mindbot_tasks.ingest",
     "mindbot_tasks.canary",
+    "mindbot_tasks.exporting.workers",
 )
 
 beat_scheduler = "celery.beat:PersistentScheduler"

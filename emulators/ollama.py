@@ -1,4 +1,4 @@
-"""Ollama's own API: /api/chat as lines of JSON, and the models that are there, at a chosen delay and speed.
+"""Ollama's own API: /api/chat as lines of JSON, /api/embed, and the models that are there, at a chosen delay and speed.
 
 It "sees" pictures: it says how many there were; a model whose name begins with "blind" refuses them.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from emulators import tool_calls
+from emulators import embeddings, tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused
 from emulators.faults import AnyRule
 from emulators.front import Front
@@ -49,6 +49,7 @@ def create_app(
         max_body_bytes=40 * 1024 * 1024,
     )
     front.add("POST", "/api/chat", server.chat)
+    front.add("POST", "/api/embed", server.embed)
     front.add("GET", "/api/tags", server.tags)
     front.add("GET", "/api/version", lambda _: json_answer({"version": "0.13.0"}))
     return front.finish()
@@ -141,6 +142,18 @@ class OllamaServer:
             odd=b'{"surprise":true}\n',
             error=lambda status, code, message: _line({"error": message}),
         )
+
+    def embed(self, call: Call) -> Answer:
+        if refusal := self._not_let_in(call):
+            return refusal
+        body = call.json or {}
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            return _error(400, "model is required")
+        if self._models and _full(model) not in self._models:
+            return _error(404, f'model "{model}" not found, try pulling it first')
+        delay_s = self.front.pace.delay_ms / 1000
+        return embeddings.of_ollama(call, body, lambda status, message, _: _error(status, message), delay_s)
 
     def _not_let_in(self, call: Call) -> Answer | None:
         if not self._api_key or call.bearer == self._api_key:

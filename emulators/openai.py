@@ -1,4 +1,5 @@
-"""A model server with OpenAI's chat completions, streaming or not, at a chosen delay and speed, and transcriptions.
+"""A model server with OpenAI's chat completions, streaming or not, at a chosen delay and speed, transcriptions,
+embeddings, and the rerank call of those who speak its protocol.
 
 It "sees" pictures: it says how many there were; a model whose name begins with "blind" refuses them. Of a recording it
 "hears" the length, or what a fault rule `say` tells it to.
@@ -19,7 +20,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from emulators import tool_calls
+from emulators import embeddings, tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
 from emulators.faults import AnyRule, Say
 from emulators.front import Front
@@ -61,6 +62,8 @@ def create_app(
     )
     front.add("POST", f"{prefix}/chat/completions", server.chat)
     front.add("POST", f"{prefix}/audio/transcriptions", server.transcribe)
+    front.add("POST", f"{prefix}/embeddings", server.embed)
+    front.add("POST", f"{prefix}/rerank", server.rerank)
     front.add("GET", f"{prefix}/models", server.list_models)
     front.add("GET", "/health", lambda _: json_answer({}))  # as vLLM has it
     return front.finish()
@@ -188,6 +191,26 @@ class ModelServer:
             text = answer_to(text, call.fault)
         return json_answer({"text": text}, facts={**facts, "text": text}, delay_s=self.front.pace.delay_ms / 1000)
 
+    def embed(self, call: Call) -> Answer:
+        body, refusal = self._asked(call)
+        return refusal or embeddings.of_openai(call, body, _named_error, self.front.pace.delay_ms / 1000)
+
+    def rerank(self, call: Call) -> Answer:
+        body, refusal = self._asked(call)
+        return refusal or embeddings.rerank(call, body, _named_error, self.front.pace.delay_ms / 1000)
+
+    def _asked(self, call: Call) -> tuple[dict[str, Any], Answer | None]:
+        """What a call without messages asks for, and why it is refused."""
+        body = call.json or {}
+        if refusal := self._not_let_in(call):
+            return body, refusal
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            return body, _error(400, "you must provide a model parameter", "model", None)
+        if self._models and model not in self._models:
+            return body, _error(404, f"The model `{model}` does not exist.", "model", "model_not_found")
+        return body, None
+
     def _not_let_in(self, call: Call) -> Answer | None:
         if not self._api_keys or call.bearer in self._api_keys:
             return None
@@ -245,6 +268,10 @@ def _problem(message: str, param: str | None, code: str | None) -> dict[str, str
 
 def _error(status: int, message: str, param: str | None, code: str | None) -> Answer:
     return refused({"error": _problem(message, param, code)}, status)
+
+
+def _named_error(status: int, message: str, param: str | None) -> Answer:
+    return _error(status, message, param, None)
 
 
 def _unknown(call: Call) -> Answer:

@@ -15,6 +15,7 @@ from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks import broker, presence
 from mindbot_tasks.core import cycles, log, shutdown, telemetry
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings.at_rest import has_work
 from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores import spending
 from mindbot_tasks.stores.database import forget_engine, only_advance
@@ -25,11 +26,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 broker.use_orjson()
 app = MindBot("mindbot", events="mindbot_tasks.events:Events")
 app.config_from_object("celeryconfig")
-_manager = get_settings().alert_manager
-_ALERTS_ON = _manager is not None and _manager.enabled
-app.conf.beat_schedule = {
-    name: entry for name, entry in BEAT_SCHEDULE.items() if _ALERTS_ON or entry["options"].get("queue") != "alerts"
-}
+app.conf.beat_schedule = {name: entry for name, entry in BEAT_SCHEDULE.items() if has_work(name, get_settings())}
 
 
 def only_publish() -> None:
@@ -65,17 +62,17 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),
         on_sweep_overdue=_without_beat,
+        on_death=lambda: app.tasks["mindbot.sweep"].run(at_once=True),
     )
 
 
 def _without_beat() -> None:
     """Beat is missing: messages are swept here, and alerts go on."""
     app.tasks["mindbot.sweep"].run()
-    if not _ALERTS_ON:
-        return
     try:
         for name in ("probe", "judge", "escalate"):
-            app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
+            if has_work(name, get_settings()):
+                app.send_task(f"mindbot.{name}", queue="alerts", expires=10)
     except (OperationalError, OSError):
         return  # the broker is away as well: of that the watchdog speaks
 
@@ -83,7 +80,7 @@ def _without_beat() -> None:
 @signals.worker_ready.connect
 def _show_up(sender: Any = None, **_: Any) -> None:
     """Be seen, and let a canary fly through each of our queues, so that readiness need not wait for beat."""
-    presence.get_presence()
+    presence.get_presence().show_up()
     cycles.settle()
     for queue in sender.app.amqp.queues.consume_from:
         app.send_task("mindbot.canary", args=(queue, 0), queue=queue, expires=30)

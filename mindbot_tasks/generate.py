@@ -154,7 +154,9 @@ def _route(task: MindBotTask, held: Claim, question: Question, settings: Setting
     """Who may answer, best first. Whoever confirms what the agent has asked for is answered by the agent."""
     wishes = wishes_of(held, settings)
     waiting = waiting_label(held.sessions)
-    route = registry.route(settings, question.classification, wishes, question.user_key, waiting=waiting)
+    route = registry.route(
+        settings, question.classification, wishes, question.user_key, waiting=waiting, turn=question.message_id
+    )
     confirming = agent.confirming(settings, wishes, question)
     if confirming is not None:
         return replace(route, ways=(confirming,))
@@ -175,6 +177,14 @@ def _prepare(instance: Any = None, **_: Any) -> None:
     agent.serve(agent.QUEUE in instance.app.amqp.queues.consume_from)
     if agent.is_served_here():
         agent.preload(settings)
+
+
+@signals.worker_ready.connect
+def _prepare_for_failover(**_: Any) -> None:
+    """Beside the first questions, and not before them."""
+    settings = get_settings()
+    if settings.runs_agent and agent.is_served_here():
+        agent.preload_others(settings)
 
 
 @signals.worker_shutdown.connect

@@ -13,7 +13,6 @@ from mindbot_tasks.alerting.registry import CHAT, addresses, get_notifiers
 from mindbot_tasks.app import app
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError, Rejected, Unavailable
-from mindbot_tasks.core.metrics import NOTIFICATIONS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.alert import Accepted, Channel, Notification
 from mindbot_tasks.model.message import Part
@@ -74,8 +73,6 @@ def notify() -> int:
                     break
             done = deliver(post)
             sent += done.sent
-            for outcome in ("sent", "failed", "held", "suppressed"):
-                NOTIFICATIONS.labels(outcome).inc(getattr(done, outcome))
             if done.escalate:  # somebody cannot be reached: the next level is due now
                 app.send_task("mindbot.escalate", queue="alerts", expires=30)
             if not (done.sent or done.failed):

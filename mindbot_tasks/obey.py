@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mindbot_tasks import remembering
+from mindbot_tasks import documents, remembering
 from mindbot_tasks.alerting import answering
 from mindbot_tasks.chat import budgets as saying
 from mindbot_tasks.chat.commands import ADMIN_ONLY, Command, Name
@@ -15,6 +15,7 @@ from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm import catalogue
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import State
+from mindbot_tasks.platforms import registry
 from mindbot_tasks.stores import budgets, conversations, usage, workers
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS, Claim
 from mindbot_tasks.stores.conversations import Unfinished
@@ -41,7 +42,7 @@ def in_own_words(text: str) -> Answer:
 def _obey(
     connection: Connection, command: Command, held: Claim, settings: Settings, bot: BotSettings, lang: Lang
 ) -> str:
-    is_admin = held.sender_ref in bot.admins
+    is_admin = registry.is_admin(settings, held.platform, held.bot, held.sender_ref)
     if command.name in ADMIN_ONLY and not is_admin:
         return say("commands.admins_only", lang, word=command.word)
     match command.name:
@@ -69,6 +70,8 @@ def _obey(
             return _model(connection, command.argument, held, settings, bot, lang)
         case Name.ACK:
             return _acknowledge(connection, command.argument, held, lang)
+        case Name.LEARN:
+            return documents.learn(connection, command.argument, settings, bot, lang)
         case Name.USAGE:
             return _usage(connection, held, settings, lang, is_admin=is_admin)
         case Name.HELP:
@@ -125,8 +128,7 @@ def _short(text: str) -> str:
 
 
 def _model(connection: Connection, wanted: str, held: Claim, settings: Settings, bot: BotSettings, lang: Lang) -> str:
-    there_are = catalogue.models(settings)
-    listed = ", ".join(f"`{name}`" for name in there_are) or say("commands.no_models", lang)
+    listed = _choices(settings, lang)
     if not wanted:
         chosen = conversations.chosen_model(connection, held.conversation_id) or bot.model
         return say("commands.models", lang, model=chosen or say("commands.default_model", lang), models=listed)
@@ -141,6 +143,20 @@ def _model(connection: Connection, wanted: str, held: Claim, settings: Settings,
         return say("commands.model_ambiguous", lang, name=_short(wanted), models=among)
     conversations.choose_model(connection, held.conversation_id, found[0])
     return say("commands.model_set", lang, model=found[0])
+
+
+def _choices(settings: Settings, lang: Lang) -> str:
+    """Everybody who can be chosen, and of the other providers why they cannot."""
+    there_are = ", ".join(f"`{name}`" for name in catalogue.choices(settings)) or say("commands.no_models", lang)
+    unbuilt = catalogue.not_built(settings)
+    off = [name for name, provider in settings.providers.items() if not provider.enabled]
+    lines = [there_are]
+    if unbuilt:
+        named = ", ".join(f"`{path.removeprefix('providers.')}`" for path in unbuilt)
+        lines.append(say("commands.models_unbuilt", lang, names=named))
+    if off:
+        lines.append(say("commands.models_off", lang, names=", ".join(f"`{name}`" for name in off)))
+    return "\n".join(lines)
 
 
 def _usage(connection: Connection, held: Claim, settings: Settings, lang: Lang, *, is_admin: bool) -> str:

@@ -2,7 +2,8 @@
 
 A thread says every two seconds that the process lives. Whoever stays silent for eight is taken for dead, and the
 sweeper frees what it held: that is how an answer whose worker was killed goes on elsewhere within 15 seconds, although
-its lease is much longer.
+its lease is much longer. Workers of one machine need not wait for the silence: each watches the others' processes, and
+the first to note that one has ended frees what it held and sweeps at once.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from mindbot_tasks.chat.learned import current
-from mindbot_tasks.core import shutdown
+from mindbot_tasks.core import processes, shutdown
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import cancelling, knowledge_version, workers
+from mindbot_tasks.stores import cancelling, knowledge_version, sweeping, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.sweeping import SILENT_MS
 
@@ -37,10 +38,16 @@ SWEEP_OVERDUE_MS = 15_000
 class Presence:
     """This process's row in `workers`, and the thread that keeps it fresh."""
 
-    def __init__(self, name: str, queues: Sequence[str], on_sweep_overdue: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, queues: Sequence[str], on_sweep_overdue: Callable[[], None], on_death: Callable[[], None]
+    ) -> None:
         self.name = name
         self._queues = list(queues)
         self._on_sweep_overdue = on_sweep_overdue
+        self._on_death = on_death
+        self._endings = processes.Endings()
+        self._newest = 0
+        self._dead: list[int] = []
         self._lock = threading.Lock()
         self._id: int | None = None
         self._stop = threading.Event()
@@ -59,7 +66,7 @@ class Presence:
         with self._lock:
             if self._id is None:
                 with one_statement() as connection:
-                    self._id = workers.register(connection, self.name, self._queues)
+                    self._id = workers.register(connection, self.name, self._queues, process=processes.identity())
                 self._heard_at = time.monotonic()
                 log.info("worker_registered", worker=self._id, queues=self._queues)
             return self._id
@@ -87,6 +94,7 @@ class Presence:
     def leave(self) -> list[int]:
         """Stop the thread and free what this process held; returns those messages. Never raises."""
         self._stop.set()
+        self._endings.wake()
         self._ear.close()
         if self._id is None:
             return []
@@ -96,16 +104,55 @@ class Presence:
         except DatabaseUnavailable:
             return []  # silence has the same effect, eight seconds later
 
+    def show_up(self) -> None:
+        """Be known to the ledger at once, and look whether neighbours are gone. Never raises."""
+        try:
+            self.worker_id  # noqa: B018 - registers
+            self._watch_neighbours()
+        except DatabaseUnavailable as exc:
+            log.warning("presence_unknown", reason=str(exc))
+
     def _live(self) -> None:
-        while not self._stop.wait(BEAT_S):
+        next_beat = time.monotonic() + BEAT_S
+        while True:
+            ended = self._endings.wait(next_beat - time.monotonic())
+            if self._stop.is_set():
+                return
             try:
-                self._beat()
+                self._bury(ended)
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + BEAT_S
+                    self._beat()
             except DatabaseUnavailable as exc:
                 self._steady_since = float("inf")
                 log.warning("presence_unknown", reason=str(exc))
             except Exception:
                 # whatever it was, a process that no longer says it lives would lose all its work
                 log.exception("presence_failed")
+
+    def _watch_neighbours(self) -> None:
+        with reading() as connection:
+            neighbours = workers.neighbours(connection, processes.place())
+        neighbours.pop(self._id or 0, None)
+        self._bury(self._endings.follow(neighbours))
+
+    def _bury(self, ended: list[int]) -> None:
+        """Neighbours have ended; the first who notes it sets going what they held."""
+        with self._lock:
+            dead, self._dead = self._dead + ended, []
+        if not dead:
+            return
+        try:
+            with one_statement() as connection:
+                buried, freed = sweeping.bury(connection, dead)
+        except DatabaseUnavailable:
+            with self._lock:
+                self._dead += dead  # with the next beat
+            raise
+        if buried:
+            log.warning("workers_ended", workers=buried, messages=len(freed))
+            if not shutdown.stopping():
+                threading.Thread(target=self._on_death, name="sweep after a death", daemon=True).start()
 
     def _beat(self) -> None:
         worker_id = self.worker_id
@@ -139,6 +186,9 @@ class Presence:
             if current.version() != before:
                 log.info("classifier_version", version=current.version())
         knowledge_version.follow(pulse.knowledge)
+        if pulse.newest != self._newest:
+            self._watch_neighbours()
+            self._newest = pulse.newest
         overdue = pulse.sweep_age_ms is None or pulse.sweep_age_ms > SWEEP_OVERDUE_MS
         if overdue and not shutdown.stopping() and (self._sweeping is None or not self._sweeping.is_alive()):
             # beside this thread: a sweep may wait for the broker, and a worker that waits must not look dead
@@ -146,21 +196,26 @@ class Presence:
             self._sweeping.start()
 
 
+def _nothing() -> None:
+    """What a process does that no worker has configured."""
+
+
 _queues: Sequence[str] = ()
-_on_sweep_overdue: Callable[[], None] = lambda: None  # noqa: E731
+_on_sweep_overdue: Callable[[], None] = _nothing
+_on_death: Callable[[], None] = _nothing
 
 
-def configure(queues: Sequence[str], on_sweep_overdue: Callable[[], None]) -> None:
-    """What this worker serves, and what to do when nobody sweeps; before any work."""
-    global _queues, _on_sweep_overdue
-    _queues, _on_sweep_overdue = queues, on_sweep_overdue
+def configure(queues: Sequence[str], on_sweep_overdue: Callable[[], None], on_death: Callable[[], None]) -> None:
+    """What this worker serves, what to do when nobody sweeps, and when another worker has died; before any work."""
+    global _queues, _on_sweep_overdue, _on_death
+    _queues, _on_sweep_overdue, _on_death = queues, on_sweep_overdue, on_death
 
 
 @functools.cache
 def get_presence() -> Presence:
     """The presence of this process, made at the first claim or when the worker is ready."""
     role = os.environ.get("MINDBOT_ROLE", "worker")
-    return Presence(f"{role}@{socket.gethostname()}:{os.getpid()}", _queues, _on_sweep_overdue)
+    return Presence(f"{role}@{socket.gethostname()}:{os.getpid()}", _queues, _on_sweep_overdue, _on_death)
 
 
 def forget_presence() -> None:

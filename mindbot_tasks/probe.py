@@ -18,6 +18,7 @@ from mindbot_tasks.alerting.probes.context import Context, found, timed
 from mindbot_tasks.app import app
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, Unavailable
+from mindbot_tasks.core.metrics import PROBE_RUNS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.stores import alert_probes, workers
 from mindbot_tasks.stores.alert_probes import Finding
@@ -96,6 +97,7 @@ def run(name: str) -> bool:
     if row is None:
         return False
     finding = _look(Context(get_settings(), row, Deadline(row["timeout_ms"] / 1000), now))
+    PROBE_RUNS.labels(row["kind"], "ok" if finding.ok else "failed").inc()
     with transaction() as connection:
         now = workers.database_time(connection)
         changed = alert_probes.record(connection, row, finding, now=now)

@@ -35,12 +35,15 @@ CANARY_EXPIRES_S = 120
 
 
 @app.task(name="mindbot.sweep", base=MindBotTask)
-def sweep() -> int:
+def sweep(at_once: bool = False) -> int:
     """Look at every message that is due; returns how many were touched.
 
     Once in a slot of five seconds, whoever calls: beat, a second beat, or a worker that finds beat missing.
+    at_once: a worker has died this moment; what it held does not wait for the slot.
     """
     try:
+        if at_once:
+            return _sweep_due()
         with one_statement() as connection:
             # a little less than the slot, or beat's own jitter would make every second sweep come too early
             if not workers.take_duty(connection, "sweep", every_ms=EVERY_MS - 500):

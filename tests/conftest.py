@@ -21,6 +21,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from mindbot_tasks.stores import migrate, spending
+from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -100,6 +101,7 @@ def postgresql_server() -> Iterator[str]:
 
 
 def _administer(url: str, *statements: str) -> None:
+    answer_within(None)  # whatever a test has left: making a database may take longer than a webhook
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
         for statement in statements:

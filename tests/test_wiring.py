@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Task
@@ -12,6 +13,7 @@ from celery import Task
 import celeryconfig
 from beat_schedule import BEAT_SCHEDULE
 from mindbot_tasks.app import app
+from mindbot_tasks.core.settings import Settings, at_rest
 from mindbot_tasks.model.message import FINISHED, Stage, State, Verdict
 from mindbot_tasks.stores.claims import next_stage
 from mindbot_tasks.task import MindBotTask
@@ -35,6 +37,29 @@ def test_every_route_leads_to_a_queue_that_exists() -> None:
 def test_the_schedule_names_tasks_and_queues_that_exist() -> None:
     assert {entry["task"] for entry in BEAT_SCHEDULE.values()} <= set(our_tasks())
     assert {entry["options"].get("queue", "upkeep") for entry in BEAT_SCHEDULE.values()} <= set(celeryconfig.QUEUES)
+
+
+def test_whatever_is_left_out_of_the_schedule_at_rest_stands_in_it() -> None:
+    assert set(at_rest._HAS_WORK) <= set(BEAT_SCHEDULE)
+
+
+def test_beat_is_not_asked_for_what_is_not_configured() -> None:
+    scheduled = {name for name in BEAT_SCHEDULE if at_rest.has_work(name, Settings())}
+    assert {"sweep", "purge"} <= scheduled
+    assert not scheduled & {"summarise", "tally", "tend", "learn", "probe", "judge", "escalate"}
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ({"alert_manager": {"enabled": True}}, {"probe", "judge", "escalate"}),
+        ({"chromadb": {}}, {"tend"}),
+        ({"providers": {"openai": {"api_key": "k"}}}, {"summarise"}),
+        ({"workflows": {"code": {"dify_api_key": "k", "dify_endpoint": "http://dify"}}}, {"tally", "learn"}),
+    ],
+)
+def test_beat_is_asked_for_what_is_configured(section: dict[str, Any], names: set[str]) -> None:
+    assert all(at_rest.has_work(name, Settings(**section)) for name in names)
 
 
 def test_the_schedule_is_found_with_nothing_of_ours_imported() -> None:

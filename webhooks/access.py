@@ -1,4 +1,4 @@
-"""Who may look: a program with an API key, or a person at this very machine who uses the playground."""
+"""Who may look: a program with an API key, a person at this very machine, or one who signed in with a key."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import hmac
 import ipaddress
 import secrets
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
 
 import flask
 
+from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.platforms.registry import PLAYGROUND, playground_on
 
 PLAYGROUND_PLATFORM = "chat"
 _CONVERSATION = "conversation"
+_OPERATOR = "operator"
+_OPERATOR_NAME = "operator_name"
+SIGNED_IN_FOR_MS: Final = 12 * 3_600_000
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,71 @@ def _by_key(key: str) -> Caller | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Somebody who may use the console; `name` is what stands in the history."""
+
+    name: str
+    signed_in: bool  #: with a key; else they are at this machine
+
+
+def console_reachable() -> bool:
+    """Whether there is any way into the console for this caller; where there is none, it does not show itself."""
+    here = settings()
+    if not here.web.console or not here.secret_key.get_secret_value():
+        return False
+    return bool(here.web.api_keys) or _needs_no_key()
+
+
+def operator() -> Operator | None:
+    """Who uses the console, or None: they have to sign in. A key that was taken out of the settings ends it at once."""
+    if not console_reachable():
+        return None
+    name = str(flask.session.get(_OPERATOR_NAME) or "")
+    told = flask.session.get(_OPERATOR)
+    if isinstance(told, dict):
+        fresh = 0 <= now_ms() - int(told.get("since") or 0) < SIGNED_IN_FOR_MS
+        held = str(told.get("key") or "").encode()
+        known = [_mark(own.get_secret_value()).encode() for own in settings().web.api_keys]
+        if fresh and any(hmac.compare_digest(held, own) for own in known):
+            return Operator(name or "console", signed_in=True)
+    return Operator(name or "console", signed_in=False) if _needs_no_key() else None
+
+
+def sign_in(key: str, name: str) -> bool:
+    """Remember in this browser that it showed a key; False: the key does not hold."""
+    if not key.strip() or _by_key(key.strip()) is None:
+        return False
+    flask.session[_OPERATOR] = {"key": _mark(key.strip()), "since": now_ms()}
+    call_operator(name)
+    return True
+
+
+def sign_out() -> None:
+    """This browser has to show a key again."""
+    flask.session.pop(_OPERATOR, None)
+    flask.session.pop(_OPERATOR_NAME, None)
+
+
+def call_operator(name: str) -> None:
+    """What to write into the history."""
+    flask.session[_OPERATOR_NAME] = " ".join(name.split())[:_LONGEST_NAME]
+
+
+def _mark(key: str) -> str:
+    """What the cookie, which its owner can read, says of a key: enough to know it again, and nothing of it."""
+    secret = settings().secret_key.get_secret_value()
+    return hmac.new(b"mindbot operators\0" + secret.encode(), key.encode("utf-8", "replace"), "sha256").hexdigest()[:32]
+
+
+def _needs_no_key() -> bool:
+    """Where people try things out on their own machine. In production, and where the world has an address of this
+    server, everybody signs in: a careless proxy looks like this machine."""
+    here = settings()
+    public = urlsplit(here.web.public_url).hostname or "localhost"
+    return not here.production and _is_local(public) and _from_this_machine()
+
+
 def playground_allowed() -> bool:
     """Whether this caller may use the playground.
 
@@ -75,7 +147,11 @@ def _from_this_machine() -> bool:
     if any(request.headers.get(name) for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip")):
         return False
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    return _is_loopback(request.remote_addr or "") and (host == "localhost" or _is_loopback(host.strip("[]")))
+    return _is_loopback(request.remote_addr or "") and _is_local(host.strip("[]"))
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or _is_loopback(host)
 
 
 def _is_loopback(address: str) -> bool:

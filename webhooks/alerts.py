@@ -19,8 +19,12 @@ alerts = APIBlueprint("alerts", __name__, enable_openapi=False)
 
 _PAGE = (
     '<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width"><title>MindBot</title></head>'
-    "<body><h1>MindBot</h1>{body}</body></html>"
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+    '<title>MindBot</title><link rel="stylesheet" href="/console/static/playground.css">'
+    '<link rel="stylesheet" href="/console/static/console.css"></head>'
+    '<body class="console"><main class="console"><section class="sheet narrow"><h1>MindBot</h1>{body}'
+    "</section></main></body></html>"
 )
 
 
@@ -53,9 +57,13 @@ def ask(code: str) -> ResponseReturnValue:
     if row is None:
         return _page(f"<p>{say('alerts.page_unknown', _lang())}</p>", 404)
     button = html.escape(say("alerts.page_button", _lang()))
-    summary = html.escape(f"{row['severity']} {row['rule']}: {row['summary']} ({row['state']})")
+    summary = html.escape(f"{row['rule']}: {row['summary']} ({row['state']})")
+    badge = f'<span class="severity {row["severity"]}">{row["severity"]}</span>'
     asked = html.escape(say("alerts.page_ask", _lang(), code=row["code"]))
-    return _page(f'<p>{summary}</p><form method="post"><p>{asked}</p><button type="submit">{button}</button></form>')
+    return _page(
+        f'<p>{badge} {summary}</p><form method="post" class="stack"><p>{asked}</p>'
+        f'<button type="submit" class="button strong">{button}</button></form>'
+    )
 
 
 @alerts.post("/alerts/<code>/acknowledge")

@@ -7,8 +7,10 @@ import os
 import secrets
 from typing import Any
 
+import flask
 import structlog
 from apiflask import APIFlask
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mindbot_tasks.app import only_publish
@@ -20,7 +22,7 @@ from webhooks import errors, headers, health, receipts, receive
 from webhooks.alerts import alerts
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
-from webhooks.console import console, protect_from_forgery
+from webhooks.console import console, operators, protect_from_forgery
 from webhooks.own_ports import OwnPorts
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         MINDBOT=settings,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.session_interface = _Sessions()
     if settings.web.trusted_proxies:
         hops = settings.web.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -68,10 +71,20 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.register_blueprint(health.health)
     app.register_blueprint(api)
     app.register_blueprint(console)
+    app.register_blueprint(operators)
     app.register_blueprint(alerts)
     protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)
     return app
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own, but whoever brings no cookie, as every webhook, is not made to wait for keys being derived."""
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) in request.cookies or not app.secret_key:
+            return super().open_session(app, request)
+        return self.session_class()
 
 
 def _with_required_bodies(description: Any) -> Any:

@@ -48,7 +48,9 @@ def post_worker_init(worker: Any) -> None:
     """Everything is loaded now."""
     from mindbot_tasks.core import cycles, telemetry  # not above: the arbiter loads nothing of ours
     from mindbot_tasks.core.settings import get_settings
+    from mindbot_tasks.exporting import pushing
 
+    pushing.begin()
     telemetry.start(get_settings(), "web")
     cycles.settle()
 

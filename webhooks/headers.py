@@ -20,12 +20,15 @@ _ALWAYS: Final = {
 
 
 def _add(response: Response) -> Response:
+    headers = response.headers
+    there = {name.lower() for name, _ in headers}  # once: to ask for each name looks through all of them each time
     for name, value in _ALWAYS.items():
-        response.headers.setdefault(name, value)
-    if not (request.endpoint or "").endswith(".static"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if name.lower() not in there:
+            headers.add(name, value)
+    if "cache-control" not in there and not (request.endpoint or "").endswith(".static"):
+        headers.add("Cache-Control", "no-store")
+    if request.is_secure and "strict-transport-security" not in there:
+        headers.add("Strict-Transport-Security", "max-age=31536000")
     return response
 
 

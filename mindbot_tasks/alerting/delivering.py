@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
+from mindbot_tasks.alerting.balancing import in_turn, next_turn
 from mindbot_tasks.alerting.rationing import fit_sms, ration
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Throttled
+from mindbot_tasks.core.metrics import NOTIFICATIONS
 from mindbot_tasks.core.settings import AlertManagerSettings
 from mindbot_tasks.core.words import say
 from mindbot_tasks.model.alert import AlertState, Channel, Event, Notification, Severity
@@ -83,6 +86,8 @@ class Post:
     def of(self, channel: str, recipient: str = "") -> list[Notifier]:
         """Those of a channel, in the order in which they are tried; one alone where it is itself the recipient."""
         all_of = [notifier for notifier in self.notifiers if notifier.channel == channel]
+        if channel == Channel.SMS:
+            all_of = in_turn(all_of, self.settings.sms, next_turn())
         return [notifier for notifier in all_of if notifier.name == recipient] or all_of
 
 
@@ -168,6 +173,8 @@ def _ration(
     outbox.leave_out(connection, [row["id"] for row in share.left_out], "suppressed")
     done.held += len(share.held)
     done.suppressed += len(share.left_out)
+    NOTIFICATIONS.labels(channel, "", "held").inc(len(share.held))
+    NOTIFICATIONS.labels(channel, "", "suppressed").inc(len(share.left_out))
     sending = [*share.single, *share.together[:1]]
     if sending and (missed := outbox.suppressed_for(connection, channel, address, since=now - 3_600_000)):
         sending[0] = _with(
@@ -207,6 +214,7 @@ def _carry(job: Job, post: Post, done: Delivered) -> None:
     for notifier in post.of(row["channel"], row["recipient"]):
         if notifier.name in tried:
             continue
+        counted = functools.partial(NOTIFICATIONS.labels, row["channel"], notifier.name)
         with post.transaction() as connection:
             if not outbox.call(connection, row["id"], job.attempts, notifier.name, now=post.clock(connection)):
                 return  # somebody took it for lost
@@ -218,12 +226,14 @@ def _carry(job: Job, post: Post, done: Delivered) -> None:
             hopeless &= isinstance(exc, Rejected)
             if isinstance(exc, Throttled) and exc.retry_after_s:
                 wait_s = min(exc.retry_after_s, wait_s or exc.retry_after_s)
+            counted("failed").inc()
             _log_failure(row, notifier, exc)
             _note(post, row, "failed", notifier.name, error)
             continue
         except Exception as exc:  # a notifier with a bug must not keep the next one from being tried
             error = f"{notifier.name}: {type(exc).__name__}"
             tried.append(notifier.name)
+            counted("crashed").inc()
             log.exception("notifier_crashed", notifier=notifier.name, notification=row["id"])
             continue
         with post.transaction() as connection:
@@ -235,6 +245,7 @@ def _carry(job: Job, post: Post, done: Delivered) -> None:
                 text=f"{row['recipient']} by {row['channel']}: {row['event']}", data={"notification": row["id"]},
             )  # fmt: skip
         done.sent += 1
+        counted("sent").inc()
         log.info("notification_sent", notification=row["id"], channel=row["channel"], notifier=notifier.name)
         return
     _all_failed(job, post, done, error=error, hopeless=hopeless and not row["tried"], wait_s=wait_s)
@@ -292,6 +303,7 @@ def _all_failed(job: Job, post: Post, done: Delivered, *, error: str, hopeless: 
     trigger = row["event"] == Event.TRIGGER
     wakes = Severity(row["severity"]).wakes
     done.failed += 1
+    NOTIFICATIONS.labels(row["channel"], "", "reached_nobody").inc()
     with post.transaction() as connection:
         now = post.clock(connection)
         fallback = _fall_back(connection, row, post, now) if trigger else False

@@ -13,6 +13,7 @@ from mindbot_tasks.alerting.escalation import Services, Step, inhibitor, next_st
 from mindbot_tasks.alerting.present import present
 from mindbot_tasks.alerting.wording import Scene, content
 from mindbot_tasks.core.conditions import Value
+from mindbot_tasks.core.metrics import ESCALATIONS
 from mindbot_tasks.core.settings import AlertManagerSettings
 from mindbot_tasks.model.alert import AlertState, Event, Severity
 from mindbot_tasks.stores import alert_probes, alerts, history, outbox, silences
@@ -123,6 +124,7 @@ def _tell(connection: Connection, row: Record, step: Step, around: Surroundings,
         for person in people
     ]
     made = outbox.put(connection, intents, now=now)
+    ESCALATIONS.labels(str(severity), str(step.level)).inc()
     told = ", ".join(f"{person.name} by {person.channel}" for person in people)
     alerts.note(connection, row["id"], row["rule"], f"level {step.level}", now=now, text=told or "nobody to tell")
     return len(made)

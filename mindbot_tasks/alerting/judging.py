@@ -99,7 +99,7 @@ def _follow(
     subjects = seen.subjects(rule.condition)
     subjects |= {subject for name, subject in before if name == rule.name and seen.exists(rule.condition, subject)}
     firing = {}
-    for subject in sorted(subjects):
+    for subject in sorted(subjects - rule.leaves_out):
         verdict = judge(rule.condition, seen.lookup(subject))
         if verdict is None and rule.no_data != "keep":
             verdict = rule.no_data == "firing"

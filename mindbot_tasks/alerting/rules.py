@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from mindbot_tasks.core.condition_parser import parse
-from mindbot_tasks.core.conditions import Condition
+from mindbot_tasks.core.conditions import Condition, readings
 from mindbot_tasks.core.settings import AlertManagerSettings, RuleSettings
 from mindbot_tasks.core.settings.alerts import RemedySettings
 from mindbot_tasks.model.alert import Severity
+
+#: speaks of probes that no other rule speaks of
+FALLBACK: Final = "probe_failed"
+FALLBACK_METRIC: Final = "check_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Rule:
     template_zh: str = ""
     hint: str = ""
     remedy: RemedySettings | None = None
+    leaves_out: frozenset[str] = frozenset()  #: subjects that other rules speak of
 
 
 def _rule(condition: str, severity: str, *, sms: bool, escalate_s: float, **more: Any) -> RuleSettings:
@@ -97,6 +102,10 @@ def _defaults() -> Mapping[str, RuleSettings]:
             "vector_store_down": _rule("vector_store_up == false", "medium", sms=False, escalate_s=1800, hold=60),
             "flower_down": _rule("flower_up == false", "low", sms=False, escalate_s=3600, hold=120),
             "certificate_expires": _rule("certificate_left < 14d", "medium", sms=False, escalate_s=86_400),
+            "model_retires": _rule(
+                "model_left < 30d", "medium", sms=False, escalate_s=86_400
+            ),
+            "model_missing": _rule("model_listed == false", "high", sms=False, escalate_s=3600),
             "probe_failed": _rule("check_failed > 2", "high", sms=True, escalate_s=600),
         }
     )  # fmt: skip
@@ -110,7 +119,25 @@ def rules_of(settings: AlertManagerSettings) -> dict[str, Rule]:
     """By name; a configured rule takes the place of the one that comes along."""
     defaults = {name: rule for name, rule in DEFAULT_RULES.items() if name not in settings.disabled_rules}
     written = {**(defaults if settings.default_rules else {}), **settings.rules}
-    return {name: _made(name, rule, settings) for name, rule in written.items() if rule.enabled}
+    made = {name: _made(name, rule, settings) for name, rule in written.items() if rule.enabled}
+    if FALLBACK in made and FALLBACK not in settings.rules:
+        _leave_to_others(made)
+    return made
+
+
+def _leave_to_others(rules: dict[str, Rule]) -> None:
+    """A probe of one's own that a rule of one's own judges is told once, in the words of that rule."""
+    spoken_of = {
+        reading.subject
+        for name, rule in rules.items()
+        if name != FALLBACK
+        for reading in readings(rule.condition)
+        if reading.metric == FALLBACK_METRIC
+    }
+    if "" in spoken_of:  # a rule for all of them
+        del rules[FALLBACK]
+    elif spoken_of:
+        rules[FALLBACK] = replace(rules[FALLBACK], leaves_out=frozenset(spoken_of))
 
 
 def _made(name: str, rule: RuleSettings, settings: AlertManagerSettings) -> Rule:

@@ -20,6 +20,7 @@ from mindbot_tasks.alerting.figures import duration, moment
 from mindbot_tasks.alerting.rationing import fit_sms
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError
+from mindbot_tasks.core.metrics import WATCHDOG_NOTICES
 from mindbot_tasks.core.settings import AlertManagerSettings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.model.alert import Channel, Event, Notification, Severity
@@ -245,11 +246,14 @@ class Watchdog:
             try:
                 notifier.send(notification, Deadline(SEND_S))
             except FarSideError as exc:
+                WATCHDOG_NOTICES.labels(notifier.name, "failed").inc()
                 log.warning("watchdog_notice_failed", notifier=notifier.name, kind=exc.kind, code=exc.code)
                 continue
             except Exception:  # a notifier with a bug must not keep the next one from being tried
+                WATCHDOG_NOTICES.labels(notifier.name, "crashed").inc()
                 log.exception("watchdog_notifier_crashed", notifier=notifier.name)
                 continue
+            WATCHDOG_NOTICES.labels(notifier.name, "sent").inc()
             log.warning("watchdog_notice_sent", notifier=notifier.name, part=trouble.part, change=str(event))
             return True
         return False

@@ -182,6 +182,7 @@ async def _serve(bot: str, settings: DingTalkSettings, reporter: Reporter) -> No
 def main(bot: str) -> int:
     """Hold the connections of this bot until told to end; returns the exit status."""
     from mindbot_tasks.app import only_publish
+    from mindbot_tasks.exporting import listener, pushing
 
     os.environ.setdefault("MINDBOT_ROLE", "bridges")
     settings = get_settings()
@@ -191,6 +192,8 @@ def main(bot: str) -> int:
         log.error("bridge_without_bot", platform="dingtalk", bot=bot)
         return 1
     reporter = Reporter("dingtalk", bot)
+    listener.begin()
+    pushing.begin()
     telemetry.start(settings, "bridges")
     try:
         asyncio.run(_serve(bot, settings.dingtalk[bot], reporter))

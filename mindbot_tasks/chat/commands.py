@@ -28,10 +28,11 @@ class Name(StrEnum):
     MODEL = "model"
     USAGE = "usage"
     ACK = "ack"
+    LEARN = "learn"
     UNKNOWN = "unknown"
 
 
-ADMIN_ONLY = frozenset({Name.MODEL, Name.ACK})
+ADMIN_ONLY = frozenset({Name.MODEL, Name.ACK, Name.LEARN})
 
 _CALLED = {
     **{name.value: name for name in Name if name is not Name.UNKNOWN},
@@ -49,6 +50,7 @@ _CALLED = {
     "模型": Name.MODEL,
     "用量": Name.USAGE,
     "确认": Name.ACK,
+    "学习": Name.LEARN,
 }
 
 #: a command stands at the very beginning; whoever sends a megabyte did not mean one

@@ -16,7 +16,7 @@ from mindbot_tasks.core.settings import ContextSettings, Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm import catalogue
 from mindbot_tasks.llm.base import Question, Wishes
-from mindbot_tasks.llm.tokens import PER_TURN, cost, estimate, trim
+from mindbot_tasks.llm.tokens import cost, estimate, trim
 from mindbot_tasks.model.answer import Classification, Turn
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.remembered import Fact
@@ -56,7 +56,7 @@ def question_for(held: Claim, settings: Settings) -> Question:
 
 def tokens_of(question: Question) -> int:
     """About how many tokens go out with a question, the system prompt aside."""
-    return estimate(question.prompt) + sum(estimate(turn.text) + PER_TURN for turn in question.history)
+    return estimate(question.prompt) + sum(map(cost, question.history))
 
 
 def wishes_of(held: Claim, settings: Settings) -> Wishes:

@@ -31,8 +31,8 @@ def ways(settings: Settings, language: Lang = "en") -> Sequence[Way]:
     found: list[Way] = []
     for name in names:
         provider, _, model = name.partition("/")
-        if catalogue.kind_of(provider, settings.providers[provider]) == "coze":
-            continue  # a bot with a character of its own
+        if not model:
+            continue  # an app or a bot with a character of its own
         way = provider_way(settings, provider, model, prompt=prompt)
         if way is not None and way.answerer.name not in {one.answerer.name for one in found}:
             found.append(way)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,21 +23,37 @@ def config() -> None:
 
 @config.command()
 @click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), help="Instead of mindbot.yaml.")
-def check(file: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def check(file: Path | None, as_json: bool) -> None:
     """Say what is on and off and why; exit with 1 when something is wrong."""
     try:
         settings = load(file)
     except InvalidSettings as exc:
         lang = lang_of()
+        if as_json:
+            click.echo(json.dumps({"problems": [one.text(lang) for one in exc.problems]}, ensure_ascii=False, indent=2))
+            sys.exit(1)
         for problem in exc.problems:
             click.echo(problem.text(lang), err=True)
         click.echo(say("config.problems", lang, count=len(exc.problems)), err=True)
         sys.exit(1)
     except SettingsError as exc:
-        click.echo(str(exc), err=True)
+        if as_json:
+            click.echo(json.dumps({"problems": [str(exc)]}, ensure_ascii=False, indent=2))
+        else:
+            click.echo(str(exc), err=True)
         sys.exit(1)
     lang = lang_of(settings.language)
     rows = rows_of(settings, lang)
+    if as_json:
+        told = {
+            "problems": [],
+            "files": [str(path) for path in settings.read_from],
+            "rows": [{"kind": row.kind, "name": row.name, "on": row.on, "why": row.why} for row in rows],
+            "warnings": [one.text(lang) for one in settings.warnings],
+        }
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
     files = ", ".join(str(path) for path in settings.read_from) or say("config.no_file", lang)
     click.echo(say("config.read", lang, files=files))
     (_pretty if sys.stdout.isatty() else _plain)(rows, lang)

@@ -54,6 +54,13 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
     rows.append(Row(tell("files"), "files", True, kept.bucket if kept.backend == "s3" else kept.path or kept.backend))
     rows += _budgets(settings, lang)
     rows += _alerts(settings, lang)
+    pushed = settings.metrics
+    influxdb = f"{pushed.influxdb.url} {pushed.influxdb.bucket}" if pushed.influxdb else None
+    statsd = f"{pushed.statsd.host}:{pushed.statsd.port}" if pushed.statsd else None
+    rows += [
+        _single(settings, lang, tell("metrics"), "metrics.influxdb", influxdb),
+        _single(settings, lang, tell("metrics"), "metrics.statsd", statsd),
+    ]
     rows.append(_telemetry(settings, lang))
     rows = [_with_honesty(row, settings, lang) for row in rows]
     listed = {row.name for row in rows}

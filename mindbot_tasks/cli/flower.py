@@ -69,6 +69,8 @@ def flower_environment(environment: dict[str, str], home: Path, address: str, po
 @click.option("--port", envvar="FLOWER_PORT", default=5555, show_default=True, help="Where to listen.")
 def flower(address: str, port: int) -> None:
     """Watch the workers with Flower; the login stands in <data>/flower.auth."""
+    # Flower counts for itself, at its own /metrics, and by names of processes, of which there is no end
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     try:
         home = get_settings().home
         home.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from mindbot_tasks.cli import tables
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.core.settings import get_settings
@@ -26,6 +27,7 @@ from mindbot_tasks.stores.feedback import Vote
 
 _SINCE = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 GAP = 2  #: blanks between two columns
+_LEAST_TEXT = 16
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -114,19 +116,39 @@ def _show_list(rows: list[dict[str, Any]], limit: int, lang: Lang) -> None:
     lines = [_line(row) for row in rows]
     # the text gets what the others leave, and they are never cut: rich would share the loss among all
     others = sum(max(map(cell_len, column)) + GAP for column in zip(heads, *lines, strict=True))
-    table = _table()
-    for head in heads:
-        table.add_column(head, no_wrap=True)
-    table.add_column(say("messages.text", lang), no_wrap=True)
-    for row, line in zip(rows, lines, strict=True):
-        text = Text(" ".join(row["text"].split()))
-        text.truncate(max(console.width - others, 10), overflow="ellipsis")
-        table.add_row(*line, text)
-    console.print(table)
+    texts = [Text(" ".join(row["text"].split())) for row in rows]
+    if others > console.width:
+        tables.show(
+            [*heads, say("messages.text", lang)], [[*line, str(text)] for line, text in zip(lines, texts, strict=True)]
+        )
+    else:
+        _print_list(console, heads, lines, texts, console.width - others, lang)
     if len(rows) == limit:
         click.echo(say("messages.more", lang, id=rows[-1]["id"]))
     elif not rows:
         click.echo(say("messages.none", lang))
+
+
+def _print_list(
+    console: Console, heads: list[str], lines: list[list[str]], texts: list[Text], left: int, lang: Lang
+) -> None:
+    """left: how many columns the text has; with too few it goes into a line of its own."""
+    widths = [max(map(cell_len, column)) for column in zip(heads, *lines, strict=True)]
+    below = left < _LEAST_TEXT
+    table = _table()
+    for head, width in zip(heads, widths, strict=True):
+        table.add_column(head, min_width=width, no_wrap=True)
+    if not below:
+        table.add_column(say("messages.text", lang), no_wrap=True)
+    for number, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        text.truncate(console.width - 2 * GAP if below else left, overflow="ellipsis")
+        table.add_row(*line, *([] if below else [text]))
+        if below:
+            table.show_header = number == 0
+            console.print(table, text, sep="\n")
+            table.rows.clear()
+    if not below:
+        console.print(table)
 
 
 def _line(row: dict[str, Any]) -> list[str]:

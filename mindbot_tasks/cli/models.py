@@ -12,9 +12,8 @@ from typing import Any
 
 import click
 import redis
-from rich.console import Console
-from rich.table import Table
 
+from mindbot_tasks.cli import tables
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Unavailable
@@ -174,15 +173,13 @@ def _told(rows: Sequence[Row], asked: Sequence[Asked], *, everything: bool) -> d
 
 
 def _show(settings: Settings, rows: Sequence[Row], asked: Sequence[Asked], lang: Lang, *, everything: bool) -> None:
-    table = Table()
-    for head in ("provider", "model", "state", "price", "context"):
-        # a name that is cut short cannot be copied
-        table.add_column(say(f"models.head_{head}", lang), overflow="fold", no_wrap=head == "model")
+    lines = []
     for row in rows:
         price = f"{row.price[0]:g} / {row.price[1]:g}" if row.price else "-"
         context = f"{row.context_tokens:,}" if row.context_tokens else "-"
-        table.add_row(row.provider, row.model, _state(settings, row, lang), price, context)
-    Console().print(table)
+        lines.append([row.provider, row.model, _state(settings, row, lang), price, context])
+    heads = [say(f"models.head_{head}", lang) for head in ("provider", "model", "state", "price", "context")]
+    tables.show(heads, lines, fold=(2,))  # a name that is cut short cannot be copied
     for each in asked:
         if each.problem:
             click.echo(say("models.problem", lang, provider=each.name, why=each.problem))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from mindbot_tasks.cli import tables
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import Settings, get_settings
@@ -88,26 +87,25 @@ def _record(line: Line) -> dict[str, Any]:
 def _show(lines: list[Line], lang: Lang) -> None:
     if not lines:
         return
-    table = Table()
-    for head in ("tool", "group", "asks", "about"):
-        narrow = 26 if head == "about" else None
-        table.add_column(say(f"agent.head_{head}", lang), no_wrap=head in ("tool", "about"), max_width=narrow)
-    for head in ("calls", "failed", "mean"):
-        table.add_column(say(f"agent.head_{head}", lang), justify="right")
+    heads = [say(f"agent.head_{head}", lang) for head in ("tool", "group", "asks", "calls", "failed", "mean", "about")]
+    rows = []
     for line in lines:
         about = line.tool.description.splitlines()[0]
         asks = say("agent.asks" if line.tool.effects else "agent.asks_not", lang)
         mean = "-" if line.mean_ms is None else f"{line.mean_ms} ms"
-        table.add_row(line.tool.name, line.tool.group or "-", asks, about[:60], str(line.calls), str(line.failed), mean)
-    Console().print(table)
+        rows.append(
+            [line.tool.name, line.tool.group or "-", asks, str(line.calls), str(line.failed), mean, about[:200]]
+        )
+    tables.show(heads, rows, right=(3, 4, 5), fold=(6,))
 
 
 @tools.command(name="test")
 @click.argument("name")
 @click.argument("arguments", default="{}")
 @click.option("--yes", is_flag=True, help="Also a tool that would ask before it runs.")
+@click.option("--json", "as_json", is_flag=True, help="Result, outcome and time as one JSON object.")
 @told_plainly
-def test_tool(name: str, arguments: str, yes: bool) -> None:
+def test_tool(name: str, arguments: str, yes: bool, as_json: bool) -> None:
     """Call one tool with ARGUMENTS, a JSON object; exit code 1 when it does not work."""
     settings = get_settings()
     lang = lang_of(settings.language)
@@ -126,8 +124,12 @@ def test_tool(name: str, arguments: str, yes: bool) -> None:
         result = running.run(tool, given, Call(settings, _question(lang), Deadline(300)))
     finally:
         agents.stop()
-    click.echo(result.text)
-    click.echo(f"{result.outcome}, {result.took_ms} ms", err=True)
+    if as_json:
+        told = {"tool": tool.name, "outcome": result.outcome, "took_ms": result.took_ms, "text": result.text}
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        click.echo(result.text)
+        click.echo(f"{result.outcome}, {result.took_ms} ms", err=True)
     sys.exit(0 if result.ok else 1)
 
 

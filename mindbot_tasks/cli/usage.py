@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mindbot_tasks.chat.budgets import amounts
+from mindbot_tasks.cli import tables
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.cli.messages import Since
 from mindbot_tasks.core.settings import Settings, get_settings
@@ -21,6 +20,8 @@ from mindbot_tasks.stores import usage as totals
 from mindbot_tasks.stores.budgets import Named
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.usage import GROUPINGS, Grouping, Used
+
+_NUMBERS = ("answers", "calls", "failures", "input", "output", "mean")
 
 
 @click.command()
@@ -83,17 +84,16 @@ def _show(by: tuple[Grouping, ...], found: Sequence[Used], settings: Settings, l
     if not found:
         click.echo(say("usage.nothing", lang))
         return
-    table = Table(*(say(f"usage.head_{head}", lang) for head in by))
-    for head in ("answers", "calls", "failures", "input", "output", "mean"):
-        table.add_column(say(f"usage.head_{head}", lang), justify="right")
+    heads = [say(f"usage.head_{head}", lang) for head in (*by, *_NUMBERS)]
     currency = f" ({settings.budgets.currency})" if settings.budgets.currency else ""
-    table.add_column(say("usage.head_cost", lang) + currency, justify="right")
+    rows = []
     for one in found:
         shown = (key or "-" for key in one.keys)
         cost = f"{one.cost:,.4f}" if not one.unpriced else f"{one.cost:,.4f} + ?"
         numbers = (one.answers, one.calls, one.failures, one.input_tokens, one.output_tokens)
-        table.add_row(*shown, *(f"{number:,}" for number in numbers), f"{one.mean_ms / 1000:.2f} s", cost)
-    Console().print(table)
+        rows.append([*shown, *(f"{number:,}" for number in numbers), f"{one.mean_ms / 1000:.2f} s", cost])
+    heads.append(say("usage.head_cost", lang) + currency)
+    tables.show(heads, rows, right=range(len(by), len(heads)))
     if any(one.unpriced for one in found):
         click.echo(say("usage.unpriced", lang))
 
@@ -102,13 +102,12 @@ def _show_budgets(found: Sequence[Named], settings: Settings, lang: Lang) -> Non
     if not found:
         return
     click.echo("\n" + say("usage.budgets", lang, hours=round(budgets.left_of_day_s(settings) / 3600)))
-    table = Table(say("usage.head_whose", lang))
-    for head in ("used", "left", "state"):
-        table.add_column(say(f"usage.head_{head}", lang))
+    heads = [say(f"usage.head_{head}", lang) for head in ("whose", "used", "left", "state")]
+    rows = []
     for one in found:
         whose = "/".join(part for part in (one.platform, one.bot, one.user) if part) or say("usage.everything", lang)
         state = say(f"usage.state_{one.standing.level}", lang) if one.standing.level else ""
         left = max(0.0, 1 - one.standing.share)
         used = ", ".join(amounts(one.standing, lang, settings.budgets.currency))
-        table.add_row(whose, used, f"{left:.0%}", state)
-    Console().print(table)
+        rows.append([whose, used, f"{left:.0%}", state])
+    tables.show(heads, rows, fold=(0, 1, 3))

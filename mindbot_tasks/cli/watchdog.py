@@ -42,6 +42,7 @@ def watchdog(once: bool) -> None:
     from mindbot_tasks.alerting.registry import get_notifiers
     from mindbot_tasks.alerting.watchdog import Watchdog
     from mindbot_tasks.core import log
+    from mindbot_tasks.exporting import listener
     from mindbot_tasks.stores.database import answer_within
 
     log.configure("watchdog")
@@ -51,6 +52,7 @@ def watchdog(once: bool) -> None:
         for part, well in verdicts.items():
             click.echo(f"{part}: {'well' if well else 'unknown' if well is None else 'UNWELL'}")
         sys.exit(1 if False in verdicts.values() else 0)
+    listener.begin()
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from mindbot_tasks import standing
 from mindbot_tasks.chat import comparison
 from mindbot_tasks.chat.figures import Figures, figures
+from mindbot_tasks.cli import tables
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.core.errors import MindBotError
 from mindbot_tasks.core.settings import Settings, get_settings
@@ -57,19 +58,15 @@ def workflows(context: click.Context, days: int, everybody: bool, as_json: bool)
         click.echo(say("routing.nothing", lang, days=days))
     if not found:
         return
-    table = Table()
-    for head in ("workflow", *_SHORT):
-        left = head in ("workflow", "errors")
-        table.add_column(
-            say(f"routing.head_{head}", lang), justify="left" if left else "right", no_wrap=head != "errors"
-        )
+    rows = []
     for one in found:
         cells = _cells(one.figures)
         state = _state(one)
-        name = escape(_short(one.figures.answerer))
+        name = _short(one.figures.answerer)
         name = name if state == "well" else f"{name} ({say(f'routing.{state}', lang)})"
-        table.add_row(name, *(cells[head] for head in _SHORT))
-    Console().print(table)
+        rows.append([name, *(cells[head] for head in _SHORT)])
+    heads = [say(f"routing.head_{head}", lang) for head in ("workflow", *_SHORT)]
+    tables.show(heads, rows, right=range(1, len(_SHORT)), fold=(len(_SHORT),))
     click.echo(say("routing.satisfaction_is", lang))
 
 
@@ -165,7 +162,7 @@ def _upright(columns: Mapping[str, Mapping[str, str]], heads: Sequence[str], lan
     """One column for each, one row for each figure."""
     table = Table("", *(escape(name) for name in columns))
     for head in heads:
-        table.add_row(say(f"routing.head_{head}", lang), *(cells[head] for cells in columns.values()))
+        table.add_row(say(f"routing.head_{head}", lang), *(escape(cells[head]) for cells in columns.values()))
     return table
 
 
@@ -180,7 +177,7 @@ def _cells(one: Figures) -> dict[str, str]:
         "satisfaction": "-" if one.satisfaction is None else f">= {one.satisfaction:.0%}",
         "recovery": _share(one.recovery),
         "skipped": str(one.skipped),
-        "errors": escape(", ".join(f"{kind} {count}" for kind, count in one.errors.items()) or "-"),
+        "errors": ", ".join(f"{kind} {count}" for kind, count in one.errors.items()) or "-",
     }
 
 

@@ -87,6 +87,10 @@ _ALL: Final = (
     Metric("disk_free", "bytes", "machine", "Free space where MindBot keeps its data", "数据所在磁盘的剩余空间"),
     Metric("certificate_left", "s", "host", "How long the certificate of a vendor's or our own address is still good",
            "证书剩余有效期"),
+    Metric("model_left", "s", "model", "How long until the vendor switches a configured model off, where that is known",
+           "距厂商停用所配置模型的时间(若已知)"),
+    Metric("model_listed", "flag", "model", "0 when the provider no longer lists a configured model that it listed",
+           "提供方曾列出、现已不再列出所配置的模型时为 0"),
     # probes of one's own
     Metric("check_failed", "count", "probe", "Runs of a probe of yours that failed in a row",
            "自定义探测连续失败的次数"),

@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
     Counter,
@@ -23,8 +22,10 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +51,6 @@ SUMMARIES = Counter("mindbot_summaries", "Summaries of conversations, by what ca
 ANSWER_FINDINGS = Counter("mindbot_answer_findings", "What was noticed about answers, and done to them.", ["finding"])
 LIMIT_REFUSALS = Counter("mindbot_limit_refusals", "Work put off by a fleet-wide limit.", ["limit"])
 KEYS_SET_ASIDE = Counter("mindbot_api_keys_set_aside", "API keys that rest for a while.", ["answerer", "reason"])
-BREAKER_OPEN = Gauge(
-    "mindbot_breaker_open", "1 while this answerer is left alone.", ["answerer"], multiprocess_mode="livemostrecent"
-)
 PROVIDER_CALLS = Counter(
     "mindbot_provider_calls",
     "Calls of models, answers or not.",
@@ -76,26 +74,44 @@ BRIDGE_CONNECTS = Counter(
     "mindbot_bridge_connects", "Tries to connect, and why the connection before ended.", ["platform", "outcome"]
 )
 ALERTS = Counter("mindbot_alerts", "Alerts that opened, came back or grew.", ["rule", "severity", "change"])
-NOTIFICATIONS = Counter("mindbot_notifications", "Notifications of alerts by what became of them.", ["outcome"])
+NOTIFICATIONS = Counter(
+    "mindbot_notifications", "Notifications of alerts by what became of them.", ["channel", "notifier", "outcome"]
+)
+ESCALATIONS = Counter("mindbot_escalations", "Levels of alerts that were told.", ["severity", "level"])
+PROBE_RUNS = Counter("mindbot_probe_runs", "Runs of probes.", ["kind", "outcome"])
+WATCHDOG_NOTICES = Counter("mindbot_watchdog_notices", "What the watchdog sent by itself.", ["notifier", "outcome"])
+KNOWLEDGE_SECONDS = Histogram(
+    "mindbot_knowledge_query_seconds", "Time of one search in what was read.", ["mode", "outcome"], buckets=_QUICK
+)
 WEBHOOK_SECONDS = Histogram("mindbot_webhook_seconds", "Time of a webhook call.", ["platform"], buckets=_QUICK)
 
 
-def render() -> tuple[bytes, str]:
-    """Everything counted so far in the Prometheus text format, and its content type."""
+def families() -> list[Metric]:
+    """Everything counted so far."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not directory:
-        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+        return list(REGISTRY.collect())  # with what the library knows of this process
     fold_in_dead_processes(Path(directory))
     try:
-        return _sum_of(directory), CONTENT_TYPE_LATEST
+        return _sum_of(directory)
     except FileNotFoundError:  # another process folded a file away while we were reading
-        return _sum_of(directory), CONTENT_TYPE_LATEST
+        return _sum_of(directory)
 
 
-def _sum_of(directory: str) -> bytes:
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+def _sum_of(directory: str) -> list[Metric]:
+    return list(MultiProcessCollector(CollectorRegistry(), directory).collect())  # type: ignore[no-untyped-call]
+
+
+def render() -> bytes:
+    """Everything counted so far in the text format of Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Counted())
     return generate_latest(registry)
+
+
+class _Counted(Collector):
+    def collect(self) -> list[Metric]:
+        return families()
 
 
 def fold_in_dead_processes(directory: Path) -> None:

@@ -102,6 +102,19 @@ WORDS: Words = {
         "`mindbot messages --state quarantined` lists them, `mindbot replay ID` starts one again.",
         "`mindbot messages --state quarantined` 列出这些消息,`mindbot replay ID` 可重新处理。",
     ),
+    "hint_model_retires": (
+        "Put the vendor's successor into providers.<name>.models: `mindbot models` names it, `mindbot config check` "
+        "the line.",
+        "请在 providers.<名称>.models 中换用后续型号:`mindbot models` 给出型号,`mindbot config check` 指出行号。",
+    ),
+    "hint_model_missing": (
+        "`mindbot models` shows what the provider lists now. Questions meanwhile go to the others of fallback_order.",
+        "`mindbot models` 显示提供方当前列出的模型。期间的问题会按 fallback_order 交给其他提供方。",
+    ),
+    "hint_vector_store_down": (
+        "Look whether the process `chroma` runs. Passages are meanwhile found by their words.",
+        "请检查 chroma 进程是否在运行。期间按关键词检索知识库。",
+    ),
     # watchdog
     "watch_down": (
         "CRITICAL: MindBot {what} at {timestamp}. Immediate attention required.",

@@ -27,8 +27,10 @@ WORDS: Words = {
     ),
     "help_admin": (
         "- `/model [name]`: show or choose the model of this conversation (`/model default` for none)\n"
-        "- `/ack ALERT`: acknowledge an alert",
-        "- `/模型 [名称]`：查看或选择本会话的模型（`/模型 default` 恢复默认）\n- `/确认 告警编号`：确认告警",
+        "- `/ack ALERT`: acknowledge an alert\n"
+        "- `/learn ADDRESS`: have a page or document on the web read",
+        "- `/模型 [名称]`：查看或选择本会话的模型（`/模型 default` 恢复默认）\n- `/确认 告警编号`：确认告警\n"
+        "- `/学习 网址`：阅读网上的网页或文档",
     ),
     "unknown": ("I do not know the command `/{word}`.", "我不认识命令 `/{word}`。"),
     "new": ("Done: I have forgotten what was said so far.", "好的，之前的对话已忘记，我们重新开始。"),
@@ -58,11 +60,31 @@ WORDS: Words = {
         "Model of this conversation: {model}\n\nThere are: {models}",
         "本会话的模型：{model}\n\n可选：{models}",
     ),
+    "models_unbuilt": (
+        "Not completely configured (`mindbot config check` tells why): {names}",
+        "配置不完整（原因见 `mindbot config check`）：{names}",
+    ),
+    "models_off": ("Switched off: {names}", "已关闭：{names}"),
     "no_models": ("no model is configured", "没有配置任何模型"),
     "model_set": ("From now on {model} answers first here.", "从现在起，本会话优先由 {model} 回答。"),
     "model_default": ("From now on models are chosen as configured.", "已恢复按配置选择模型。"),
     "model_unknown": ("There is no model `{name}`. There are: {models}", "没有模型 `{name}`。可选：{models}"),
     "model_ambiguous": ("Several providers have `{name}`: {models}", "多个提供方都有 `{name}`：{models}"),
+    "learn_what": (
+        "What shall I read? Write `/learn https://...`, the address of a page or document.",
+        "要读什么？请写 `/学习 https://...`（网页或文档的地址）。",
+    ),
+    "learn_off": (
+        "There is no knowledge base here: `chromadb` is not configured.",
+        "没有知识库：未配置 `chromadb`。",
+    ),
+    "learn_nowhere": ("This bot uses no knowledge base.", "此机器人不使用知识库。"),
+    "learn_begun": (
+        "I read it now, into the knowledge base `{base}` (document {id}). `/learn {id}` tells how far I am.",
+        "正在读取，存入知识库 `{base}`（文档 {id}）。用 `/学习 {id}` 查看进度。",
+    ),
+    "learn_state": ("Document {id}: {state}. {note}", "文档 {id}：{state}。{note}"),
+    "learn_none": ("There is no document {id}.", "没有文档 {id}。"),
     "ack_which": ("Which alert? Write `/ack ALERT`.", "要确认哪条告警？请写 `/确认 告警编号`。"),
     "ack_done": ("Alert {alert} is acknowledged.", "告警 {alert} 已确认。"),
     "ack_none": ("There is no open alert `{alert}`.", "没有编号为 `{alert}` 的未确认告警。"),

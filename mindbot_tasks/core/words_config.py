@@ -37,6 +37,7 @@ WORDS: Words = {
     "unpriced": ("the price of {models} is unknown, so it costs nothing here", "{models} 的价格未知,不计入费用"),
     "alerts": ("alerts", "告警"),
     "notifier": ("notifier", "通知"),
+    "metrics": ("metrics", "指标推送"),
     "telemetry": ("traces", "追踪"),
     "no_collector": ("telemetry.endpoint is not set", "未设置 telemetry.endpoint"),
     "no_exporter": (

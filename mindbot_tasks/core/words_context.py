@@ -21,6 +21,13 @@ WORDS: Words = {
         "Some of the earlier answers in this conversation were given by others: {told}.",
         "本对话中此前的部分回答由其他助手给出：{told}。",
     ),
+    "tools": (
+        "Tools that the assistant used for its answers in this conversation:",
+        "助手在本对话中为回答使用过的工具：",
+    ),
+    "tools_of": ("no. {number}: {calls}", "第 {number} 条：{calls}"),
+    "tools_line": ("(tools used: {calls})", "（使用的工具：{calls}）"),
+    "tool_failed": ("{call} failed", "{call} 失败"),
     "summarise": (
         "You sum up conversations. Write a summary of at most {words} words, in the language of the conversation, that "
         "lets somebody go on with it: what was asked and settled, names, numbers, decisions, wishes and what is open. "

@@ -181,6 +181,18 @@ WORDS: Words = {
         "check files.endpoint_url, bucket, region and the key's rights",
         "请检查 files.endpoint_url、bucket、region 和密钥权限",
     ),
+    "influxdb_fine": ("takes figures into {bucket}", "可写入存储桶 {bucket}"),
+    "influxdb_refuses": ("refuses figures: HTTP {status}", "拒绝写入:HTTP {status}"),
+    "influxdb_check": (
+        "check org, bucket and token; the token must be allowed to write",
+        "请检查 org、bucket 和 token,令牌须有写权限",
+    ),
+    "statsd_sent": (
+        "figures go to {address}; whether anybody takes them UDP does not tell",
+        "指标发往 {address};UDP 无法确认是否被接收",
+    ),
+    "statsd_away": ("nobody listens at {address}", "{address} 无人监听"),
+    "statsd_start": ("start the agent there, or correct metrics.statsd", "请在该处启动代理,或更正 metrics.statsd"),
     "speech_fine": ("answers; recordings go to {model}", "可用,录音交给 {model}"),
     "no_voice_extra": ("AMR and SILK recordings cannot be converted", "无法转换 AMR 和 SILK 录音"),
     "add_voice_extra": ('pip install "mindbot[voice]"', 'pip install "mindbot[voice]"'),

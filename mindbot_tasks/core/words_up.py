@@ -56,6 +56,7 @@ WORDS: Words = {
     "waiting_web": ("the web process", "web 进程"),
     "ready": ("MindBot is ready", "MindBot 已就绪"),
     "banner_playground": ("write to the bot", "与机器人对话"),
+    "banner_console": ("alerts", "告警"),
     "banner_health": ("health", "健康检查"),
     "banner_flower": ("Flower (tasks)", "Flower(任务)"),
     "banner_credentials": ("login: see {path}", "登录信息见 {path}"),

@@ -14,7 +14,7 @@ import redis
 from pydantic import SecretStr
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import Throttled, Unavailable
+from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import get_http, refuse, retry_after_s
 from mindbot_tasks.core.settings import ChromaSettings, ProviderSettings, Settings
 from mindbot_tasks.core.settings.known_models import vendor_of
@@ -76,6 +76,16 @@ class Remote:
         return f"{self.provider}/{self.model}"
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> list[list[float]]:
+        """In halves when so many at once are refused: every server has a limit of its own, and tells it nowhere."""
+        try:
+            return self._embed(texts, deadline)
+        except Rejected as exc:
+            if exc.status not in (400, 413, 422) or len(texts) < 2:
+                raise
+        middle = len(texts) // 2
+        return [*self.embed(texts[:middle], deadline), *self.embed(texts[middle:], deadline)]
+
+    def _embed(self, texts: Sequence[str], deadline: Deadline) -> list[list[float]]:
         headers = {"Authorization": f"Bearer {self.key.get_secret_value()}"} if self.key is not None else {}
         response = get_http().request(
             "POST",

@@ -10,8 +10,10 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError
@@ -20,16 +22,17 @@ from mindbot_tasks.knowledge import chunking
 from mindbot_tasks.knowledge.chroma import WrongSize, collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import Embedder, embedder_of
 from mindbot_tasks.knowledge.extraction import Unreadable, extract
-from mindbot_tasks.knowledge.fetching import fetch
+from mindbot_tasks.knowledge.fetching import WEB, fetch
 from mindbot_tasks.stores import knowledge, knowledge_chunks
 from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.knowledge import EMBEDDING, FAILED, MAX_STRIKES, QUEUED, READY, REMOVING, Work
 
 log = structlog.get_logger(__name__)
 
-#: longer than any single step may take: extraction is the longest
-LEASE_MS = 180_000
+#: longer than any single call may take; whoever reads a document renews it meanwhile
+LEASE_MS = 75_000
 _CALL_S = 60.0
+_LONG_S = 5.0
 _WAIT_MS, _LONGEST_WAIT_MS = 15_000, 300_000
 
 
@@ -78,7 +81,27 @@ def work_off(
     return taken
 
 
+@dataclass(slots=True)
+class _Hold:
+    """The document that is ours, as the row says by now."""
+
+    work: Work
+
+    def advance(self, connection: Connection, *, lease_ms: int | None = LEASE_MS, **values: Any) -> None:
+        """Note how far it got; lease_ms None: done with it. Raises _Lost."""
+        work = knowledge.advance(connection, self.work, lease_ms=lease_ms, **values)
+        if work is None:
+            raise _Lost
+        self.work = work
+
+    def renew(self) -> None:
+        """Say that somebody still works on it."""
+        with transaction() as connection:
+            self.advance(connection, strikes=self.work.strikes)
+
+
 def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:
+    hold = _Hold(work)
     with structlog.contextvars.bound_contextvars(document_id=work.id):
         try:
             if work.strikes > MAX_STRIKES:
@@ -88,23 +111,29 @@ def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:
                 return
             if work.state in (QUEUED, FAILED):
                 on_progress(Progress(work.source, QUEUED))
-                work = _read(settings, work)
-            _embed(settings, work, on_progress)
+                _read(settings, hold)
+            _embed(settings, hold, on_progress)
             on_progress(Progress(work.source, READY))
         except _Lost:
             log.info("document_wanted_otherwise")
         except (Unreadable, Rejected) as exc:
-            if work.state == REMOVING:
-                _again_later(work, exc)
+            if work.state == REMOVING or _is_our_fault(exc):
+                _again_later(hold.work, exc)
+                on_progress(Progress(work.source, "waiting"))
                 return
             with transaction() as connection:
-                knowledge.advance(connection, work, state=FAILED, error=str(exc)[:500])
+                knowledge.advance(connection, hold.work, state=FAILED, error=str(exc)[:500])
                 knowledge.forget_content(connection, work.id)
             on_progress(Progress(work.source, FAILED))
             log.warning("document_failed", reason=type(exc).__name__)
         except RetryableError as exc:
-            _again_later(work, exc)
+            _again_later(hold.work, exc)
             on_progress(Progress(work.source, "waiting"))
+
+
+def _is_our_fault(exc: Unreadable | Rejected) -> bool:
+    """A wrong key, a model that is not there, no credit: once that is mended, the document needs nothing."""
+    return isinstance(exc, Rejected) and exc.provider != WEB and exc.status in (401, 402, 403, 404, 405)
 
 
 def _again_later(work: Work, exc: FarSideError | Unreadable) -> None:
@@ -116,15 +145,9 @@ def _again_later(work: Work, exc: FarSideError | Unreadable) -> None:
     log.warning("document_waits", provider=provider, wait_ms=wait_ms)
 
 
-def _held(work: Work | None) -> Work:
-    if work is None:
-        raise _Lost
-    return work
-
-
-def _read(settings: Settings, work: Work) -> Work:
+def _read(settings: Settings, hold: _Hold) -> None:
     """From the source to pieces in the database. Raises Unreadable or a FarSideError."""
-    wanted = settings.chromadb or ChromaSettings()
+    work, wanted = hold.work, settings.chromadb or ChromaSettings()
     with reading() as connection:
         content = knowledge.content(connection, work.id)
     name, media_type = work.source, ""
@@ -136,34 +159,32 @@ def _read(settings: Settings, work: Work) -> Work:
     fingerprint = hashlib.sha256(cut_as.encode() + content).hexdigest()
     if fingerprint == work.fingerprint:
         with transaction() as connection:
-            held = _held(knowledge.advance(connection, work, lease_ms=LEASE_MS, state=EMBEDDING))
+            hold.advance(connection, state=EMBEDDING)
             knowledge.forget_content(connection, work.id)
-        return held
-    extracted = extract(content, name, media_type)
+        return
+    hold.renew()
+    extracted = extract(content, name, media_type, still_at_it=hold.renew)
     title = extracted.title or work.title
     pieces = chunking.chunks(extracted.blocks, title, size=wanted.chunk_size, overlap=wanted.chunk_overlap)
     with transaction() as connection:
-        held = _held(
-            knowledge.advance(
-                connection, work, lease_ms=LEASE_MS, state=EMBEDDING, fingerprint=fingerprint, title=title[:300],
-                note=extracted.note[:500], chunks=len(pieces), embedded=0, error="", size=len(content),
-            )
+        hold.advance(
+            connection, state=EMBEDDING, fingerprint=fingerprint, title=title[:300], note=extracted.note[:500],
+            chunks=len(pieces), embedded=0, error="", size=len(content),
         )  # fmt: skip
         kept, new = knowledge_chunks.replace(connection, work.id, pieces)
         knowledge.forget_content(connection, work.id)
         knowledge.touch(connection, work.base)
     log.debug("document_read", chunks=len(pieces), kept=kept, new=new)
-    return held
 
 
-def _embed(settings: Settings, work: Work, on_progress: OnProgress) -> None:
+def _embed(settings: Settings, hold: _Hold, on_progress: OnProgress) -> None:
     """Vectors for the pieces that have none of this model. Raises a FarSideError."""
-    embedder = embedder_of(settings)
+    work, embedder = hold.work, embedder_of(settings)
     if embedder is None:
         with transaction() as connection:
             knowledge_chunks.forget(connection, knowledge_chunks.stale(connection, work.id))
             total, _ = knowledge_chunks.counts(connection, work.id, "")
-            _held(knowledge.advance(connection, work, state=READY, chunks=total, embedded=0, error=""))
+            hold.advance(connection, lease_ms=None, state=READY, chunks=total, embedded=0, error="")
         return
     chroma = get_chroma(settings)
     collection = collection_of(work.base)
@@ -180,8 +201,11 @@ def _embed(settings: Settings, work: Work, on_progress: OnProgress) -> None:
         on_progress(Progress(work.source, EMBEDDING, done, total))
         if not rows:
             break
+        began = time.monotonic()
         vectors = embedder.embed([f"{row.title}\n{row.text}" for row in rows], Deadline(_CALL_S))
         _agree(settings, work.base, embedder, len(vectors[0]))
+        if time.monotonic() - began > _LONG_S:
+            hold.renew()
         try:
             chroma.upsert(collection, [row.id for row in rows], vectors, Deadline(_CALL_S))
         except WrongSize:
@@ -192,9 +216,9 @@ def _embed(settings: Settings, work: Work, on_progress: OnProgress) -> None:
             raise _Lost from None
         with transaction() as connection:
             knowledge_chunks.has_vectors(connection, [row.id for row in rows], embedder.id)
-            work = _held(knowledge.advance(connection, work, lease_ms=LEASE_MS, embedded=done + len(rows)))
+            hold.advance(connection, embedded=done + len(rows))
     with transaction() as connection:
-        _held(knowledge.advance(connection, work, state=READY, chunks=total, embedded=done, error=""))
+        hold.advance(connection, lease_ms=None, state=READY, chunks=total, embedded=done, error="")
 
 
 def _agree(settings: Settings, base: str, embedder: Embedder, dimension: int) -> None:

@@ -14,9 +14,10 @@ from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import ChromaSettings, Settings
-from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
+from mindbot_tasks.knowledge.chroma import NotThere, WrongSize, collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, fusion_of, scale_of
 from mindbot_tasks.knowledge.lexical import lexicon
+from mindbot_tasks.knowledge.measuring import timed
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
 from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_version
@@ -61,6 +62,7 @@ def is_wanted(settings: Settings) -> bool:
     return settings.chromadb is not None or knowledge_version.heard() > 0
 
 
+@timed
 def search(
     settings: Settings,
     question: str,
@@ -131,6 +133,12 @@ def _dense(
     try:
         with telemetry.span("query vectors", "client", {"db.system.name": "chroma"}):
             near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
+    except WrongSize:
+        log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
+        return "reindex"
+    except NotThere:
+        log.warning("vectors_lost", base=base)  # `mindbot.tend` has them made anew
+        return "vectors"
     except FarSideError as exc:
         log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
         return "vectors"

@@ -31,21 +31,39 @@ def provider_order(settings: Settings) -> list[str]:
 
 def models(settings: Settings) -> list[str]:
     """Every model that can be asked for by name, as "provider/model", in the order of the providers."""
-    return [
-        f"{name}/{model.name}"
-        for name in provider_order(settings)
-        if settings.providers[name].enabled and not why_not(name, settings.providers[name])
-        for model in settings.providers[name].models
-        if kind_of(name, settings.providers[name]) != "dify"
-    ]
+    return [one for one in choices(settings) if "/" in one]
+
+
+def choices(settings: Settings) -> list[str]:
+    """Everybody who can be asked for by name: `models`, and by its name alone a provider that keeps its model to
+    itself: a Dify app, a Coze bot."""
+    found: list[str] = []
+    for name in provider_order(settings):
+        provider = settings.providers[name]
+        if not provider.enabled or why_not(name, provider):
+            continue
+        if protocol_of(name, provider) in ("dify", "coze"):
+            found.append(name)
+        else:
+            found += [f"{name}/{model.name}" for model in provider.models]
+    return found
+
+
+def first_choice(settings: Settings, provider: str) -> str:
+    """The one of `choices` that a provider is when nobody says which of its models."""
+    if protocol_of(provider, settings.providers[provider]) in ("dify", "coze"):
+        return provider
+    return f"{provider}/{first_model(settings, provider)}"
 
 
 def models_called(settings: Settings, name: str) -> list[str]:
-    """Those of `models` that somebody can mean: the one with its provider, or each of that name alone."""
+    """Those of `choices` that somebody can mean: the one with its provider, each of that name alone, or a provider's
+    first."""
     wanted = name.strip().casefold()
-    known = models(settings)
+    known = choices(settings)
     exact = [one for one in known if one.casefold() == wanted]
-    return exact or [one for one in known if one.partition("/")[2].casefold() == wanted]
+    alone = [one for one in known if "/" in one and one.partition("/")[2].casefold() == wanted]
+    return exact or alone or [one for one in known if one.partition("/")[0].casefold() == wanted][:1]
 
 
 def first_model(settings: Settings, provider: str) -> str:

@@ -27,7 +27,7 @@ from mindbot_tasks.llm.base import Answerer, OnText, Question, Spoken
 from mindbot_tasks.llm.catalogue import price_of_model
 from mindbot_tasks.llm.sharing import told_to
 from mindbot_tasks.model.answer import Answer, Usage
-from mindbot_tasks.stores import breaker, performance, spending
+from mindbot_tasks.stores import breaker, limiter, performance, spending
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits
 from mindbot_tasks.stores.spending import Call
 
@@ -38,6 +38,8 @@ _PAUSE_S = 5.0  # after a 429 that does not say how long
 _MAX_PAUSE_S = 300.0
 #: kinds of refusals that have nothing to do with the question: the next one would get the same
 _FOR_EVERYBODY = frozenset({"auth", "quota", "not_found"})
+#: so long nobody asks whoever has no money or a wrong key, when others answer instead
+_NO_USE_S = 30.0
 _PROBED_AGAIN_S = 15.0
 #: beyond the time of a call: for so long a place stays taken when its process has died
 _LEASE_MARGIN_S = 10.0
@@ -97,6 +99,7 @@ def answer(
     second_best: Told | None = None
     objected = False
     failures: list[FarSideError] = []
+    no_use: list[str] = []
     for number, way in enumerate(ways):
         name = way.answerer.name
         try:
@@ -122,6 +125,8 @@ def answer(
         except FarSideError as exc:
             end.error, end.outcome = exc, _outcome(exc, share_s)
             failures.append(exc)
+            if way.guarded and _is_no_use(exc):
+                no_use.append(name)
             tries.append({"answerer": name, **_described(exc), "ms": end.took_ms})
             log.warning("answerer_failed", answerer=name, **_described(exc), took_ms=end.took_ms)
             continue
@@ -129,6 +134,8 @@ def answer(
             end.tell()
         if spoken.answer.first_token_ms is not None:
             FIRST_TOKEN_SECONDS.labels(name).observe(spoken.answer.first_token_ms / 1000)
+        for refused in no_use:
+            limiter.pause(refused, _NO_USE_S)
         tries.append({"answerer": name, "outcome": "ok", "ms": end.took_ms})
         details = {**spoken.answer.details, "answerer": name, "tries": tries}
         told = Told(replace(spoken.answer, details=details), name, spoken.session_id)
@@ -251,6 +258,11 @@ def _pause_s(exc: FarSideError | None) -> float:
     if not isinstance(exc, Throttled):
         return 0.0
     return min(exc.retry_after_s if exc.retry_after_s is not None else _PAUSE_S, _MAX_PAUSE_S)
+
+
+def _is_no_use(exc: FarSideError) -> bool:
+    """No money, or a wrong key: the next question would be refused as well. A 403 may be about this one."""
+    return isinstance(exc, Rejected) and (exc.kind == "quota" or (exc.kind == "auth" and exc.status != 403))
 
 
 def _share_s(way: Way, left_s: float, others: int) -> float:

@@ -40,9 +40,11 @@ class Ring:
         if count == 1:
             yield 0  # there is no other: what becomes of it is for the breaker to judge
             return
-        first = next(self._turns) % count
         resting = keys_aside.resting(self.name, self._marks)
-        yield from (at for at in ((first + step) % count for step in range(count)) if self._marks[at] not in resting)
+        well = [at for at in range(count) if self._marks[at] not in resting]
+        if well:  # in turn among these, so that the one behind a resting key does not carry its share alone
+            first = next(self._turns) % len(well)
+            yield from (*well[first:], *well[:first])
 
     def failed(self, at: int, exc: FarSideError) -> bool:
         """Whether it was the key's fault, so that another may do better; then this one rests, in the whole fleet."""

@@ -13,7 +13,7 @@ from mindbot_tasks.llm.agent import NAME as AGENT
 from mindbot_tasks.llm.agent import agent_way
 from mindbot_tasks.llm.base import Wishes
 from mindbot_tasks.llm.building import provider_way
-from mindbot_tasks.llm.catalogue import first_model, kind_of, models_called, price_of, provider_order
+from mindbot_tasks.llm.catalogue import first_choice, kind_of, models_called, price_of, provider_order
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.variants import divided, variant_of, variant_way
 from mindbot_tasks.llm.workflows import workflow_way
@@ -72,12 +72,14 @@ def route(
     person: str = "",
     *,
     waiting: str = "",
+    turn: int | None = None,
 ) -> Route:
     """The ways to answer a message of this kind, best first, as `agent.workflows.routing_strategy` says.
 
     person: decides on the variant of a workflow that has some. waiting: a workflow that waits for what this person says
-    next; it gets to hear it, whatever the words look like and the strategy says. A model that was asked for by name
-    goes before everything else. Only when there is no way at all: the offline answerer.
+    next; it gets to hear it, whatever the words look like and the strategy says. turn: whose turn it is with
+    `round_robin`, the number of the message, so that all processes deal out from the same pack; None: some turn. A
+    model that was asked for by name goes before everything else. Only when there is no way: the offline answerer.
     """
     label, variant = divided(settings, waiting) if waiting else (kind.label, "")
     variant = variant or variant_of(settings, label, person)
@@ -90,7 +92,7 @@ def route(
     if len(known.models) > 1:
         ways = routing.Ways(
             ways.chosen, ways.workflow, ways.agent, ways.basic,
-            [known.models[name] for name in _arranged(settings, known.models)], ways.general,
+            [known.models[name] for name in _arranged(settings, known.models, turn)], ways.general,
         )  # fmt: skip
     # that a message is general chat says only that no workflow is made for it
     sure = bool(waiting) or (label != GENERAL and routing.is_sure(kind.confidence, flows.confidence_threshold))
@@ -141,7 +143,7 @@ def _sick(settings: Settings, watched: Sequence[str]) -> tuple[tuple[str, ...], 
     return tuple(name for name in sick if name not in probed), probed
 
 
-def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
+def _arranged(settings: Settings, models: Mapping[str, Way], turn: int | None) -> Sequence[str]:
     wanted = settings.provider_selection
     if wanted.strategy == "ordered" and not wanted.cost_optimization:
         return list(models)
@@ -160,7 +162,7 @@ def _arranged(settings: Settings, models: Mapping[str, Way]) -> Sequence[str]:
         wanted.strategy,
         threshold=wanted.performance_threshold,
         cheapest=wanted.cost_optimization,
-        turn=next(_turns),
+        turn=next(_turns) if turn is None else turn,
         chance=random.random,
     )
 
@@ -176,7 +178,7 @@ def _ways(settings: Settings, label: str, wishes: Wishes, variant: str) -> _Know
     models = {
         name: way
         for name in provider_order(settings)
-        if f"{name}/{first_model(settings, name)}" not in wanted
+        if first_choice(settings, name) not in wanted
         and (way := provider_way(settings, name, prompt=prompt)) is not None
     }
     basic = [way for name, way in models.items() if kind_of(name, settings.providers[name]) == "dify"]

@@ -12,9 +12,12 @@ from dataclasses import replace
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm.base import Question
 from mindbot_tasks.llm.tokens import estimate, trim
+from mindbot_tasks.llm.tools_told import by_number, used
 from mindbot_tasks.model.answer import Turn
 from mindbot_tasks.stores.remembered import Fact
 
+#: the answerer that has tools itself
+_AGENT = "agent"
 #: what the role marks, a system prompt and our own estimate may be off by
 _SLACK_TOKENS = 300
 #: of what was said, for one that keeps its own conversation
@@ -28,13 +31,13 @@ def told_to(name: str, question: Question, session_id: str, *, room_tokens: int 
     if not question.sharing and any(turn.source for turn in own):
         own = tuple(turn for turn in own if _side(turn.source) == _side(name))
     if not question.summary and not question.facts and own is question.history and not room_tokens:
-        background = _origins(name, own, question.language)
+        background = _about(name, own, question.language)
         return _with_history(question, own, background) if background else question
     summary = question.summary if question.sharing or _side(name) == "models" else ""
     background = _join(
         _facts(question.facts, question.language),
         _summary(summary, question.language),
-        _origins(name, own, question.language),
+        _about(name, own, question.language),
     )
     if room_tokens:
         left = room_tokens - estimate(question.text) - estimate(background) - _SLACK_TOKENS
@@ -46,6 +49,11 @@ def _with_history(question: Question, own: Sequence[Turn], background: str) -> Q
     if background:
         return replace(question, history=(Turn("system", _framed(background, question.language)), *own))
     return replace(question, history=tuple(own))
+
+
+def _about(name: str, own: Sequence[Turn], language: Lang) -> str:
+    """What the turns do not say: who gave an answer, and with which tools. The agent gets the calls as such."""
+    return _join(_origins(name, own, language), "" if name == _AGENT else _unframed(by_number(own, language)))
 
 
 def _side(source: str) -> str:
@@ -94,6 +102,8 @@ def _said(turns: Sequence[Turn], language: Lang) -> str:
     for turn in turns:
         who = say("context.user", language) if turn.role == "user" else _called(turn.source, language)
         lines.append(f"{who}: {_unframed(turn.text)}")
+        if calls := used(turn, language):
+            lines.append(say("context.tools_line", language, calls=_unframed(calls)))
     heading, text = lines[0], "\n".join(lines[1:])
     return f"{heading}\n{text if len(text) <= _MOST_CHARS else '…' + text[-_MOST_CHARS:]}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mindbot_tasks.model.answer import Turn
 
@@ -32,14 +33,18 @@ def trim(turns: Sequence[Turn], budget: int) -> tuple[Turn, ...]:
     """The newest whole exchanges within `budget` tokens, oldest first.
 
     An exchange begins with a user's turn and is kept as a whole or not at all: a question is never parted from its
-    answer, nor the call of a tool from its result.
+    answer. Calls of tools go before words do, each with its result: from the first turn on whose calls do not fit,
+    older ones come without theirs.
     """
-    kept = len(turns)
-    left = budget
-    for number in range(len(turns) - 1, -1, -1):
-        left -= cost(turns[number])
+    kept, chosen = 0, list[Turn]()
+    left, with_tools = budget, True
+    for turn in reversed(turns):
+        if turn.tools and (not with_tools or cost(turn) > left):
+            turn, with_tools = replace(turn, tools=()), False
+        left -= cost(turn)
         if left < 0:
             break
-        if turns[number].role == "user":
-            kept = number
-    return tuple(turns[kept:])
+        chosen.append(turn)
+        if turn.role == "user":
+            kept = len(chosen)
+    return tuple(reversed(chosen[:kept]))

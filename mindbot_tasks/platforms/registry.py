@@ -164,6 +164,15 @@ def playground_on(settings: Settings) -> bool:
     return wanted and bool(settings.secret_key.get_secret_value())
 
 
+def is_admin(settings: Settings, platform: str, bot: str, person: str) -> bool:
+    """Whether this person administers this bot: named in its `admins`, or somebody at the playground where that is
+    only for people at this machine, or as `web.playground_admin` says."""
+    if (platform, bot) == ("chat", PLAYGROUND) and PLAYGROUND not in settings.chat:
+        local = settings.web.playground is None and not settings.production
+        return local if settings.web.playground_admin is None else settings.web.playground_admin
+    return person in settings.bot(platform, bot).admins
+
+
 def playground_secret(settings: Settings) -> str:
     """The "whsec_..." secret of the playground's bot; the same in all processes of an installation.
 

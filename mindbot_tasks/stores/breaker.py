@@ -4,7 +4,8 @@ A breaker opens when at least half of at least ten calls of the last 30 s failed
 15 s, then one caller, and only one, may try; each failure of such a probe doubles the time up to two minutes.
 
 A message that has failed at an answerer may be tried there again only while such retries are at most a fifth of the
-first tries of the last minute (three are always allowed): a far side in trouble does not get more work for it.
+first tries of the last minute (three in ten seconds are always allowed): a far side in trouble does not get more work
+for it. When it answers nine of ten calls again, all that have waited may come.
 
 Round trips: `ask` one per call; `report` none for a success (it rides along with the next `ask`), one for a failure,
 the end of a probe, and where calls at the same time or tokens are limited. When Redis is down each process keeps all of
@@ -29,7 +30,7 @@ from typing import Any
 import redis
 import structlog
 
-from mindbot_tasks.core.metrics import BREAKER_OPEN, LIMIT_REFUSALS, RETRIED_CALLS
+from mindbot_tasks.core.metrics import LIMIT_REFUSALS, RETRIED_CALLS
 from mindbot_tasks.stores.breaker_local import LocalBreakers
 from mindbot_tasks.stores.breaker_lua import ASK, REPORT
 from mindbot_tasks.stores.leave import NO_LIMITS, Leave, Limits, Outcome, Reason
@@ -93,7 +94,6 @@ def ask(
         LIMIT_REFUSALS.labels(f"{leave.reason}:{name}").inc()
     if leave.again:
         RETRIED_CALLS.labels(name).inc()
-    BREAKER_OPEN.labels(name).set(leave.reason == "breaker" or leave.probe)
     return leave
 
 
@@ -154,10 +154,8 @@ def report(
         log.warning("breaker_without_redis", answerer=name, error=type(exc).__name__)
         return
     if opened:
-        BREAKER_OPEN.labels(name).set(1)
         log.warning("breaker_opened", answerer=name)
     elif leave.probe and outcome == "ok":
-        BREAKER_OPEN.labels(name).set(0)
         log.info("breaker_closed", answerer=name)
 
 

@@ -15,6 +15,7 @@ from mindbot_tasks.stores.leave import (
     RATIO,
     RETRY_FLOOR,
     RETRY_RATIO,
+    RETRY_WELL,
     SLOT_US,
     SLOTS,
     TRIES_SLOT_US,
@@ -70,7 +71,9 @@ class LocalBreakers:
             tries = self._tries.setdefault(name, {})
             if again and state.open_until == 0:
                 first, more = _sum(tries, "first", slot, TRIES_SLOTS), _sum(tries, "again", slot, TRIES_SLOTS)
-                if more + 1 > max(RETRY_FLOOR, RETRY_RATIO * first):
+                here = tries.get(("again", slot), 0)
+                few = here < RETRY_FLOOR and more < RETRY_FLOOR * TRIES_SLOTS
+                if not few and more + 1 > RETRY_RATIO * first and not _is_well(state, now_us):
                     return Leave("retries", ((slot + 1) * TRIES_SLOT_US - now_us) / 1_000_000)
             places = {one: until for one, until in self._places.get(name, {}).items() if until > now_us}
             if limits.at_once and len(places) >= limits.at_once:
@@ -139,6 +142,13 @@ class LocalBreakers:
         state.open_until = now_us + min(OPEN_MAX_US, OPEN_US * 2 ** (state.trips - 1))
         state.probe_until = 0
         return True
+
+
+def _is_well(state: _State, now_us: float) -> bool:
+    """It answers nearly everything."""
+    slot = int(now_us // SLOT_US)
+    ok, bad = _sum(state.counts, "ok", slot, SLOTS), _sum(state.counts, "bad", slot, SLOTS)
+    return ok > 0 and ok >= RETRY_WELL * (ok + bad)
 
 
 def _sum(counts: dict[tuple[str, int], int], kind: str, slot: int, slots: int) -> int:

@@ -11,7 +11,8 @@ _COMMON = (
 local SLOT, SLOTS, MIN_CALLS, RATIO = {leave.SLOT_US}, {leave.SLOTS}, {leave.MIN_CALLS}, {leave.RATIO}
 local OPEN, OPEN_MAX, PROBE, FORGET = {leave.OPEN_US}, {leave.OPEN_MAX_US}, {leave.PROBE_US}, {leave.FORGET_MS}
 local TRIES_SLOT, TRIES_SLOTS = {leave.TRIES_SLOT_US}, {leave.TRIES_SLOTS}
-local RETRY_RATIO, RETRY_FLOOR, MARK, BUSY = {leave.RETRY_RATIO}, {leave.RETRY_FLOOR}, {leave.MARK_MS}, {leave.BUSY_US}
+local RETRY_RATIO, RETRY_FLOOR, RETRY_WELL = {leave.RETRY_RATIO}, {leave.RETRY_FLOOR}, {leave.RETRY_WELL}
+local MARK, BUSY = {leave.MARK_MS}, {leave.BUSY_US}
 """
     + """
 local function text(number) return string.format('%.0f', number) end
@@ -64,8 +65,13 @@ local slot = math.floor(now / TRIES_SLOT)
 local again = redis.call('EXISTS', KEYS[4])
 if again == 1 and open_until == 0 then
   local tries = recent(KEYS[3], slot, TRIES_SLOTS)
-  if (tries.again or 0) + 1 > math.max(RETRY_FLOOR, RETRY_RATIO * (tries.first or 0)) then
-    return refuse('retries', (slot + 1) * TRIES_SLOT - now)
+  local more = (tries.again or 0) + 1
+  local here = tonumber(redis.call('HGET', KEYS[3], 'again:' .. slot) or '0') + 1
+  local few = here <= RETRY_FLOOR and more <= RETRY_FLOOR * TRIES_SLOTS
+  if not few and more > RETRY_RATIO * (tries.first or 0) then
+    local calls = recent(KEYS[1], math.floor(now / SLOT), SLOTS)
+    local ok, bad = calls.ok or 0, calls.bad or 0
+    if ok == 0 or ok < RETRY_WELL * (ok + bad) then return refuse('retries', (slot + 1) * TRIES_SLOT - now) end
   end
 end
 

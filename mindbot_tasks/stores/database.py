@@ -151,7 +151,7 @@ def _wait(connection: Any) -> None:
         poll.register(connection.fileno(), mask)
         left_s = ends_at - time.monotonic()
         if left_s <= 0 or not poll.poll(left_s * 1000):
-            connection.close()
+            # psycopg2 then closes the connection; `connection.close()` here would wait for a lock that our caller holds
             raise psycopg2.OperationalError("the database did not answer in time")
 
 

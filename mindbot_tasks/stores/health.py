@@ -23,6 +23,8 @@ class HealthSnapshot:
     unfinished: dict[str, int] = field(default_factory=dict)  #: state -> messages, together at most COUNT_LIMIT
     workers: int = 0
     served: frozenset[str] = frozenset()  #: queues that some living worker serves
+    oldest_s: dict[str, float] = field(default_factory=dict)  #: state -> age of the oldest message in it
+    queues: tuple[tuple[str, ...], ...] = ()  #: of each living worker
 
 
 def snapshot(connection: Connection) -> HealthSnapshot:
@@ -42,10 +44,11 @@ def snapshot(connection: Connection) -> HealthSnapshot:
             looked_at.c.state,
             func.count(),
             DB_NOW - func.min(case((unstarted, looked_at.c.received_at), else_=None)),
+            DB_NOW - func.min(looked_at.c.received_at),
         ).group_by(looked_at.c.state)
     ).all()
-    unfinished = {state: count for state, count, _ in counted}
-    oldest = max((age for _, _, age in counted if age is not None), default=None)
+    unfinished = {state: count for state, count, _, _ in counted}
+    oldest = max((age for _, _, age, _ in counted if age is not None), default=None)
     queues = _queues(connection)
     return HealthSnapshot(
         canary_age_s={name.removeprefix("canary:"): age for name, age in ages.items() if name.startswith("canary:")},
@@ -54,6 +57,8 @@ def snapshot(connection: Connection) -> HealthSnapshot:
         unfinished=unfinished,
         workers=len(queues),
         served=frozenset(queue for worker in queues for queue in worker),
+        oldest_s={state: max(0, age) / 1000 for state, _, _, age in counted},
+        queues=tuple(tuple(worker) for worker in queues),
     )
 
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, literal, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
-from mindbot_tasks.model.message import Message, State
+from mindbot_tasks.model.message import Message, Part, State
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 
 #: how long the sweeper leaves a message alone after somebody was told to start it
 PICKUP_GRACE_MS = 5_000
+
+
+#: not by `asdict`, which copies all the way down what `clean_json` makes anew anyway
+_OF_A_PART = tuple(field.name for field in fields(Part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ def record_once(
         "conversation_kind": message.conversation_kind,
         "sender_ref": user_key[1],
         "text": clean(message.text),
-        "parts": [clean_json(asdict(part)) for part in message.parts],
+        "parts": [clean_json({name: getattr(part, name) for name in _OF_A_PART}) for part in message.parts],
         "address": clean_json(dict(message.address)),
         "state": State.RECEIVED if message.addressed else State.IGNORED,
         "step": "received" if message.addressed else "ignored",
@@ -286,17 +290,22 @@ def is_first_in_line(connection: Connection, message_id: int) -> bool:
     follower before this row was there. So this waits for whoever changes the earlier row (FOR SHARE); he looks for
     followers after he has locked it. One of the two sees the other, whatever the order.
     """
+    return connection.execute(_before_statement(), {"this_id": message_id}).scalar() is None
+
+
+@functools.cache
+def _before_statement() -> Any:
+    """The first unfinished message before `this_id` in its conversation; built once, for at a busy door most ask."""
     this = aliased(MessageRow)
-    conversation = select(this.conversation_id).where(this.id == message_id).scalar_subquery()
-    before = connection.execute(
+    conversation = select(this.conversation_id).where(this.id == bindparam("this_id")).scalar_subquery()
+    return (
         select(MessageRow.id)
         .where(
             MessageRow.conversation_id == conversation,
-            MessageRow.id < message_id,
+            MessageRow.id < bindparam("this_id"),
             MessageRow.finished_at.is_(None),
         )
         .order_by(MessageRow.id)
         .limit(1)
         .with_for_update(read=True, of=MessageRow)
-    ).scalar()
-    return before is None
+    )

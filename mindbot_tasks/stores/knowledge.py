@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import DB_NOW, this_moment
@@ -126,7 +126,7 @@ def advance(connection: Connection, work: Work, *, lease_ms: int | None = None, 
     lease_ms None: done with it, unless `due_at` is among the values.
     """
     if lease_ms is not None:
-        values = {**values, "due_at": DB_NOW + lease_ms, "strikes": 1}
+        values = {"strikes": 1, **values, "due_at": DB_NOW + lease_ms}
     elif "due_at" not in values:
         values = {**values, "due_at": None}
     row = connection.execute(
@@ -196,7 +196,11 @@ def reindex(connection: Connection, base: str) -> int:
     connection.execute(update(ChunkRow).where(ChunkRow.document_id.in_(inside)).values(embedder=""))
     done = connection.execute(
         update(DocumentRow)
-        .where(DocumentRow.base == base, DocumentRow.state.in_((READY, EMBEDDING)))
+        .where(DocumentRow.base == base)
+        # what was refused for its vectors has been cut already; what could not be read has no pieces
+        .where(
+            or_(DocumentRow.state.in_((READY, EMBEDDING)), and_(DocumentRow.state == FAILED, DocumentRow.chunks > 0))
+        )
         .values(state=EMBEDDING, due_at=DB_NOW, strikes=0, error="", embedded=0, changed_at=DB_NOW, revision=DB_NOW)
     )
     set_embedder(connection, base, "", 0)

@@ -21,11 +21,13 @@ OPEN_MAX_US = 120_000_000
 PROBE_US = 130_000_000  # longer than an answer may take; a probe that never reports frees its place then
 FORGET_MS = 600_000
 
-# the retry budget: of the first tries of the last minute so many may be tried again, and a few in any case
+# the retry budget: of the first tries of the last minute so many may be tried again, and a few in each slot anyway;
+# it is for a far side in trouble, so those that have waited are let in when it answers nearly everything
 TRIES_SLOT_US = 10_000_000
 TRIES_SLOTS = 6
 RETRY_RATIO = 0.2
 RETRY_FLOOR = 3
+RETRY_WELL = 0.9
 #: for so long the same message at the same answerer is a retry
 MARK_MS = 900_000
 

@@ -284,6 +284,16 @@ def of_alert(connection: Connection, alert_id: int) -> list[Record]:
     )
 
 
+def of_alerts(connection: Connection, alert_ids: Sequence[int]) -> dict[int, list[Record]]:
+    """All notifications of several alerts, by alert, oldest first."""
+    found: dict[int, list[Record]] = {}
+    if alert_ids:
+        query = select(NotificationRow.__table__).where(NotificationRow.alert_id.in_(alert_ids))
+        for row in many(connection.execute(query.order_by(NotificationRow.id))):
+            found.setdefault(row["alert_id"], []).append(row)
+    return found
+
+
 def by_id(connection: Connection, row_id: int) -> Record | None:
     return one(connection.execute(select(NotificationRow.__table__).where(NotificationRow.id == row_id)))
 

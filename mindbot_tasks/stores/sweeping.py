@@ -175,6 +175,24 @@ def bury_silent_workers(connection: Connection, *, now: int | None = None) -> li
     connection.execute(
         update(WorkerRow).where(WorkerRow.gone_at.is_(None), WorkerRow.seen_at < at - SILENT_MS).values(gone_at=at)
     )
+    return _free_held_by_the_dead(connection, now)
+
+
+def bury(connection: Connection, worker_ids: Sequence[int], *, now: int | None = None) -> tuple[list[int], list[int]]:
+    """Mark workers whose process has ended, and free what they held; returns those nobody had marked yet, and the
+    messages freed."""
+    buried = connection.execute(
+        update(WorkerRow)
+        .where(WorkerRow.id.in_(worker_ids), WorkerRow.gone_at.is_(None))
+        .values(gone_at=this_moment(now))
+        .returning(WorkerRow.id)
+    )
+    marked = list(buried.scalars())
+    return marked, _free_held_by_the_dead(connection, now) if marked else []
+
+
+def _free_held_by_the_dead(connection: Connection, now: int | None) -> list[int]:
+    at = this_moment(now)
     freed = connection.execute(
         update(MessageRow)
         .where(

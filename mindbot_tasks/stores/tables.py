@@ -316,6 +316,8 @@ class WorkerRow(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(255))
+    #: what others on the same machine watch it by, see core/processes.py; "": only its silence tells that it is dead
+    process: Mapped[str] = mapped_column(String(160), default="", server_default=text("''"))
     queues: Mapped[list[str]] = mapped_column(Json)
     started_at: Mapped[int] = mapped_column(BigInteger)
     seen_at: Mapped[int] = mapped_column(BigInteger)

@@ -13,6 +13,8 @@ from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
 from mindbot_tasks.stores.knowledge_version import NEWEST
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
+_ANY = WorkerRow.__table__.alias("any_worker")
+
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
@@ -22,14 +24,17 @@ class Pulse:
     sweep_age_ms: int | None  #: since the last sweep; None: there was none
     classifier: int = 0  #: number of the active version of the classifier; 0: the one that comes with MindBot
     knowledge: int = 0  #: version of what the bot has read; 0: nothing
+    newest: int = 0  #: id of the worker that registered last
 
 
-def register(connection: Connection, name: str, queues: Sequence[str], *, now: int | None = None) -> int:
-    """A new worker process; returns its id."""
+def register(
+    connection: Connection, name: str, queues: Sequence[str], *, process: str = "", now: int | None = None
+) -> int:
+    """A new worker process; returns its id. process: how others on its machine can watch it."""
     at = this_moment(now)
     return connection.execute(
         insert(WorkerRow)
-        .values(name=name[:255], queues=list(queues), started_at=at, seen_at=at)
+        .values(name=name[:255], process=process, queues=list(queues), started_at=at, seen_at=at)
         .returning(WorkerRow.id)
     ).scalar_one()
 
@@ -43,12 +48,28 @@ def beat(connection: Connection, worker_id: int, *, now: int | None = None) -> P
         .where(WorkerRow.id == worker_id, WorkerRow.gone_at.is_(None))
         .values(seen_at=at)
         .returning(
-            WorkerRow.id, sweep.label("sweep_age"), learning.active().label("classifier"), NEWEST.label("knowledge")
+            WorkerRow.id,
+            sweep.label("sweep_age"),
+            learning.active().label("classifier"),
+            NEWEST.label("knowledge"),
+            select(func.max(_ANY.c.id)).scalar_subquery().label("newest"),
         )
     ).first()
     return (
-        Pulse(True, row.sweep_age, row.classifier or 0, row.knowledge or 0) if row is not None else Pulse(False, None)
+        Pulse(True, row.sweep_age, row.classifier or 0, row.knowledge or 0, row.newest)
+        if row is not None
+        else Pulse(False, None)
     )
+
+
+def neighbours(connection: Connection, place: str) -> dict[int, str]:
+    """The living workers of this place, each with what it can be watched by."""
+    rows = connection.execute(
+        select(WorkerRow.id, WorkerRow.process).where(
+            WorkerRow.gone_at.is_(None), WorkerRow.process.startswith(f"{place}/", autoescape=True)
+        )
+    )
+    return {row.id: row.process for row in rows}
 
 
 def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> list[int]:

@@ -163,3 +163,12 @@ def test_the_history_says_who_is_noisy_and_how_long_it_took(world: World) -> Non
     assert (figures.rule, figures.alerts, figures.to_acknowledge_s) == ("dingtalk_connection_lost", 1, 60.0)
     assert figures.cost > 0
     assert {one["kind_of_record"] for one in records} == {"alert", "event", "notification"}
+
+
+def test_a_probe_of_ones_own_that_fails_is_one_alert(engine: Engine) -> None:
+    world = World(engine, settings(rules={"orders": rule("check_failed['orders'] > 1")}))
+    world.see(check_failed={"orders": 5.0, "ldap": 5.0})
+    world.tick()
+    assert {(row["rule"], tuple(row["members"])) for row in world.open()} == {
+        ("orders", ("",)), ("probe_failed", ("ldap",))
+    }  # fmt: skip

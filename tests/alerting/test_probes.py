@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from mindbot_tasks.alerting.probes import catalogue, machinery, own, vendors
+from mindbot_tasks.alerting.probes import catalogue, machinery, models, own, vendors
 from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.settings import Settings, WorkflowSettings
+from mindbot_tasks.core.settings import ChromaSettings, ProviderSettings, Settings, WorkflowSettings
+from mindbot_tasks.core.settings.known_models import Gone, Vendor
 from mindbot_tasks.stores import alert_probes
 from mindbot_tasks.stores.alert_probes import Finding, Plan
 from mindbot_tasks.stores.database import reading, transaction
@@ -157,3 +160,58 @@ def test_flips_are_noticed(engine: Engine) -> None:
         (row,) = alert_probes.every(connection)
     assert changes == [False, True, False, True]
     assert (row["failures"], row["successes"]) == (0, 1)
+
+
+def provider_at(url: str, *names: str, **more: Any) -> Settings:
+    own = ProviderSettings.model_validate(
+        {"type": "openai", "api_key": "k", "base_url": url, "models": [{"name": name} for name in names], **more}
+    )
+    return Settings(alert_manager=settings(), providers={"p": own})
+
+
+def test_a_model_that_its_provider_no_longer_lists_is_missing() -> None:
+    def look(listed: str, row: dict[str, Any], status: int = 200) -> Finding:
+        body = json.dumps({"object": "list", "data": [{"id": name} for name in listed.split()]})
+        with far_side(answering(http(status, body))) as far:
+            return models.models(context(provider_at(f"{far}/v1", "a", "b", "alias"), "p", **row))
+
+    fresh = {"readings": {}}
+    first = look("a b c", fresh)
+    assert first.readings["model_listed"] == {"p/a": 1.0, "p/b": 1.0}, "what was never listed may be an alias"
+    later = {"readings": first.readings, "memory": first.memory}
+    assert look("a c", later).readings["model_listed"] == {"p/a": 1.0, "p/b": 0.0}
+    away = look("", later, status=503)
+    assert (away.ok, away.readings["model_listed"]) == (False, {"p/a": 1.0, "p/b": 1.0})
+    assert look("", fresh, status=404).ok, "one that has no list is well"
+
+
+def test_the_day_on_which_a_model_goes_is_known_from_the_catalogue_and_from_the_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = datetime.fromtimestamp(BEGIN / 1000, UTC).date() + timedelta(days=20)
+    gone = Vendor("v", retired={"old-*": Gone("new", day), "older": Gone("new")})
+    monkeypatch.setattr("mindbot_tasks.llm.catalogue.vendor_for", lambda *_: gone)
+    listed = json.dumps({"data": [{"id": "soon", "shutdown_date": f"{day - timedelta(days=5)}T00:00:00Z"}]})
+    with far_side(answering(http(200, listed))) as far:
+        whole = provider_at(f"{far}/v1", "old-1", "older", "soon", "new")
+        left = models.models(context(whole, "p", readings={})).readings["model_left"]
+    assert left == {"p/old-1": 20 * 86_400.0, "p/older": 0.0, "p/soon": 15 * 86_400.0}
+    assert [plan.name for plan in catalogue.plans(whole) if plan.kind == "models"] == ["models:p"]
+
+
+def test_a_model_that_goes_and_one_that_went_are_alerts(world: World) -> None:
+    world.see("p", model_left={"p/old": 20 * 86_400.0, "p/far": 200 * 86_400.0}, model_listed={"p/b": 0.0, "p/a": 1.0})
+    world.tick()
+    assert {row["rule"]: (row["severity"], list(row["members"])) for row in world.open()} == {
+        "model_retires": ("medium", ["p/old"]), "model_missing": ("high", ["p/b"])
+    }  # fmt: skip
+    assert "20d" in next(row["summary"] for row in world.open() if row["rule"] == "model_retires")
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_vector_store_that_is_away_is_noticed(status: int) -> None:
+    with far_side(answering(http(status, "{}"))) as far:
+        whole = Settings(alert_manager=settings(), chromadb=ChromaSettings(url=far))
+        assert "vector_store" in {plan.name for plan in catalogue.plans(whole)}
+        found = machinery.vector_store(context(whole))
+    assert (found.ok, found.readings["vector_store_up"]) == (status == 200, float(status == 200))

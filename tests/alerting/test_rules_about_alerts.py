@@ -213,3 +213,18 @@ def test_rules_that_come_along_can_be_replaced_and_switched_off() -> None:
     assert "no_worker" not in rules_of(settings(default_rules=False))
     off = settings(rules={"no_worker": {"condition": "workers < 2", "enabled": False}})
     assert "no_worker" not in rules_of(off)
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("check_failed['orders'] > 0", {"orders"}),
+        ("check_value['orders'] > 100", set()),
+        ("check_failed > 5", None),
+    ],
+)
+def test_a_probe_with_a_rule_of_its_own_is_told_once(condition: str, left: set[str] | None) -> None:
+    rules = rules_of(settings(rules={"mine": {"condition": condition}}))
+    assert (set(rules["probe_failed"].leaves_out) if "probe_failed" in rules else None) == left
+    both = {"mine": {"condition": condition}, "probe_failed": {"condition": "check_failed > 9"}}
+    assert rules_of(settings(rules=both))["probe_failed"].leaves_out == set(), "who writes both means both"

@@ -31,6 +31,8 @@ from mindbot_tasks.chat.commands import Command, Name
         ("/history", Name.HISTORY),
         ("/model", Name.MODEL),
         ("/ack", Name.ACK),
+        ("/learn https://example.com", Name.LEARN),
+        ("/学习 https://example.com", Name.LEARN),
         ("/帮助", Name.HELP),
         ("／新对话", Name.NEW),
         ("/重置", Name.RESET),

@@ -51,3 +51,16 @@ def test_a_turn_is_kept_whole_or_not_at_all() -> None:
     turns = [Turn("user", "x" * 400), Turn("assistant", "yes"), Turn("user", "and?"), Turn("assistant", "no")]
     assert trim(turns, 50) == tuple(turns[2:])
     assert trim(turns, 1000) == tuple(turns)
+
+
+def test_calls_of_tools_go_before_words_do_and_the_oldest_first() -> None:
+    call = {"tool": "t", "args": {}, "result": "x" * 400}
+    turns = [
+        Turn(role, word, number, "agent", (call,) if role == "assistant" else ())  # type: ignore[arg-type]
+        for number, pair in enumerate([("one", "1"), ("two", "2"), ("three", "3")], 1)
+        for role, word in zip(("user", "assistant"), pair, strict=True)
+    ]
+    kept = trim(turns, 300)
+    assert [turn.text for turn in kept] == ["one", "1", "two", "2", "three", "3"]
+    assert [bool(turn.tools) for turn in kept] == [False, False, False, True, False, True]
+    assert [turn.tools for turn in trim(turns, 5 * 10 + 4)] == [()] * 6

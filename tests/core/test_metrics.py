@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 COUNT = "from mindbot_tasks.core import metrics as m; m.RETRIES.labels('generate', 'timeout').inc(); "
-SHOW = "import sys; sys.stdout.buffer.write(m.render()[0])"
+SHOW = "import sys; sys.stdout.buffer.write(m.render())"
 RETRIES = 'mindbot_retries_total{kind="timeout",stage="generate"}'
 
 
@@ -38,10 +38,10 @@ def test_counts_of_dead_processes_stay_in_the_sum_however_often_the_page_is_aske
 
 def test_files_of_dead_processes_do_not_pile_up(tmp_path: Path) -> None:
     for _ in range(4):
-        run(COUNT + "m.STAGE_SECONDS.labels('reply', 'ok').observe(1); m.BREAKER_OPEN.labels('a').set(1)", tmp_path)
+        run(COUNT + "m.STAGE_SECONDS.labels('reply', 'ok').observe(1); m.BUDGET_USED.labels('a', 'b').set(1)", tmp_path)
     page = run("from mindbot_tasks.core import metrics as m;" + SHOW, tmp_path)
     assert value(page, 'mindbot_stage_seconds_count{outcome="ok",stage="reply"}') == 4
-    assert "mindbot_breaker_open{" not in page
+    assert "mindbot_budget_used_ratio{" not in page
     left = {path.name for path in tmp_path.glob("*.db")}
     assert {"counter_0.db", "histogram_0.db"} <= left
     assert len(left) <= 5  # the sums, and the files of the process that has just ended

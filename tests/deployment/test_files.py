@@ -128,7 +128,8 @@ def test_profiles_hold_what_they_promise_and_what_that_needs() -> None:
             members[profile].add(name)
     core = {"web", "worker_fast", "worker_generate", "worker_alerts", "beat", "watchdog", "redis", "db", "release"}
     assert members["core"] == core
-    assert members["full"] == core | {"flower", "worker_agent", "worker_ingest", "chroma", "bridges", "prometheus"}
+    more = {"flower", "worker_agent", "worker_ingest", "chroma", "bridges", "prometheus", "grafana"}
+    assert members["full"] == core | more
     assert core < members["demo"]
     assert members["local"] == {"local_model"}
     for profile, names in members.items():
@@ -151,7 +152,7 @@ def test_volumes_are_declared_and_nothing_but_the_door_is_published() -> None:
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
             assert source.startswith((".", "/", "$")) or source in compose()["volumes"], f"{name}: {volume}"
-        if name == "web":
+        if name in ("web", "grafana"):
             assert all(port.startswith("127.0.0.1:") for port in service["ports"])
         else:
             assert "ports" not in service, name

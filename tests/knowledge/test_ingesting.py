@@ -103,7 +103,7 @@ def test_whoever_is_killed_the_next_one_goes_on(
 def test_a_document_that_kills_whoever_reads_it_is_given_up(
     settings: Settings, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingesting, "extract", lambda *_: (_ for _ in ()).throw(Killed()))
+    monkeypatch.setattr(ingesting, "extract", lambda *_, **__: (_ for _ in ()).throw(Killed()))
     with transaction() as connection:
         number, _ = knowledge.add(connection, base, "leave.md", "file", "leave", TEXT.encode())
     for _ in range(knowledge.MAX_STRIKES):

@@ -75,6 +75,20 @@ def test_the_first_that_can_answers_with_its_own_session() -> None:
     assert tries[0]["status"] == 503
 
 
+@pytest.mark.parametrize(("kind", "status", "calls"), [("quota", 429, 1), ("auth", 401, 1), ("auth", 403, 3)])
+def test_who_has_no_money_or_a_wrong_key_is_spared_while_others_answer(kind: Any, status: int, calls: int) -> None:
+    refused = Scripted("a", Rejected("no", kind=kind, status=status))
+    assert [ask(way(refused), way(Scripted("b", "hello"))).answerer for _ in range(3)] == ["b"] * 3
+    assert len(refused.asked) == calls
+
+
+def test_who_has_a_wrong_key_says_so_at_once_where_nobody_else_is() -> None:
+    refused = Scripted("a", Rejected("no", kind="auth", status=401))
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            ask(way(refused))
+
+
 @pytest.mark.parametrize("error", [Rejected("no", kind="auth"), Throttled("wait", retry_after_s=3)])
 def test_any_failure_leads_to_the_next(error: Exception) -> None:
     assert ask(way(Scripted("a", error)), way(Scripted("b", "hello"))).answerer == "b"

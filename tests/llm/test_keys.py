@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -79,6 +80,14 @@ def test_a_bad_key_costs_nobody_an_answer_and_rests(openai: Emulator, status: in
         ask(answerer)
     assert len(used(openai)) == 5
     assert len(set(used(openai)[1:])) == 1
+
+
+def test_the_others_share_the_work_of_a_resting_key_evenly(openai: Emulator) -> None:
+    answerer = provider(openai, A, B, C)
+    assert answerer.ring.failed(1, Rejected("no", kind="auth"))
+    for _ in range(6):
+        ask(answerer)
+    assert sorted(Counter(used(openai)).values()) == [3, 3]
 
 
 def test_other_processes_hear_of_it_without_a_call(openai: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import catalogue, registry
 from mindbot_tasks.llm.base import Wishes
+from mindbot_tasks.model.answer import Classification
 
 
 def settings(**values: Any) -> Settings:
@@ -80,6 +81,11 @@ def test_which_models_can_be_asked_for() -> None:
     assert catalogue.models(given) == ["openai/small", "openai/big", "mine/llama", "mine/big"]
     assert catalogue.models_called(given, "big") == ["openai/big", "mine/big"]
     assert catalogue.models_called(given, "mine/big") == ["mine/big"]
+    assert catalogue.models_called(given, "OPENAI") == ["openai/small"]
+    assert catalogue.choices(given) == [*catalogue.models(given), "dify"]
+    assert catalogue.models_called(given, "off") == []
+    asked = models(given, model="dify")
+    assert (asked[0], asked.count("provider:dify")) == ("provider:dify", 1)
 
 
 def test_what_is_switched_off_is_not_used() -> None:
@@ -159,6 +165,19 @@ def test_providers_take_turns_between_the_workflow_and_the_general_one(shared: A
     orders = [names(given, "code_analysis") for _ in range(3)]
     assert {order[1] for order in orders} == {"provider:a", "provider:b", "provider:c"}
     assert {(order[0], order[-1]) for order in orders} == {("workflow:code_analysis", "workflow:general_chat")}
+
+
+def test_turns_go_by_the_number_of_the_message_whichever_process_answers_it(shared: Any) -> None:
+    given = settings(
+        providers={name: {**OPENAI, "type": "openai"} for name in ("a", "b", "c")},
+        provider_selection={"strategy": "round_robin"},
+    )
+
+    def first(message_id: int) -> str:
+        return registry.route(given, Classification("general_chat", 1.0, ""), turn=message_id).ways[0].answerer.name
+
+    assert [first(number) for number in (9, 10, 11, 12)] == [f"provider:{name}" for name in "abca"]
+    assert first(10) == first(10)  # tried again, as after a crash
 
 
 def test_the_cheapest_is_asked_first_without_a_strategy_too(shared: Any) -> None:

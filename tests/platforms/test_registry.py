@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -85,3 +86,27 @@ def test_a_bot_whose_settings_cannot_be_used_is_unknown_and_named_in_the_log(mon
         registry.get("wecom")
     assert [line["event"] for line in logs] == ["bot_unusable"]
     assert "placeholder" not in str(logs)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_admin"),
+    [
+        ({}, True),
+        ({"production": True}, False),
+        ({"web": {"playground": True}}, False),  # whoever reaches the port
+        ({"web": {"playground": True, "playground_admin": True}}, True),
+        ({"web": {"playground_admin": False}}, False),
+        ({"chat": {"playground": {"secrets": ["whsec_" + "A" * 32], "admins": ["else"]}}}, False),
+    ],
+)
+def test_who_uses_the_playground_is_an_administrator_where_only_this_machine_gets_there(
+    values: dict[str, Any], is_admin: bool
+) -> None:
+    assert registry.is_admin(Settings.model_validate(values), "chat", "playground", "u1") is is_admin
+
+
+def test_administrators_of_a_bot_are_those_that_it_names() -> None:
+    given = Settings.model_validate({"chat": {"desk": {"secrets": ["whsec_" + "A" * 32], "admins": ["u1"]}}})
+    assert registry.is_admin(given, "chat", "desk", "u1")
+    assert not registry.is_admin(given, "chat", "desk", "u2")
+    assert not registry.is_admin(given, "wecom", "desk", "u1")

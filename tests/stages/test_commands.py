@@ -8,13 +8,20 @@ import pytest
 from pydantic import SecretStr
 
 from mindbot_tasks import intake
-from mindbot_tasks.core.settings import BotSettings, ChatSettings, ModelSettings, ProviderSettings, Settings
+from mindbot_tasks.core.settings import (
+    BotSettings,
+    ChatSettings,
+    ChromaSettings,
+    ModelSettings,
+    ProviderSettings,
+    Settings,
+)
 from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.base import Question
 from mindbot_tasks.llm.fallback import Told
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import cancelling, claims, steps
+from mindbot_tasks.stores import cancelling, claims, knowledge, steps
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.stores.steps import LostLease
@@ -153,6 +160,27 @@ def test_an_administrator_chooses_the_model_of_a_conversation(ledger: Ledger, as
     assert asked[2][1] == ["small", "deep"]
 
 
+def test_every_provider_can_be_chosen_those_without_models_by_their_name(
+    ledger: Ledger, asked: Asked, bot: Any
+) -> None:
+    more = {
+        "dify": ProviderSettings(api_key=SecretStr("k")),
+        "coze": ProviderSettings(api_key=SecretStr("k"), bot_id="7"),
+        "chatglm": ProviderSettings(models=[ModelSettings(name="glm")], enabled=False),
+        "anthropic": ProviderSettings(models=[ModelSettings(name="claude")]),
+    }
+    bot({"providers": {**MODELS["providers"], **more}}, admins=["u1"])
+    told = say(ledger, "/model")
+    assert "`deepseek/deep`, `dify`, `coze`" in told
+    assert "Not completely configured" in told
+    assert "`anthropic`" in told.partition("Not completely")[2]
+    assert "Switched off: `chatglm`" in told
+    assert "coze answers first" in say(ledger, "/model Coze")
+    say(ledger, "hello")
+    assert asked[0][1] == ["", "small", "deep", ""]  # Coze, the models, Dify
+    assert "openai/small answers first" in say(ledger, "/model openai")
+
+
 def test_others_may_not(ledger: Ledger, bot: Any) -> None:
     bot(MODELS)
     assert "Only administrators" in say(ledger, "/model big")
@@ -163,6 +191,26 @@ def test_an_alert_that_is_not_open_cannot_be_acknowledged(ledger: Ledger, bot: A
     bot(admins=["u1"])
     assert "no open alert `A-17`" in say(ledger, "/ack A-17")
     assert "Which alert" in say(ledger, "/ack")
+
+
+def test_administrators_have_pages_read_into_what_their_bot_may_search(ledger: Ledger, bot: Any) -> None:
+    knows = {"chromadb": ChromaSettings()}
+    bot(knows)
+    assert "Only administrators" in say(ledger, "/learn https://example.com/handbook.html")
+    bot(admins=["u1"])
+    assert "`chromadb` is not configured" in say(ledger, "/learn https://example.com/handbook.html")
+    bot(knows, admins=["u1"], knowledge=[])
+    assert "no knowledge base" in say(ledger, "/learn https://example.com/handbook.html")
+    bot(knows, admins=["u1"], knowledge=["manuals"])
+    assert "What shall I read" in say(ledger, "/learn the handbook")
+    told = say(ledger, "/learn <https://example.com/handbook.html>")
+    with one_statement() as connection:
+        [document] = knowledge.listed(connection)
+        other, _ = knowledge.add(connection, "secrets", "x", "url", "x", None)
+    assert (document.base, document.source) == ("manuals", "https://example.com/handbook.html")
+    assert f"document {document.id}" in told
+    assert "waits to be read" in say(ledger, f"/learn {document.id}")
+    assert "no document" in say(ledger, f"/learn {other}")
 
 
 def test_each_bot_has_its_own_agent(ledger: Ledger, asked: Asked, bot: Any) -> None:

@@ -72,7 +72,7 @@ def test_a_question_asked_again_labels_the_first_one(configure: Configure, ledge
 
 def test_a_worker_takes_up_a_new_version_while_it_says_that_it_lives(configure: Configure, ledger: Ledger) -> None:
     configure()
-    presence.configure(["classify"], lambda: None)
+    presence.configure(["classify"], lambda: None, lambda: None)
     present = presence.get_presence()
     try:
         with one_statement() as connection:
@@ -85,4 +85,4 @@ def test_a_worker_takes_up_a_new_version_while_it_says_that_it_lives(configure: 
         assert current.version() == version
     finally:
         current.forget()
-        presence.configure([], lambda: None)
+        presence.configure([], lambda: None, lambda: None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.canary import canary
+from mindbot_tasks.core import processes
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.presence import Presence
@@ -213,7 +216,7 @@ def test_a_worker_that_was_frozen_must_not_go_on_with_its_work(ledger: Ledger) -
 
 def test_a_worker_sweeps_when_beat_is_missing(ledger: Ledger) -> None:
     swept = threading.Event()
-    here = Presence("alone", ["reply"], swept.set)
+    here = Presence("alone", ["reply"], swept.set, on_death=threading.Event().set)
     try:
         here._beat()
         assert swept.wait(at_most(2)), "nobody has ever swept"
@@ -265,7 +268,7 @@ def test_the_overdue_sweep_does_not_keep_a_worker_from_its_pulse(ledger: Ledger)
     def sweep_for_long() -> None:
         release.wait(5)
 
-    here = Presence("busy", ["reply"], sweep_for_long)
+    here = Presence("busy", ["reply"], sweep_for_long, on_death=threading.Event().set)
     try:
         started_at = time.monotonic()
         here._beat()
@@ -274,3 +277,56 @@ def test_the_overdue_sweep_does_not_keep_a_worker_from_its_pulse(ledger: Ledger)
     finally:
         release.set()
         here.leave()
+
+
+def test_work_of_a_neighbour_that_was_killed_is_freed_before_it_is_missed(ledger: Ledger) -> None:
+    neighbour = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from mindbot_tasks.core import processes; print(processes.identity(), flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert neighbour.stdout is not None
+    one = ledger.receive()
+    with one_statement() as connection:
+        theirs = workers.register(connection, "killed", ["generate"], process=neighbour.stdout.readline().strip())
+    ledger.change(one, lease_owner=theirs, lease_until=2**52, attempt=1)
+    swept = threading.Event()
+    here = Presence("survivor", ["reply"], on_sweep_overdue=threading.Event().set, on_death=swept.set)
+    try:
+        here.show_up()
+        assert not swept.wait(0.1)
+        neighbour.kill()
+        neighbour.communicate()
+        assert swept.wait(at_most(2))
+        assert ledger.told(one).events[-1].step == "worker lost"
+    finally:
+        here.leave()
+
+
+def test_a_worker_that_comes_back_finds_its_predecessor_gone(ledger: Ledger) -> None:
+    """Nobody else was there to see it end."""
+    one = ledger.receive()
+    gone = f"{processes.identity().rpartition('/')[0]}/1"
+    with one_statement() as connection:
+        theirs = workers.register(connection, "predecessor", ["generate"], process=gone)
+    ledger.change(one, lease_owner=theirs, lease_until=2**52, attempt=1)
+    here = Presence("successor", ["reply"], on_sweep_overdue=threading.Event().set, on_death=threading.Event().set)
+    try:
+        here.show_up()
+        assert ledger.told(one).events[-1].step == "worker lost"
+    finally:
+        here.leave()
+
+
+def test_a_sweep_after_a_death_does_not_wait_for_its_slot(ledger: Ledger, started: list[tuple[int, Stage]]) -> None:
+    assert sweep.run() == 0
+    one = ledger.receive()
+    started.clear()
+    ledger.change(one, step="worker lost", wake_at=0)
+    assert [sweep.run(), sweep.run(at_once=True)] == [0, 1]
+    assert started == [(one, C)]

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.stores.database import one_statement, open_engine, reading, transaction
+from mindbot_tasks.stores.database import answer_within, one_statement, open_engine, reading, transaction
 from tests.conftest import free_port
 from tests.slack import at_most
 
@@ -104,6 +104,32 @@ def test_a_server_lost_under_an_open_connection_is_unavailable_at_once(postgresq
                 connection.execute(text("SELECT 1"))
             assert time.monotonic() - started < at_most(3)
     finally:
+        engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_server_that_hangs_in_a_statement_keeps_a_webhook_no_longer_than_it_may_take(postgresql_url: str) -> None:
+    engine = open_engine(postgresql_url)
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            with reading(engine) as connection:
+                connection.execute(text("SELECT pg_sleep(60)"))
+        except DatabaseUnavailable as exc:
+            failed.append(exc)
+
+    answer_within(0.3)
+    try:
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(at_most(3))
+        assert not asking.is_alive(), "it waits for ever"
+        assert len(failed) == 1
+        with reading(engine) as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1, "the next one gets a connection that works"
+    finally:
+        answer_within(None)
         engine.dispose()
 
 

@@ -14,14 +14,14 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from mindbot_tasks import chains, intake
+from mindbot_tasks import chains, intake, readiness
 from mindbot_tasks.core.settings import ChatSettings, DingTalkSettings, Settings, WebSettings, reset_settings
+from mindbot_tasks.exporting import page
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.stores import inbox
 from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import answer_within, forget_engine
 from mindbot_tasks.stores.migrate import upgrade
-from webhooks import health
 from webhooks.app import create_app
 
 CHAT_SECRET = "whsec_bWluZGJvdC13ZWJob29rLXNlY3JldC0wMTIzNDU2Nzg5"
@@ -81,7 +81,8 @@ def configure(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         inbox.forget_known()
         intake._database.worked()
         answer_within(None)
-        health.state.forget()
+        readiness.state.forget()
+        page.forget()
 
     def make(web: dict[str, Any] | None = None, **changes: Any) -> Settings:
         forget()

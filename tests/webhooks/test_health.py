@@ -8,12 +8,11 @@ from pydantic import SecretStr
 
 from mindbot_tasks.app import app
 from mindbot_tasks.core.settings import DingTalkSettings
+from mindbot_tasks.readiness import NEEDED, Check, judge, state
 from mindbot_tasks.stores import connections
 from mindbot_tasks.stores.health import HealthSnapshot
 from tests.webhooks.conftest import API_KEY, Configure
-from webhooks import health
 from webhooks.app import create_app
-from webhooks.health import NEEDED, Check, judge
 
 UP = Check(True, "answers")
 
@@ -109,7 +108,7 @@ def test_a_bot_without_its_connection_shows_and_makes_nothing_unready(configure:
     assert 'mindbot_platform_connected{bot="sales",platform="dingtalk"} 0.0' in client.get("/metrics").text
 
     connections.publish("dingtalk", "sales", "online", "2 of 2 connections")
-    health.state.forget()
+    state.forget()
     shown = {one["bot"]: one for one in client.get("/readyz").get_json()["platforms"]}
     assert (shown["sales"]["ok"], shown["sales"]["connection"]) == (True, "online")
     assert 'mindbot_platform_connected{bot="sales",platform="dingtalk"} 1.0' in client.get("/metrics").text

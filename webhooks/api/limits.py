@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import flask
 
 from mindbot_tasks.core.settings import Settings
 from webhooks import access
+from webhooks.console.operators import too_often
+
+SIGN_INS: Final = "10 per minute"
+
+
+def _address() -> str:
+    return flask.request.remote_addr or ""
 
 
 def _who() -> str:
@@ -19,7 +28,14 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
     limit = f"{settings.web.api_calls_per_minute} per minute"
     from flask_limiter import Limiter  # here, because it loads a console library
 
-    limiter = Limiter(
+    class ApiLimiter(Limiter):
+        """Looks for limits of the API's calls only, or webhooks would pay for the search."""
+
+        def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+            if flask.request.blueprint == api.name:
+                super()._check_request_limit(callable_name, in_middleware)
+
+    limiter = ApiLimiter(
         _who,
         app=app,
         storage_uri=_storage(settings.redis_url.get_secret_value()),
@@ -32,6 +48,9 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
         swallow_errors=True,
     )
     limiter.limit(limit)(api)
+    guessed = "operators.sign_in"  # who guesses keys at the console is as slow as that
+    slowly: Any = limiter.limit(SIGN_INS, key_func=_address, on_breach=too_often)
+    app.view_functions[guessed] = slowly(app.view_functions[guessed])
 
 
 def _storage(redis_url: str) -> str:

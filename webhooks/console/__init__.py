@@ -1,6 +1,8 @@
-"""The pages that people look at: the playground now, the operators' console later."""
+"""The pages that people look at: the playground, and the operators' console."""
 
+from webhooks.console import alert_pages  # noqa: F401 - its pages join the console
 from webhooks.console.forgery import protect_from_forgery
+from webhooks.console.operators import operators
 from webhooks.console.playground import console
 
-__all__ = ["console", "protect_from_forgery"]
+__all__ = ["console", "operators", "protect_from_forgery"]

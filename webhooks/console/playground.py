@@ -48,7 +48,12 @@ def page() -> ResponseReturnValue:
     language = words.choose(flask.session.get("language"), access.settings().language, flask.request.accept_languages)
     access.conversation()
     html = flask.render_template(
-        "playground.html", language=language, words=words.WORDS[language], flower_url=_flower_url(), most=LONGEST_TEXT
+        "playground.html",
+        language=language,
+        words=words.WORDS[language],
+        flower_url=_flower_url(),
+        most=LONGEST_TEXT,
+        alerts=access.console_reachable() and access.settings().alert_manager is not None,
     )
     response = flask.make_response(html)
     response.headers["Vary"] = "Accept-Language, Cookie"

@@ -16,6 +16,7 @@ _EN: Final = {
     "other_language_code": "zh",
     "theme": "Light or dark",
     "flower": "Flower",
+    "alerts": "Alerts",
     "hello": "Say something to the bot",
     "hello_more": "Your message takes the same way as one from DingTalk or WeCom: signed webhook, ledger, "
     "classify, generate, reply. Watch it light up.",
@@ -82,6 +83,7 @@ _ZH: Final = {
     "other_language_code": "en",
     "theme": "浅色或深色",
     "flower": "Flower",
+    "alerts": "告警",
     "hello": "和机器人说点什么",
     "hello_more": "您的消息与来自钉钉或企业微信的消息走同一条路:签名回调、入账、分类、生成、回复。看它一步步点亮。",
     "suggestions": [

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from mindbot_tasks.alerting.probes import machinery, messages, own, vendors
+from mindbot_tasks.alerting.probes import machinery, messages, models, own, vendors
 from mindbot_tasks.alerting.probes.context import Context, Probe
 from mindbot_tasks.core.alert_metrics import PLUGIN_PREFIX
 from mindbot_tasks.core.settings import Settings
@@ -28,6 +28,7 @@ KINDS: Final[Mapping[str, Probe]] = {
     "redis": machinery.redis_server,
     "queues": machinery.queues,
     "flower": machinery.flower,
+    "vector_store": machinery.vector_store,
     "web": machinery.web,
     "messages": messages.messages,
     "answers": messages.answers,
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[str, Probe]] = {
     "platform": vendors.platform,
     "dify": vendors.dify,
     "provider": vendors.provider,
+    "models": models.models,
     "certificates": vendors.certificates,
     "own": own.own,
     "plugin": lambda context: _plugin(context),
@@ -69,12 +71,18 @@ def plans(settings: Settings) -> list[Plan]:
         found.append(plan("budgets", "budgets", interval_ms=max(every_ms, 60_000)))
     if machinery.flower_url(settings):
         found.append(plan("flower", "flower"))
+    if settings.chromadb is not None:
+        found.append(plan("vector_store", "vector_store"))
     if manager.watch_web:
         found.append(plan("web", "web"))
     if vendors.secure_hosts(settings):
         found.append(plan("certificates", "certificates", interval_ms=6 * HOUR_MS, timeout_ms=60_000))
     found += [plan(f"dify:{name}", "dify", name, timeout_ms=10_000) for name in vendors.dify_endpoints(settings)]
     found += [plan(f"provider:{name}", "provider", name, timeout_ms=10_000) for name in vendors.providers(settings)]
+    found += [
+        plan(f"models:{name}", "models", name, interval_ms=6 * HOUR_MS, timeout_ms=20_000)
+        for name in models.providers_with_models(settings)
+    ]
     found += [
         plan(f"platform:{name}:{bot}", "platform", f"{name}:{bot}", max(every_ms, 300_000), 10_000)
         for name, bot in vendors.platforms(settings)

@@ -1,4 +1,4 @@
-"""Probes of what MindBot runs on: machine, database, Redis, queues, workers, beat, Flower, web."""
+"""Probes of what MindBot runs on: machine, database, Redis, queues, workers, beat, Flower, vector store, web."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mindbot_tasks.alerting.probes.context import Context, found, timed
 from mindbot_tasks.core.errors import Unavailable
 from mindbot_tasks.core.http import get_http, refuse
 from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.knowledge.chroma import get_chroma
 from mindbot_tasks.stores import health, workers
 from mindbot_tasks.stores.alert_probes import Finding
 from mindbot_tasks.stores.database import get_engine, reading
@@ -110,6 +111,17 @@ def flower_url(settings: Settings) -> str:
 def flower(context: Context) -> Finding:
     """Whether it answers; that it asks for a password is an answer."""
     return _http(context, flower_url(context.settings), "flower_up", fine=(401, 403))
+
+
+def vector_store(context: Context) -> Finding:
+    """Whether Chroma answers. Without it passages are still found by their words."""
+
+    def ask() -> None:
+        if not get_chroma(context.settings).is_up(context.deadline):
+            raise Unavailable("no heartbeat", kind="connection")
+
+    call = timed(ask)
+    return found(call, {"vector_store_up": float(call.ok)})
 
 
 def web(context: Context) -> Finding:

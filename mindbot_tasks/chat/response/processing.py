@@ -1,4 +1,4 @@
-"""All that becomes of questions and answers of a bot, in its order: thinking, words, personal data, links, quality."""
+"""All that becomes of questions and answers of a bot, in its order: thinking, words, links, personal data, quality."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class Processing:
             image_hosts=tuple(host.lower().removeprefix("*.") for host in settings.image_hosts),
         )
         self._filters: tuple[tuple[str, _Filter], ...] = (
-            *((("personal_data", personal),) if personal is not None and pii.answers else ()),
+            # a masked address no longer tells where a link leads
             *((("links", links),) if links != LinkFilter(unsafe=False) else ()),
+            *((("personal_data", personal),) if personal is not None and pii.answers else ()),
         )
         self._often = not (personal is not None and pii.answers) and not self._words_out
 

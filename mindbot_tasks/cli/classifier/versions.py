@@ -25,8 +25,9 @@ SHIPPED = "shipped"
 
 @click.command("list")
 @click.option("--examples", "only_examples", is_flag=True, help="All collected examples as JSON lines, for `--file`.")
+@click.option("--json", "as_json", is_flag=True, help="The versions as one JSON object.")
 @told_plainly
-def list_versions(only_examples: bool) -> None:
+def list_versions(only_examples: bool, as_json: bool) -> None:
     """List the trained versions, and the newest examples that were collected."""
     lang = lang_of(get_settings().language)
     with reading() as connection:
@@ -36,6 +37,14 @@ def list_versions(only_examples: bool) -> None:
         for one in examples:
             line = {"text": one.text, "label": one.label, "message_id": one.message_id, "source": one.source}
             click.echo(json.dumps(line, ensure_ascii=False))
+        return
+    if as_json:
+        told = [
+            {"version": one.version, "created_at": one.created_at, "active": one.active, **one.figures}
+            for one in versions
+        ]
+        shipped_in_use = not any(one.active for one in versions)
+        click.echo(json.dumps({"versions": told, "shipped_active": shipped_in_use}, ensure_ascii=False, indent=2))
         return
     console = Console()
     console.print(_versions(versions, lang))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from mindbot_tasks.cli.doctor import engine, media, traces, vendors
+from mindbot_tasks.cli.doctor import engine, media, outside, traces, vendors
 from mindbot_tasks.cli.doctor.finding import Finding
 from mindbot_tasks.cli.supervision.banner import wide
 from mindbot_tasks.core.errors import SettingsError
@@ -58,6 +58,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Iterator[Finding]:
     if not offline:
         yield from vendors.look_at_vendors(settings)
         yield from media.look_at_speech(settings)
+        yield from outside.look_at_targets(settings)
         yield from traces.look_at_collector(settings)
 
 

@@ -127,6 +127,8 @@ def banner(
     rows: list[tuple[str, str]] = []
     if "web" in started:
         rows += [(words("banner_playground"), f"{base}/"), (words("banner_health"), f"{base}/readyz")]
+        if settings.alert_manager is not None and settings.alert_manager.enabled and settings.web.console:
+            rows.append((words("banner_console"), f"{base}/console/"))
     if "flower" in started:
         login = words("banner_credentials", path=home / "flower.auth")
         rows.append((words("banner_flower"), f"http://127.0.0.1:{flower_port}/  ({login})"))

@@ -46,7 +46,10 @@ NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
 #: OpenTelemetry's ways to say that there shall be no traces
 NO_TRACES = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
 #: of the process, not of the file
-NOT_SETTINGS = {"MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY"}
+NOT_SETTINGS = {
+    "MINDBOT_CONFIG", "MINDBOT_HOST", "MINDBOT_ROLE", "MINDBOT_REDIS_MAXMEMORY", "MINDBOT_METRICS_HOST",
+    "MINDBOT_METRICS_PORT",
+}  # fmt: skip
 
 
 def read_environment(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -30,6 +30,7 @@ class ChromaSettings(Section):
     rerank_url: Url = ""  #: a server that sorts passages anew: POST {model, query, documents}
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
+    allowed_hosts: list[str] = []  #: of addresses that may be read although they are not public: `wiki.intra:8080`
     timeout: Seconds = 3  #: of the whole search; an answer without passages is better than none
 
     @model_validator(mode="after")

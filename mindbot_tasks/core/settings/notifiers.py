@@ -30,6 +30,7 @@ class SmsProviderSettings(Section):
     }  # fmt: skip
     receipts_token: SecretStr | None = None  #: the unguessable end of the address for a vendor's unsigned receipts
     valid_for: Annotated[int, Field(ge=60, le=36_000)] = 3600  #: seconds after which a vendor drops an undelivered SMS
+    weight: Annotated[int, Field(ge=0, le=100)] = 1  #: its share, where vendors take turns; 0: only when others fail
     price: Annotated[float, Field(ge=0)] | None = None  #: of one part of an SMS, where the vendor does not say
     currency: str = "USD"
     base_url: Url = ""  #: "" means: the vendor's own
@@ -46,6 +47,7 @@ REQUIRED_BY_SMS_TYPE = {
 class SmsSettings(Section):
     primary_provider: str = ""  #: "" means: the first one that is on
     backup_providers: list[str] = []
+    strategy: Literal["failover", "round_robin", "weighted"] = "failover"  #: who is tried first
     providers: dict[str, SmsProviderSettings] = {}
 
 

@@ -14,6 +14,8 @@ class WebSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  #: 0: any free one
     max_body_bytes: AtLeastOne = 1_000_000
     playground: bool | None = None  #: None: on, unless in production
+    console: bool = True  #: the operators' pages; from other machines, and in production, with one of api_keys
+    playground_admin: bool | None = None  #: None: yes, while only people at this machine get to the page
     public_url: str = ""
     api_keys: list[SecretStr] = []  #: who may use /api/v1
     api_calls_per_minute: AtLeastOne = 300  #: of one key

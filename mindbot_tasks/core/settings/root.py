@@ -16,6 +16,7 @@ from mindbot_tasks.core.settings.classifier import ClassifierSettings
 from mindbot_tasks.core.settings.context import ContextSettings, Prompt
 from mindbot_tasks.core.settings.knowledge import ChromaSettings
 from mindbot_tasks.core.settings.media import FilesSettings, SpeechToTextSettings
+from mindbot_tasks.core.settings.metrics import MetricsSettings
 from mindbot_tasks.core.settings.platforms import (
     AimSettings,
     ChatSettings,
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     files: FilesSettings = FilesSettings()
     speech_to_text: SpeechToTextSettings | None = None
     alert_manager: AlertManagerSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
     telemetry: TelemetrySettings | None = None
 
     _off: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -27,6 +27,8 @@ SWITCHES: tuple[tuple[str, ...], ...] = (
     ("agent", "mcp", ANY),
     ("chromadb",),
     ("speech_to_text",),
+    ("metrics", "influxdb"),
+    ("metrics", "statsd"),
     ("alert_manager", "sms", "providers", ANY),
     ("alert_manager", "email"),
     ("alert_manager", "webhooks", ANY),

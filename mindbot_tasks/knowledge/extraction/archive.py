@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, TreeBuilder
 
-from defusedxml import ElementTree
+from defusedxml import ElementTree, EntitiesForbidden
 
 from mindbot_tasks.knowledge.extraction.base import Unreadable
 
 MAX_FILES = 5000
 MAX_UNPACKED = 200_000_000
 MAX_RATIO = 200
+MAX_DEPTH = 300
 _RATIO_MATTERS_FROM = 5_000_000
 
 
@@ -49,5 +50,29 @@ class Archive:
 
     def xml(self, name: str) -> Element:
         """One file, as XML without entities of its own."""
-        root: Element = ElementTree.fromstring(self.bytes(name), forbid_dtd=False, forbid_entities=True)
+        content = self.bytes(name)
+        parser = ElementTree.DefusedXMLParser(target=_Shallow(), forbid_dtd=False, forbid_entities=True)
+        try:
+            parser.feed(content)
+            root: Element = parser.close()
+        except EntitiesForbidden:
+            raise Unreadable("it defines entities of its own: refused as a bomb") from None
         return root
+
+
+class _Shallow(TreeBuilder):
+    """Elements within elements within elements make every walk through them slow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise Unreadable("it is nested too deeply")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)

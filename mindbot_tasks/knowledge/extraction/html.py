@@ -9,6 +9,10 @@ from mindbot_tasks.knowledge.extraction.base import Read, heading_path
 from mindbot_tasks.knowledge.extraction.plain import decode
 
 _SKIPPED = frozenset({"script", "style", "noscript", "template", "nav", "svg", "head", "form", "button", "iframe"})
+#: what is meant for people and only looks like menus may be left open by mistake; then it is text after all
+_MAY_BE_OPEN = frozenset({"nav", "form", "button", "noscript", "svg", "head", "template", "iframe"})
+_EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])", re.I)
 _BLOCK_NAMES = "p div section article main li ul ol dl dt dd blockquote table tr pre header footer aside figure br hr"
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -28,37 +32,57 @@ def text_of(content: bytes) -> str:
 
 def read(content: bytes, found: Read, kind: str) -> None:
     """Blocks under their headings."""
-    _Page(found).run(text_of(content))
+    read_into(text_of(content), found)
 
 
 def read_into(text: str, found: Read, path: tuple[str, ...] = ()) -> None:
-    """For a page within a book."""
-    _Page(found, path).run(text)
+    """A page, or one within a book. What a browser would not show is not read: it is a place to hide orders in."""
+    shown: frozenset[str] = frozenset()
+    while True:
+        page = Read([], found.title, chars=found.chars)
+        left_open = _Page(page, path, shown).run(text)
+        if not left_open or left_open in shown:
+            break
+        shown |= {left_open}
+    found.blocks += page.blocks
+    found.title, found.chars = page.title, page.chars
+
+
+def _is_hidden(attrs: list[tuple[str, str | None]]) -> bool:
+    given = dict(attrs)
+    return "hidden" in given or bool(_HIDDEN.search(given.get("style") or ""))
 
 
 class _Page(HTMLParser):
-    def __init__(self, found: Read, path: tuple[str, ...] = ()) -> None:
+    def __init__(self, found: Read, path: tuple[str, ...] = (), shown: frozenset[str] = frozenset()) -> None:
         super().__init__(convert_charrefs=True)
         self._found = found
         self._base = path
         self._path = path
-        self._skipping: list[str] = []
+        self._shown = shown
+        self._skipped = ""  #: the element that is passed over, and how many of its name are open
+        self._depth = 0
         self._heading = 0
         self._words: list[str] = []
         self._rows: list[list[str]] | None = None
         self._pre = False
         self._in_title = False
 
-    def run(self, text: str) -> None:
+    def run(self, text: str) -> str:
+        """Returns the element that was never closed, and behind which everything was passed over."""
         self.feed(text)
         self.close()
         self._flush()
+        return self._skipped if self._skipped in _MAY_BE_OPEN else ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "title":
-            self._in_title = True
-        if tag in _SKIPPED:
-            self._skipping.append(tag)
+            self._in_title = self._skipped in ("", "head")
+        if self._skipped:
+            self._depth += tag == self._skipped
+            return
+        if (tag in _SKIPPED and tag not in self._shown) or (tag not in _EMPTY and _is_hidden(attrs)):
+            self._skipped, self._depth = tag, 1
         elif tag in _HEADINGS:
             self._flush()
             self._heading = _HEADINGS[tag]
@@ -81,9 +105,10 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
-        if tag in _SKIPPED:
-            if tag in self._skipping:
-                del self._skipping[self._skipping.index(tag) :]
+        if self._skipped:
+            self._depth -= tag == self._skipped
+            if not self._depth:
+                self._skipped = ""
         elif tag in _HEADINGS and self._heading:
             words = " ".join("".join(self._words).split())
             self._words = []
@@ -105,7 +130,7 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self._found.title = self._found.title or " ".join(data.split())[:300]
-        elif not self._skipping:
+        elif not self._skipped:
             self._words.append(data)
 
     def _flush(self) -> None:

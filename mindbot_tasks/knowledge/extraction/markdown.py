@@ -8,6 +8,7 @@ from mindbot_tasks.knowledge.extraction.base import Read, heading_path
 from mindbot_tasks.knowledge.extraction.plain import decode
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$")
+_UNDERLINE = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _LINK = re.compile(r"!?\[([^\]\n]{0,300})\]\([^)\n]{0,500}\)")
 
@@ -47,6 +48,11 @@ def read(content: bytes, found: Read, kind: str) -> None:
             path = heading_path(path, len(heading[1]), text)
             found.title = found.title or text[:300]
             waiting_kind = "text"
+            continue
+        if waiting_kind == "text" and len(waiting) == 1 and (rule := _UNDERLINE.match(line)):
+            text = _LINK.sub(r"\1", waiting.pop().strip())
+            path = heading_path(path, 1 if rule[1][0] == "=" else 2, text)
+            found.title = found.title or text[:300]
             continue
         is_row = line.lstrip().startswith("|")
         if not line.strip() or is_row != (waiting_kind == "table"):

@@ -6,6 +6,7 @@ An agent's process is one that serves the queue `agent`, or one that is no worke
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 
 from mindbot_tasks.core.deadline import Deadline
@@ -43,6 +44,17 @@ def preload(settings: Settings) -> None:
         from mindbot_tasks.llm.agent import running
 
         running.preload(settings)
+
+
+def preload_others(settings: Settings) -> threading.Thread | None:
+    """Meanwhile load what a failover to another vendor would have to wait for; None: there is no other vendor."""
+    if len(providers_of(settings)) < 2:
+        return None
+    from mindbot_tasks.llm.agent import running
+
+    loading = threading.Thread(target=running.preload_others, args=(settings,), name="preload", daemon=True)
+    loading.start()
+    return loading
 
 
 def stop() -> None:

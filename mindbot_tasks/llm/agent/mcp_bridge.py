@@ -23,7 +23,15 @@ import structlog
 from mcp import ClientSession, McpError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CONNECTION_CLOSED, CallToolResult, EmbeddedResource, TextContent, TextResourceContents
+from mcp.types import (
+    CONNECTION_CLOSED,
+    CallToolResult,
+    EmbeddedResource,
+    ServerNotification,
+    TextContent,
+    TextResourceContents,
+    ToolListChangedNotification,
+)
 from mcp.types import Tool as McpTool
 
 from mindbot_tasks.core.deadline import Deadline
@@ -39,6 +47,20 @@ _LOOK_EVERY_S = 0.1
 _FIRST_PAUSE_S = 2.0
 _MAX_PAUSE_S = 60.0
 _MAX_TOOLS = 200
+#: a server's tools are listed again this often, for one that does not tell when they change; it also shows who is gone
+_LIST_EVERY_S = 300.0
+#: of silence on a connection. A call has its own limit; one that is over must not end the session for the others
+_LEAST_SILENCE_S = 300.0
+#: what the library makes of a server that no longer knows our session, such as one that was started again
+_SESSION_TERMINATED = 32600
+
+
+class _SessionLost(Exception):
+    """The session is over. `refused`: the server does not know it, so the call has not been carried out."""
+
+    def __init__(self, *, refused: bool) -> None:
+        super().__init__("the session is over")
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +128,17 @@ class Server:
 
     def call(self, tool: str, arguments: Mapping[str, Any], deadline: Deadline) -> str:
         """What the tool says. Raises ToolFailed, Unavailable, DeadlineExceeded or a Stopped."""
-        session = _wait(self.start(), deadline)
+        for _ in range(2):
+            up = self.start()
+            try:
+                return self._call(_wait(up, deadline), tool, arguments, deadline)
+            except _SessionLost as lost:
+                self._leave(up)
+                if not lost.refused:
+                    break
+        raise self._away()
+
+    def _call(self, session: ClientSession, tool: str, arguments: Mapping[str, Any], deadline: Deadline) -> str:
         life = self._ended
         limit_s = min(self.settings.timeout, deadline.remaining_s())
         work = session.call_tool(tool, dict(arguments), read_timeout_seconds=timedelta(seconds=limit_s))
@@ -114,19 +146,28 @@ class Server:
         try:
             result = _wait(running, deadline, life)
         except McpError as exc:
-            if exc.error.code == CONNECTION_CLOSED:
-                raise self._away() from None
+            if exc.error.code in (CONNECTION_CLOSED, _SESSION_TERMINATED):
+                raise _SessionLost(refused=exc.error.code == _SESSION_TERMINATED) from None
             if exc.error.code == httpx.codes.REQUEST_TIMEOUT:
                 raise Unavailable("no answer in time", kind="timeout", provider=f"mcp:{self.name}") from None
             raise ToolFailed(_short(exc.error.message)) from None
         except (OSError, httpx.HTTPError, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            raise self._away() from None
+            raise _SessionLost(refused=False) from None
         finally:
             running.cancel()
         told = _told(result)
         if result.isError:
             raise ToolFailed(_short(told))
         return told
+
+    def _leave(self, up: Future[ClientSession]) -> None:
+        """Have the next call begin a new session, unless another thread has seen to that."""
+        with self._lock:
+            if self._up is not up:
+                return
+            stop, self._up = self._stop, None
+        if stop is not None:
+            _loop.get().call_soon_threadsafe(stop.set)
 
     def stop(self) -> None:
         """End the server, and wait a little until it is gone."""
@@ -143,20 +184,23 @@ class Server:
 
     async def _serve(self, up: Future[ClientSession]) -> None:
         """The whole life of the server once; `up` becomes its session, or why there is none."""
-        stop = self._stop = asyncio.Event()
+        stop, changed = asyncio.Event(), asyncio.Event()
+        self._stop = stop
         began = time.monotonic()
         try:
-            async with self._session(stop) as session:
+            async with self._session(stop, changed) as session:
                 async with asyncio.timeout(self.settings.start_timeout):
                     await session.initialize()
                     offers = await _offers(session)
                 self._take(offers)
                 log.info("tool_server_up", server=self.name, tools=len(self.offers))
                 up.set_result(session)
-                await stop.wait()
+                await self._follow(session, stop, changed)
         except Exception as exc:  # noqa: BLE001 - a server of somebody else may end in any way
-            self.trouble = type(_innermost(exc)).__name__
-            log.warning("tool_server_failed", server=self.name, error=self.trouble)
+            trouble = _named(_innermost(exc))
+            log.warning("tool_server_failed", server=self.name, error=trouble)
+            if self._up is up:  # else the next session has begun already
+                self.trouble = trouble
         finally:
             if not up.done():
                 up.set_exception(self._away())
@@ -164,6 +208,28 @@ class Server:
                 log.info("tool_server_down", server=self.name)
             if time.monotonic() - began > _MAX_PAUSE_S:
                 self._pause_s = _FIRST_PAUSE_S
+
+    async def _follow(self, session: ClientSession, stop: asyncio.Event, changed: asyncio.Event) -> None:
+        """Keep the list of tools fresh until the server ends."""
+        while not stop.is_set():
+            waits = [asyncio.create_task(event.wait()) for event in (stop, changed)]
+            try:
+                await asyncio.wait(waits, timeout=_LIST_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            if stop.is_set():
+                return
+            changed.clear()
+            try:
+                async with asyncio.timeout(self.settings.start_timeout):
+                    self._take(await _offers(session))
+            except McpError as exc:
+                if exc.error.code == _SESSION_TERMINATED:
+                    return  # the next call begins a new one
+                log.info("tool_list_not_refreshed", server=self.name, code=exc.error.code)
+            except TimeoutError:
+                log.info("tool_list_not_refreshed", server=self.name, code="timeout")
 
     def _take(self, offers: tuple[Offer, ...]) -> None:
         wanted = self.settings.tools
@@ -173,7 +239,7 @@ class Server:
         self.trouble = ""
 
     @contextlib.asynccontextmanager
-    async def _session(self, stop: asyncio.Event) -> AsyncIterator[ClientSession]:
+    async def _session(self, stop: asyncio.Event, changed: asyncio.Event) -> AsyncIterator[ClientSession]:
         settings = self.settings
         async with contextlib.AsyncExitStack() as stack:
             if settings.command:
@@ -188,12 +254,14 @@ class Server:
                 read, write = await stack.enter_async_context(stdio_client(parameters, errors))
             else:
                 headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
-                patience = httpx.Timeout(settings.timeout, connect=10)
+                patience = httpx.Timeout(max(_LEAST_SILENCE_S, 2 * settings.timeout), connect=10)
                 client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=patience))
                 opened = streamable_http_client(settings.url, http_client=client)
                 read, write, _ = await stack.enter_async_context(opened)
             # through a stream of ours, for the end of theirs tells nobody
             sender, receiver = anyio.create_memory_object_stream[Any](0)
+            for stream in (read, write, sender, receiver):  # none of which its own end closes in every case
+                stack.push_async_callback(stream.aclose)
             group = await stack.enter_async_context(anyio.create_task_group())
 
             async def forward() -> None:
@@ -203,9 +271,13 @@ class Server:
                             await sender.send(item)
                 stop.set()
 
+            async def heard(message: Any) -> None:
+                if isinstance(message, ServerNotification) and isinstance(message.root, ToolListChangedNotification):
+                    changed.set()
+
             group.start_soon(forward)
             try:
-                yield await stack.enter_async_context(ClientSession(receiver, write))
+                yield await stack.enter_async_context(ClientSession(receiver, write, message_handler=heard))
             finally:
                 group.cancel_scope.cancel()
 
@@ -256,6 +328,11 @@ def _told(result: CallToolResult) -> str:
 
 def _short(text: str) -> str:
     return " ".join(text.split())[:300] or "the tool failed"
+
+
+def _named(exc: BaseException) -> str:
+    """What to tell operators of it; no addresses, which may hold keys."""
+    return f"HTTP {exc.response.status_code}" if isinstance(exc, httpx.HTTPStatusError) else type(exc).__name__
 
 
 def _innermost(exc: BaseException) -> BaseException:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -68,6 +71,10 @@ def cost(settings: Settings, one: Chosen, input_tokens: int, output_tokens: int)
     return 0.0 if price is None else (input_tokens * price.input + output_tokens * price.output) / 1_000_000
 
 
+#: LangChain's package for a protocol; all others speak OpenAI's
+_PACKAGES: Mapping[str, str] = MappingProxyType(
+    {"anthropic": "langchain_anthropic", "gemini": "langchain_google_genai", "ollama": "langchain_ollama"}
+)
 _lock = threading.Lock()
 _built: dict[tuple[str, str, bool, str], BaseChatModel] = {}
 _built_for: Settings | None = None
@@ -79,6 +86,9 @@ def model_of(settings: Settings, one: Chosen, key: SecretStr | None = None) -> B
     less = (one.provider, one.model.name) in _takes_less
     key = key or settings.providers[one.provider].api_key
     known = (one.provider, one.model.name, less, key.get_secret_value() if key is not None else "")
+    if _built_for is settings and (ready := _built.get(known)) is not None:
+        return ready
+    load(protocol_of(one.provider, settings.providers[one.provider]))
     with _lock:
         if _built_for is not settings:
             _forget()
@@ -86,6 +96,11 @@ def model_of(settings: Settings, one: Chosen, key: SecretStr | None = None) -> B
         if known not in _built:
             _built[known] = _build(settings, one, key, less=less)
         return _built[known]
+
+
+def load(protocol: str) -> None:
+    """Import the classes of a vendor: seconds, so not while others wait for the lock."""
+    importlib.import_module(_PACKAGES.get(protocol, "langchain_openai"))
 
 
 def forget() -> None:

@@ -16,8 +16,8 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Unavailable
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import say
-from mindbot_tasks.llm.agent import NAME, consent, graph, models, wanted
-from mindbot_tasks.llm.agent.run import AsksFirst, Listener, Run
+from mindbot_tasks.llm.agent import NAME, consent, graph, models, replaying, wanted
+from mindbot_tasks.llm.agent.run import AsksFirst, Listener, Run, fenced
 from mindbot_tasks.llm.agent.showing import Showing
 from mindbot_tasks.llm.agent.tools import catalogue, running
 from mindbot_tasks.llm.agent.tools.base import Call, Tool
@@ -70,7 +70,7 @@ def answer(settings: Settings, wishes: Wishes, question: Question, deadline: Dea
 def _talk(settings: Settings, wishes: Wishes, question: Question, done: Sequence[BaseMessage], run: Run) -> str:
     """The model's words at the end of a run; `done` is what was carried out before, after the question."""
     compiled = _graph(settings, run.tools)
-    messages = [*_messages(settings, question), *done]
+    messages = [*_messages(settings, question, run), *done]
     try:
         ended = graph.run(compiled, messages, run, Listener(run.showing), rounds=run.chain.max_iterations + 1)
     except GraphRecursionError:
@@ -162,12 +162,10 @@ def _in_doubt(found: Waiting, question: Question) -> str:
 # what goes in and comes out
 
 
-def _messages(settings: Settings, question: Question) -> list[BaseMessage]:
+def _messages(settings: Settings, question: Question, run: Run) -> list[BaseMessage]:
     shares = settings.agent is None or settings.agent.integration.context_sharing
-    kinds = {"user": HumanMessage, "assistant": AIMessage}
-    messages: list[BaseMessage] = [
-        kinds[turn.role](content=turn.text) for turn in question.history if shares and turn.role != "system"
-    ]
+    messages, strange = replaying.messages(question.history if shares else (), fenced)
+    run.heard_outside = run.heard_outside or strange
     words, seen = divided(question, models.chosen(settings)[0].vision)
     if not seen:
         return [*messages, HumanMessage(content=words)]
@@ -181,8 +179,12 @@ def _answer(
     told: dict[str, Any] = {**details, "model_calls": run.model_calls}
     if run.cost:
         told["cost"] = round(run.cost, 6)
-    if run.steps and (settings.agent is None or settings.agent.integration.analytics_enabled):
-        told["tools"] = [{"tool": step.tool, "outcome": step.outcome, "ms": step.ms} for step in run.steps]
+    if run.steps:
+        timed = settings.agent is None or settings.agent.integration.analytics_enabled
+        told["tools"] = [
+            {"tool": step.tool, "outcome": step.outcome, **({"ms": step.ms} if timed else {}), **step.kept}
+            for step in run.steps[-replaying.MOST_CALLS :]
+        ]
     return Answer(
         text=text,
         provider=run.last_provider or NAME,
@@ -230,3 +232,13 @@ def preload(settings: Settings) -> None:
     if chosen:
         models.model_of(settings, chosen[0])
         catalogue.toolset(settings, Wishes())
+
+
+def preload_others(settings: Settings) -> None:
+    """Load the classes of the providers behind the first, some seconds for each vendor: somebody is waiting when they
+    are needed."""
+    for one in models.chosen(settings)[1:]:
+        try:
+            models.model_of(settings, one)
+        except Exception as exc:  # noqa: BLE001 - whoever asks this provider hears of it, and goes on with the next
+            log.warning("agent_model_not_loaded", provider=one.provider, error=type(exc).__name__)

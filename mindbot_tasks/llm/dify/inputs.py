@@ -10,6 +10,7 @@ from typing import Any
 
 from mindbot_tasks.core.words import say
 from mindbot_tasks.llm.base import Question
+from mindbot_tasks.llm.tools_told import used
 
 _PLACE = re.compile(r"\{(\w+)\}")
 #: names that an app's author gives to "what the user says"
@@ -147,11 +148,12 @@ def rendered(templates: Mapping[str, str], question: Question) -> dict[str, str]
 
 def history(question: Question) -> str:
     """The conversation so far in plain lines, the newest part of it if it is long."""
-    lines = [
-        f"{say(f'dify.{turn.role}', question.language)}: {turn.text}"
-        for turn in question.history
-        if turn.role in ("user", "assistant")
-    ]
+    lines = []
+    for turn in question.history:
+        if turn.role in ("user", "assistant"):
+            lines.append(f"{say(f'dify.{turn.role}', question.language)}: {turn.text}")
+            if calls := used(turn, question.language):
+                lines.append(say("context.tools_line", question.language, calls=calls))
     text = "\n".join(lines)
     return text if len(text) <= _MOST_HISTORY_CHARS else "…" + text[-_MOST_HISTORY_CHARS:]
 

@@ -37,9 +37,9 @@ def test_everything_at_once() -> None:
     text = "<think>a@b.com</think>Call 13800138000, badword, [x](javascript:y) ![p](https://evil.net/p.png)"
     said = Processing(EVERYTHING).finished(Answer(text, provider="p", details={"citations": [1]}), asked())
     assert said.text == "Call *******8000, *******, x [p](https://evil.net/p.png)"
-    assert said.details["filtered"] == ["thinking", "words", "personal_data", "links"]
+    assert said.details["filtered"] == ["thinking", "words", "links", "personal_data"]
     assert said.details["citations"] == [1]
-    assert findings_of(said) == ["thinking", "words", "personal_data", "links"]
+    assert findings_of(said) == ["thinking", "words", "links", "personal_data"]
 
 
 def test_nothing_is_done_to_a_plain_answer() -> None:
@@ -68,6 +68,12 @@ def test_what_grows_is_the_beginning_of_what_is_sent(pieces: list[str]) -> None:
         assert not re.search(r"(?<!\d)13800138000(?!\d)", shown)
         for forbidden in ("a@b.com", "badword", "敏感词", "](javascript", "10.0.0.1"):
             assert forbidden not in shown
+
+
+def test_a_private_link_is_removed_before_its_address_is_masked() -> None:
+    processing = Processing(ResponseSettings(private_links="remove", pii=PiiSettings(kinds=["ip"])))
+    said = processing.whole("see [the page](http://10.0.0.5/a) on 10.0.0.5", "en")
+    assert said == ("see the page on **.*.*.*", ["links", "personal_data"])
 
 
 def test_a_blocked_answer_is_replaced_and_stops_growing_before_the_word() -> None:

@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TWO_PLUS_TWO = 'call:calculator {"expression": "2+2"}'
 
 ran: list[str] = []
+pages: list[str] = []
 
 
 @tool
@@ -48,6 +49,7 @@ def note(text: str) -> str:
 @tool(outside=True)
 def page(name: str) -> str:
     """Reads a page of a stranger."""
+    pages.append(name)
     return INJECTIONS[name]
 
 
@@ -61,6 +63,7 @@ def pay(amount: int) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_ran() -> Iterator[None]:
     ran.clear()
+    pages.clear()
     yield
     models.forget()
 
@@ -284,6 +287,23 @@ def test_no_tool_with_effects_runs_because_a_page_says_so(openai: Emulator, name
     assert bool(asked) == ("call:pay" in INJECTIONS[name] or name == "chain")
 
 
+@pytest.mark.parametrize("name", list(INJECTIONS))
+@pytest.mark.parametrize("trusted", [[], ["pay"]])
+def test_no_tool_at_all_runs_because_a_document_that_goes_along_says_so(
+    openai: Emulator, name: str, trusted: list[str]
+) -> None:
+    """Not even one without effects, and not a trusted one; the model obeys all that stands before the question."""
+    given = having(openai, f"{__name__}:page", f"{__name__}:pay", model="gullible", rules={"trusted": trusted})
+    asked: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        from mindbot_tasks.llm.agent import running as answering
+
+        patch.setattr(answering, "_ask", lambda _s, _q, wanted: (asked.append(wanted.calls) or "may I?", {}))
+        ask(given, "How many days of holiday are there?", knowledge=INJECTIONS[name])
+    assert (ran, pages) == ([], [])
+    assert bool(asked) == ("call:pay" in INJECTIONS[name])
+
+
 def test_a_trusted_tool_runs_unasked_when_the_user_asks_for_it(openai: Emulator) -> None:
     ask(having(openai, f"{__name__}:pay", rules={"trusted": ["pay"]}), 'call:pay {"amount": 3}')
     assert ran == ["paid 3"]
@@ -330,6 +350,17 @@ print([name for name in sys.modules if name.split(".")[0] in heavy or name.start
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_what_a_failover_needs_is_loaded_before_somebody_waits_for_it(openai: Emulator) -> None:
+    far = {name: provider(openai) for name in ("first", "second")}
+    alone = settings(agent=agent(primary_provider="first"), providers=far)
+    assert agents.preload_others(alone) is None
+    both = settings(agent=agent(primary_provider="first", fallback_providers=["second"]), providers=far)
+    loading = agents.preload_others(both)
+    assert loading is not None
+    loading.join(60)
+    assert {name for name, *_ in models._built} == {"second"}
 
 
 def test_no_provider_is_asked_for_the_model_of_another_that_is_off(openai: Emulator) -> None:

@@ -146,7 +146,21 @@ def test_a_few_retries_are_always_allowed_and_more_after_a_while(shared: Any) ->
     assert 0 < refused.wait_s <= 10
     assert breaker.ask("x", message_id=8, at_us=START_US).reason == "", "another message is no retry"
     assert breaker.ask("y", message_id=7, at_us=START_US).reason == "", "nor is the same one elsewhere"
-    assert retry(START_US + 60_000_000).again
+    assert [retry(START_US + 10_000_000).reason for _ in range(RETRY_FLOOR + 1)] == [""] * RETRY_FLOOR + ["retries"]
+
+
+@pytest.mark.parametrize(("bad", "waiting"), [(0, 0), (2, 0), (3, 7)])
+def test_all_that_have_waited_may_come_when_it_is_well_again(shared: Any, bad: int, waiting: int) -> None:
+    for number in range(10):
+        breaker.report("x", "none", Leave(), failed_message=1 + number, at_us=START_US)
+    for _ in range(18):
+        breaker.report("x", "ok", breaker.ask("x", at_us=START_US))
+    for _ in range(bad):
+        breaker.report("x", "bad", Leave(), at_us=START_US)
+    breaker.ask("x", at_us=START_US)  # hands the successes over
+    shared.delete("mindbot:tries:x")  # it was long ago that messages came for the first time
+    reasons = [breaker.ask("x", message_id=1 + number, at_us=START_US).reason for number in range(10)]
+    assert reasons.count("retries") == waiting
 
 
 # probes
