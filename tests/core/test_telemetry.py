@@ -247,7 +247,7 @@ app.loader.import_default_modules()
 from mindbot_tasks.core import telemetry
 with telemetry.arriving("door"), telemetry.span("x"):
     assert telemetry.arrival() is None
-print([name for name in sys.modules if name.endswith("exporting")])
+print([name for name in sys.modules if name.endswith("telemetry.exporting")])
 """
     assert run(code, MINDBOT_HOME=str(tmp_path)).strip().splitlines()[-1] == "[]"
 
