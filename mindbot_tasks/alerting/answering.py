@@ -14,6 +14,8 @@ from mindbot_tasks.stores import alerts, history, outbox
 from mindbot_tasks.stores.outbox import Intent
 from mindbot_tasks.stores.records import Record
 
+#: where alerts come from that no rule closes again
+BY_HAND = frozenset({"test", "drill", "watchdog"})
 #: who hears that somebody takes care: the others by e-mail, and machines; nobody by SMS
 _HEAR_OF_ACKNOWLEDGEMENT = frozenset({Channel.EMAIL, Channel.WEBHOOK, Channel.INCIDENT})
 

@@ -10,6 +10,11 @@ WORDS: Words = {
     "no_data": ("no data", "无数据"),
     "unknown": ("there is no alert {code}", "没有告警 {code}"),
     "acknowledged": ("{code} ({rule}) is acknowledged", "{code}({rule})已确认"),
+    "resolved": ("{code} ({rule}) is closed", "{code}({rule})已关闭"),
+    "not_by_hand": (
+        "{code} is over when its condition no longer holds; silence it instead",
+        "{code} 须待条件解除后恢复;可改用静默",
+    ),
     "too_late": ("{code} is {state} already (by {by})", "{code} 此前已是 {state}({by})"),
     "silenced": ("silence {id} holds until {until}", "静默 {id} 生效至 {until}"),
     "silence_ended": ("silence {id} has ended", "静默 {id} 已结束"),

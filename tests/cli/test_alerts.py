@@ -98,7 +98,16 @@ def test_a_rule_is_tried_without_calling_anybody(run) -> None:  # type: ignore[n
     assert "there is no rule nope" in run("test", "nope").output
     assert run("list").output == "no alerts\n"
     assert "is open as a test" in run("test", "dify_api_down", "--send").output
-    assert "dify_api_down" in run("list").output
+    (code,) = [json.loads(line)["code"] for line in run("list", "--json").output.splitlines()]
+    assert run("resolve", code, "--by", "Ann").output == f"{code} (dify_api_down) is closed\n"
+    assert run("resolve", code).exit_code == run("resolve", "XXXX").exit_code == 1
+    assert run("list").output == "no alerts\n"
+
+
+def test_an_alert_of_a_rule_is_not_closed_by_hand(run) -> None:  # type: ignore[no-untyped-def]
+    code = fire()
+    assert run("resolve", code).exit_code == 1
+    assert code in run("list").output
 
 
 def test_every_metric_is_listed(run) -> None:  # type: ignore[no-untyped-def]

@@ -10,6 +10,8 @@ from mindbot_tasks.core.settings import Settings
 from webhooks import access
 from webhooks.console.operators import too_often
 
+#: who guesses keys at the console is as slow as that
+SIGN_IN: Final = "operators.sign_in"
 SIGN_INS: Final = "10 per minute"
 
 
@@ -29,10 +31,10 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
     from flask_limiter import Limiter  # here, because it loads a console library
 
     class ApiLimiter(Limiter):
-        """Looks for limits of the API's calls only, or webhooks would pay for the search."""
+        """Looks for limits where there are some, or webhooks would pay for the search."""
 
         def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
-            if flask.request.blueprint == api.name:
+            if flask.request.blueprint == api.name or flask.request.endpoint == SIGN_IN:
                 super()._check_request_limit(callable_name, in_middleware)
 
     limiter = ApiLimiter(
@@ -48,9 +50,8 @@ def limit_calls(app: flask.Flask, api: flask.Blueprint, settings: Settings) -> N
         swallow_errors=True,
     )
     limiter.limit(limit)(api)
-    guessed = "operators.sign_in"  # who guesses keys at the console is as slow as that
     slowly: Any = limiter.limit(SIGN_INS, key_func=_address, on_breach=too_often)
-    app.view_functions[guessed] = slowly(app.view_functions[guessed])
+    app.view_functions[SIGN_IN] = slowly(app.view_functions[SIGN_IN])
 
 
 def _storage(redis_url: str) -> str:

@@ -16,7 +16,7 @@ from mindbot_tasks.stores import alert_probes, alerts, history, outbox, silences
 from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.records import Record
 from webhooks import access
-from webhooks.console.alerts_shown import BY_HAND, Card, Check, card, check, worst_first
+from webhooks.console.alerts_shown import Card, Check, card, check, worst_first
 from webhooks.console.operators import back, language, operators, page, tell
 
 #: how long a silence may be, in milliseconds
@@ -166,7 +166,7 @@ def resolve(code: str) -> ResponseReturnValue:
         row = alerts.by_code(connection, code)
         if row is None:
             return back(_return(), tell("unknown"), well=False)
-        if row["source"] not in BY_HAND:
+        if row["source"] not in answering.BY_HAND:
             return back(_return(), tell("not_by_hand", code=row["code"]), well=False)
         now = workers.database_time(connection)
         won = answering.resolve(connection, row["id"], by=flask.g.operator.name, now=now)

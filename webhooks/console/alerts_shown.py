@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mindbot_tasks.alerting.answering import BY_HAND
 from mindbot_tasks.alerting.figures import duration, figure, moment
 from mindbot_tasks.core.words import Lang, is_said, say
 from mindbot_tasks.model.alert import AlertState, Severity
 from mindbot_tasks.stores.records import Record
 
 _MOST_MEMBERS = 12
-#: alerts that no rule closes again
-BY_HAND = frozenset({"test", "drill", "watchdog"})
 
 
 @dataclass(eq=False, repr=False)

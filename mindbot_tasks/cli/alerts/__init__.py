@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mindbot_tasks.cli.alerts.done import ack, silence
+from mindbot_tasks.cli.alerts.done import ack, resolve, silence
 from mindbot_tasks.cli.alerts.drill import drill
 from mindbot_tasks.cli.alerts.export import export
 from mindbot_tasks.cli.alerts.shown import list_, metrics, show, stats
@@ -16,5 +16,5 @@ def alerts() -> None:
     """List, acknowledge and silence alerts; try rules; export the history."""
 
 
-for command in (list_, show, ack, silence, test, drill, metrics, stats, export):
+for command in (list_, show, ack, resolve, silence, test, drill, metrics, stats, export):
     alerts.add_command(command)

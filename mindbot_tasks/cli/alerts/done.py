@@ -1,4 +1,4 @@
-"""`mindbot alerts ack|silence`: what people do about alerts."""
+"""`mindbot alerts ack|resolve|silence`: what people do about alerts."""
 
 from __future__ import annotations
 
@@ -33,6 +33,26 @@ def ack(code: str, by: str) -> None:
     if known is None:
         raise SettingsError(tell("unknown", code=store.normal_code(code)))
     raise SettingsError(tell("too_late", code=known["code"], state=known["state"], by=known["acknowledged_by"] or "-"))
+
+
+@click.command()
+@click.argument("code")
+@click.option("--by", default="", help="Who says so; by default the user of this machine.")
+@told_plainly
+def resolve(code: str, by: str) -> None:
+    """Close an alert that no rule closes again: of a test, a drill or the watchdog."""
+    from mindbot_tasks.alerting import answering
+
+    with transaction() as connection:
+        row = store.by_code(connection, code)
+        if row is None:
+            raise SettingsError(tell("unknown", code=store.normal_code(code)))
+        if row["source"] not in answering.BY_HAND:
+            raise SettingsError(tell("not_by_hand", code=row["code"]))
+        now = workers.database_time(connection)
+        if answering.resolve(connection, row["id"], by=by or getpass.getuser(), now=now) is None:
+            raise SettingsError(tell("too_late", code=row["code"], state=row["state"], by=row["resolved_by"] or "-"))
+    click.echo(tell("resolved", code=row["code"], rule=row["rule"]))
 
 
 @click.command()
