@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from mindbot_tasks import presence
 from mindbot_tasks.core import shutdown, telemetry
+from mindbot_tasks.core.clock import now_ms
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import (
     WITH_PERSON,
@@ -38,9 +39,9 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import cancelling, claims, spending, steps
+from mindbot_tasks.stores import cancelling, claims, spending, steps, trace
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.limiter import take
 from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.stores.steps import LostLease
@@ -155,6 +156,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         return held
 
     def _trace(self, held: Claim) -> None:
+        # after an orderly retry or a crash there is an error, and the attempt has told of itself
+        lost = held.strikes > 1 and not held.last_error
         telemetry.claimed(
             (held.platform, held.bot, held.external_id),
             held.address,
@@ -169,8 +172,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 "messaging.destination.name": (self.request.delivery_info or {}).get("routing_key") or "",
                 "messaging.message.id": self.request.id or "",
             },
-            # after an orderly retry or a crash there is an error, and the attempt has told of itself
-            lost=held.strikes > 1 and not held.last_error,
+            lost=_span_of_lost(held) if lost else None,
         )
 
     def deadline(self, held: Claim, total_s: float) -> Deadline:
@@ -334,7 +336,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if known:
             log.error("stage_cannot_work", reason=_describe(exc))
         else:
-            log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
+            log.error("stage_crashed", error=type(exc).__name__, place=_frames(exc))
         if held is None:
             return
         try:
@@ -352,6 +354,16 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                     )
         except (DatabaseUnavailable, LostLease) as away:
             log.warning("strike_not_recorded", reason=str(away))
+
+
+def _span_of_lost(held: Claim) -> tuple[int, int]:
+    """From when to when the attempt before this one lived, by the timeline; milliseconds."""
+    now = now_ms()
+    try:
+        with reading() as connection:
+            return trace.span_of_attempt(connection, held.message_id, held.attempt - 1) or (now, now)
+    except DatabaseUnavailable:
+        return now, now
 
 
 def _go_on(held: Claim) -> None:

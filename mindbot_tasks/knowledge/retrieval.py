@@ -156,8 +156,8 @@ class _Vector:
 
 
 def _vector(embedder: Embedder, question: str, deadline: Deadline) -> _Vector:
+    about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
     try:
-        about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
         with telemetry.span(f"embeddings {embedder.id}", "client", about):
             return _Vector(embed_question(embedder, question, deadline))
     except FarSideError as exc:

@@ -140,6 +140,13 @@ def get_trace(connection: Connection, message_id: int) -> Trace | None:
     )
 
 
+def span_of_attempt(connection: Connection, message_id: int, attempt: int) -> tuple[int, int] | None:
+    """When an attempt began, and when whatever came after it was written down; milliseconds, None if nobody knows."""
+    of_it = select(EventRow.at).where(EventRow.message_id == message_id, EventRow.attempt == attempt)
+    times = list(connection.execute(of_it.order_by(EventRow.id).limit(2)).scalars())
+    return (times[0], times[-1]) if times else None
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which messages to list; an empty filter means all. `before_id` goes on where a page ended."""

@@ -1,4 +1,4 @@
-"""`mindbot doctor` on the file store and the recognition of speech."""
+"""`mindbot doctor` on the file store, the recognition of speech and the collector of traces."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from emulators.running import Emulator, running
-from mindbot_tasks.cli.doctor import media
-from mindbot_tasks.core.settings import FilesSettings, Settings, SpeechToTextSettings
+from mindbot_tasks.cli.doctor import media, traces
+from mindbot_tasks.core.settings import FilesSettings, Settings, SpeechToTextSettings, TelemetrySettings
 from mindbot_tasks.stores import file_places
 
 
@@ -61,3 +61,22 @@ def test_missing_decoders_are_named(openai: Emulator, monkeypatch: pytest.Monkey
     speech = SpeechToTextSettings(base_url=f"{openai.url}/v1", model="whisper", api_key=SecretStr("right"))
     found = [one.text.key for one in media.look_at_speech(Settings(speech_to_text=speech))]
     assert found == ["doctor.speech_fine", "doctor.no_voice_extra"]
+
+
+# the collector of traces
+
+
+def test_the_collector_of_traces_is_tried() -> None:
+    assert list(traces.look_at_collector(Settings())) == []
+    with running("otlp") as collector:
+        (found,) = traces.look_at_collector(Settings(telemetry=TelemetrySettings(endpoint=collector.url)))
+        assert (found.level, found.text.key) == ("ok", "doctor.collector_fine")
+        assert collector.control.calls(path="/v1/traces")[0]["spans"] == 0
+        wrong = TelemetrySettings(traces_endpoint=f"{collector.url}/elsewhere")
+        (found,) = traces.look_at_collector(Settings(telemetry=wrong))
+        assert (found.level, found.text.key) == ("warn", "doctor.collector_refuses")
+
+
+def test_a_collector_that_is_away_is_a_warning() -> None:
+    (found,) = traces.look_at_collector(Settings(telemetry=TelemetrySettings(endpoint="http://127.0.0.1:9")))
+    assert (found.level, found.text.key) == ("warn", "doctor.collector_away")

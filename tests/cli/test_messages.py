@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from mindbot_tasks import chains
 from mindbot_tasks.cli import main
-from mindbot_tasks.core.settings import Settings, reset_settings
+from mindbot_tasks.core.settings import Settings, TelemetrySettings, get_settings, reset_settings
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.stores import inbox, steps
 from mindbot_tasks.stores.database import forget_engine, get_engine, transaction
@@ -124,6 +124,20 @@ def test_one_message_is_shown_with_its_whole_way(ledger: dict[str, int]) -> None
     words = run("messages", "show", ledger["done"]).output
     for part in ("how are [you]?", ANSWER.text, "general_chat", "sent-17", "ann"):
         assert part in words, part
+
+
+def test_the_trace_of_a_message_is_named_where_there_is_one(
+    ledger: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert json.loads(run("messages", "show", ledger["done"], "--json").stdout)["message"]["trace_id"] is None
+    before = get_settings()
+    traced = TelemetrySettings(enabled=True, view_url="http://jaeger:16686/trace")
+    settings = Settings(database_url=before.database_url, telemetry=traced)
+    monkeypatch.setattr("mindbot_tasks.core.settings.load.load", lambda *_, **__: settings)
+    reset_settings()
+    trace_id = json.loads(run("messages", "show", ledger["done"], "--json").stdout)["message"]["trace_id"]
+    assert len(trace_id) == 32
+    assert f"http://jaeger:16686/trace/{trace_id}" in run("messages", "show", ledger["done"]).output.replace("\n", "")
 
 
 def test_a_message_that_does_not_exist_is_a_clear_error(ledger: dict[str, int]) -> None:

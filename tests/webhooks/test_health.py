@@ -138,3 +138,4 @@ def test_a_trouble_of_the_knowledge_base_shows_and_makes_nothing_unready(configu
     knowledge_state.tell(KnowledgeState(True, "answers", pieces=12))
     state.forget()
     assert client.get("/readyz").get_json()["knowledge"]["pieces"] == 12
+    assert "mindbot_knowledge_ok 1.0" in client.get("/metrics").text

@@ -116,6 +116,7 @@ class MessageView(MessageSummary):
     timeline: list[EventView]
     sends: list[SentView]
     votes: list[VoteView] = []
+    trace_id: str | None = Field(None, description="of its OpenTelemetry trace; null: it is not traced")
 
 
 class MessagePage(View):
@@ -349,4 +350,5 @@ def message_view(trace: Trace, *, html: bool) -> MessageView:
             for sent in trace.sends
         ],
         votes=[VoteView(user_id=vote.user_ref, vote=vote.vote, voted_at=vote.voted_at) for vote in trace.votes],
+        trace_id=row["trace_id"],
     )

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 from opentelemetry import context as contexts
 from opentelemetry import trace as api
+from opentelemetry.sdk.environment_variables import OTEL_BSP_SCHEDULE_DELAY
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -34,6 +35,7 @@ KINDS: Final = {
     "producer": api.SpanKind.PRODUCER,
     "consumer": api.SpanKind.CONSUMER,
 }
+EXPORT_EVERY_S: Final = 1.0
 _SAMPLED: Final = api.TraceFlags(api.TraceFlags.SAMPLED)
 #: they would say at each batch what we say once
 _CHATTY: Final = ("opentelemetry.exporter", "opentelemetry.sdk")
@@ -91,7 +93,9 @@ def over_http(settings: TelemetrySettings) -> SpanProcessor:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
     inner = OTLPSpanExporter(settings.address, headers=headers or None, timeout=settings.timeout)
-    return BatchSpanProcessor(Reported(inner, settings.address))
+    # what a worker has not exported when it is killed is lost: so more often than every five seconds, which is usual
+    delay_ms = None if os.environ.get(OTEL_BSP_SCHEDULE_DELAY) else EXPORT_EVERY_S * 1000
+    return BatchSpanProcessor(Reported(inner, settings.address), schedule_delay_millis=delay_ms)
 
 
 class Recorder:

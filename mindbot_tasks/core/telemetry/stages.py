@@ -10,8 +10,10 @@ from typing import Any
 
 from mindbot_tasks.core.telemetry import process
 from mindbot_tasks.core.telemetry.identity import Trace, trace_of
-from mindbot_tasks.core.telemetry.spans import NO_SPAN, Attributes, Key, Root, Span, kind_of
+from mindbot_tasks.core.telemetry.spans import NO_SPAN, NOTHING, Attributes, Key, Root, Span, kind_of
 
+Lifetime = tuple[int, int]
+"""From when to when, in milliseconds since 1970."""
 #: ends of a stage that are no failure
 _WELL = frozenset({"done", "elsewhere", "drained"})
 
@@ -29,36 +31,39 @@ class Stage:
         self.outcome = ""
 
     def claimed(
-        self, message: Key, address: Mapping[str, Any], attempt: int, attributes: Attributes, *, lost: bool
+        self, message: Key, address: Mapping[str, Any], attempt: int, attributes: Attributes, lost: Lifetime | None
     ) -> None:
-        """It holds this message now. lost: the attempt before this one died with its worker."""
+        """It holds this message now."""
         recorder, wanted = process.recorder(), process.wanted()
         if recorder is None or wanted is None:
             return
         found = trace_of(wanted.settings, wanted.secret, message, address)
         if not found.sampled:
             return
-        if lost:
-            self._tell_lost(recorder, found, attempt - 1)
-        begun = self._begin(recorder, found, self._name, attempt, {"mindbot.attempt": attempt, **attributes})
+        if lost is not None:
+            self._tell_lost(recorder, found, attempt - 1, lost)
+        begun = self._begin(recorder, found, self._name, attempt, attributes, self._began_ns)
         self._root = Root(recorder, begun, found.hex)
         self._root.__enter__()
 
-    def _tell_lost(self, recorder: Any, found: Trace, attempt: int) -> None:
+    def _tell_lost(self, recorder: Any, found: Trace, attempt: int, lived: Lifetime) -> None:
         """In the stead of who cannot tell any more, so that what he had exported has a parent."""
-        lost = self._begin(recorder, found, f"{self._name} (worker lost)", attempt, {"mindbot.attempt": attempt})
+        began_ms, ended_ms = lived
+        name = f"{self._name} (worker lost)"
+        lost = self._begin(recorder, found, name, attempt, NOTHING, began_ms * 1_000_000)
         recorder.fail(lost, "worker_lost")
-        lost.end(self._began_ns)
+        lost.end(ended_ms * 1_000_000)
 
-    def _begin(self, recorder: Any, found: Trace, name: str, attempt: int, attributes: Attributes) -> Any:
+    @staticmethod
+    def _begin(recorder: Any, found: Trace, name: str, attempt: int, attributes: Attributes, began_ns: int) -> Any:
         return recorder.begin(
             name,
             "consumer",
-            attributes,
+            {"mindbot.attempt": attempt, **attributes},
             trace_id=found.trace_id,
             span_id=found.attempt_id(attempt),
             parent_id=found.root_id,
-            began_ns=self._began_ns,
+            began_ns=began_ns,
         )
 
     def __enter__(self) -> Stage:
@@ -97,9 +102,9 @@ def stage(name: str) -> Stage:
 
 
 def claimed(
-    message: Key, address: Mapping[str, Any], attempt: int, attributes: Attributes, *, lost: bool = False
+    message: Key, address: Mapping[str, Any], attempt: int, attributes: Attributes, *, lost: Lifetime | None = None
 ) -> None:
-    """The running stage holds this message. lost: the attempt before this one died with its worker."""
+    """The running stage holds this message. lost: how long the attempt before it lived, which died with its worker."""
     running = _stage.get()
     if running is not None:
-        running.claimed(message, address, attempt, attributes, lost=lost)
+        running.claimed(message, address, attempt, attributes, lost)
