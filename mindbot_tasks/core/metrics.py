@@ -10,6 +10,7 @@ import fcntl
 import os
 import struct
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -104,14 +105,22 @@ def _sum_of(directory: str) -> list[Metric]:
 
 def render() -> bytes:
     """Everything counted so far in the text format of Prometheus."""
+    return as_text(families())
+
+
+def as_text(given: Iterable[Metric]) -> bytes:
+    """Families in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Counted())
+    registry.register(_Given(given))
     return generate_latest(registry)
 
 
-class _Counted(Collector):
-    def collect(self) -> list[Metric]:
-        return families()
+class _Given(Collector):
+    def __init__(self, given: Iterable[Metric]) -> None:
+        self._families = given
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def fold_in_dead_processes(directory: Path) -> None:
