@@ -174,6 +174,7 @@ class _Update:
             self._add([int(one) for one in new[start : start + _AT_ONCE]])
             self._tidy()
             self._manifest.write(self._folder)  # whoever is killed has not worked in vain
+            self._sweep()
         self._tidy()
         self._manifest.version = version
         self._manifest.write(self._folder)
@@ -255,7 +256,7 @@ def main() -> None:
     """`python -m mindbot_tasks.knowledge.indexing BASE`."""
     from mindbot_tasks.core.settings import get_settings
 
-    os.nice(10)
+    os.nice(5)
     parent = os.getppid()
     # when whoever asked for it is gone, the next question asks again
     outcome = bring_up_to_date(get_settings().home, sys.argv[1], stop=lambda: os.getppid() != parent)

@@ -63,6 +63,6 @@ class Turns:
             self._free += 1
 
 
-#: searches in this process; the vector store computes meanwhile, so a few more than there are processors
-searches = Turns(max(4, 2 * (os.cpu_count() or 1)))
+#: searches in this process: more than processors, for most of the time is the vector store's, which may be far away
+searches = Turns(max(8, 4 * (os.cpu_count() or 1)))
 os.register_at_fork(after_in_child=searches._reset)
