@@ -140,7 +140,7 @@ def _raise_error(response: Response) -> NoReturn:
 
 def _raise_told(body: dict[str, Any], status: int, provider: str, wait_s: float | None) -> NoReturn:
     error = body["error"] if isinstance(body["error"], dict) else {}
-    details = [each for each in error.get("details") or () if isinstance(each, dict)] if _is_list(error) else []
+    details = _details(error)
     raise_problem(
         _STATUSES,
         _reason(details) or str(error.get("status") or ""),
@@ -150,8 +150,17 @@ def _raise_told(body: dict[str, Any], status: int, provider: str, wait_s: float 
     )
 
 
-def _is_list(error: dict[str, Any]) -> bool:
-    return isinstance(error.get("details"), list)
+def judged(body: Mapping[str, Any]) -> tuple[RaisedFor | None, float | None]:
+    """What the details of an error say beyond its status, for whoever asks Google by other means: what it means in our
+    words, and how long to wait. None: nothing."""
+    error = body.get("error")
+    details = _details(error) if isinstance(error, dict) else []
+    return _STATUSES.get(_reason(details)), _retry_delay_s(details)
+
+
+def _details(error: dict[str, Any]) -> list[dict[str, Any]]:
+    told = error.get("details")
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
 
 
 def _reason(details: list[dict[str, Any]]) -> str:

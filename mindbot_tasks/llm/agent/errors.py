@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core import exceptions as langchain
 
 from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError, Throttled, Unavailable
 from mindbot_tasks.core.http import retry_after_s
+from mindbot_tasks.llm import gemini_chat
 
 _Raised = tuple[type[Rejected | RetryableError], str]
 
@@ -43,15 +45,41 @@ def meant(exc: Exception, provider: str) -> FarSideError:
         exc.provider = exc.provider or provider
         return exc
     status, code = _status(exc), "unsupported_parameter" if _refused_here(exc) else _code(exc)
-    raised, kind = _kind(exc, status, code)
-    wait_s = None
-    if raised is not Rejected:
-        headers = getattr(getattr(exc, "response", None), "headers", None)
-        wait_s = retry_after_s(headers) if headers is not None else None
+    known, wait_s = _told_by_google(exc)
+    raised, kind = known or _kind(exc, status, code)
+    if wait_s is None and raised is not Rejected:
+        wait_s = _asked_to_wait_s(exc)
     return raised(
         f"the model server refused ({status or type(exc).__name__})",
         kind=kind, provider=provider, status=status, code=code or None, retry_after_s=wait_s,
     )  # fmt: skip
+
+
+def _behind(exc: BaseException) -> Iterator[BaseException]:
+    """It, and those that it was made of: some libraries keep the vendor's answer only there."""
+    behind: BaseException | None = exc
+    for _ in range(5):
+        if behind is None:
+            return
+        yield behind
+        behind = behind.__cause__ or behind.__context__
+
+
+def _asked_to_wait_s(exc: Exception) -> float | None:
+    for each in _behind(exc):
+        headers = getattr(getattr(each, "response", None), "headers", None)
+        if headers is not None:
+            return retry_after_s(headers)
+    return None
+
+
+def _told_by_google(exc: Exception) -> tuple[_Raised | None, float | None]:
+    """Its details say what the status does not: a wrong key, a day's quota, how long to wait."""
+    for each in _behind(exc):
+        body = getattr(each, "details", None)
+        if isinstance(body, dict):
+            return gemini_chat.judged(body)
+    return None, None
 
 
 def _kind(exc: Exception, status: int | None, code: str) -> _Raised:

@@ -134,7 +134,26 @@ def test_errors_of_every_vendor_are_ours_after_one_request(
     with pytest.raises(error) as caught:
         ask(having(far, kind=name))
     assert caught.value.kind == kind
+    assert caught.value.retry_after_s == options.get("retry_after")
     assert len(far.control.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "kind", "wait_s"),
+    [
+        (429, {"retryDelay": "17.5s"}, "rate_limit", 17.5),
+        (429, {"violations": [{"quotaId": "RequestsPerDay"}]}, "quota", None),
+        (400, {"reason": "API_KEY_INVALID"}, "auth", None),
+    ],
+)
+def test_what_google_says_only_in_its_details_counts(
+    gemini: Emulator, status: int, detail: dict[str, Any], kind: str, wait_s: float | None
+) -> None:
+    said = {"status": "RESOURCE_EXHAUSTED", "code": status, "message": "no", "details": [detail]}
+    gemini.control.fault("status", status=status, body={"error": said})
+    with pytest.raises(FarSideError) as caught:
+        ask(having(gemini, kind="gemini"))
+    assert (caught.value.kind, caught.value.retry_after_s) == (kind, wait_s)
 
 
 def test_a_used_up_quota_is_no_reason_to_wait(openai: Emulator) -> None:
