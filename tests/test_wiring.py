@@ -54,7 +54,7 @@ def test_beat_is_not_asked_for_what_is_not_configured() -> None:
     [
         ({"alert_manager": {"enabled": True}}, {"probe", "judge", "escalate"}),
         ({"chromadb": {}}, {"tend"}),
-        ({"providers": {"openai": {"api_key": "k"}}}, {"summarise"}),
+        ({"providers": {"openai": {"api_key": "k"}}}, {"summarise", "tally"}),
         ({"workflows": {"code": {"dify_api_key": "k", "dify_endpoint": "http://dify"}}}, {"tally", "learn"}),
     ],
 )

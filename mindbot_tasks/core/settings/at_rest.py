@@ -1,6 +1,7 @@
 """Which periodic tasks have work with these settings: beat leaves out the others, for rest shall cost little.
 
-Only what can be said by the settings alone, without loading what they configure; the tasks look more closely.
+Only what can be said by the settings alone, without loading what they configure. When in doubt a task has work: it
+looks more closely itself.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mindbot_tasks.core.settings.agent import IntegrationSettings
 from mindbot_tasks.core.settings.root import Settings
 
 
@@ -16,15 +16,14 @@ def _alerts(settings: Settings) -> bool:
     return settings.alert_manager is not None and settings.alert_manager.enabled
 
 
-def _counts(settings: Settings) -> bool:
-    wanted = settings.agent.integration if settings.agent else IntegrationSettings()
-    return bool(settings.workflows or settings.agent) and (wanted.performance_tracking or wanted.analytics_enabled)
+def _answers(settings: Settings) -> bool:
+    return bool(settings.workflows or settings.agent or settings.providers)
 
 
 #: by name in `beat_schedule.py`; what is not here always has work
 _HAS_WORK: Final[Mapping[str, Callable[[Settings], bool]]] = {
     "summarise": lambda settings: bool(settings.providers),  # summaries are written by models
-    "tally": _counts,
+    "tally": _answers,
     "learn": lambda settings: settings.classifier.enabled and bool(settings.workflows),
     "tend": lambda settings: settings.chromadb is not None,
     "probe": _alerts,
