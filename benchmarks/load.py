@@ -15,6 +15,7 @@ import orjson
 from benchmarks.stack import SECRET, Stack
 from emulators.dingtalk.callbacks import Callback, Post, build
 
+USUAL = "How do I reset my badge?"
 _numbers = itertools.count(1)
 
 
@@ -95,7 +96,7 @@ class Replies:
             await asyncio.sleep(0.02)
 
 
-def prepare(stack: Stack, count: int, conversations: int, text: str = "How do I reset my badge?") -> Iterator[Post]:
+def prepare(stack: Stack, count: int, conversations: int, text: str = USUAL) -> Iterator[Post]:
     """Signed posts, round and round the conversations."""
     for number in range(count):
         user = f"bench{number % conversations:06d}"
@@ -142,9 +143,11 @@ async def at_rate(stack: Stack, per_s: float, seconds: float, conversations: int
     return run
 
 
-async def backlog(stack: Stack, count: int, conversations: int, *, in_flight: int = 16, wait_s: float = 300) -> Run:
+async def backlog(
+    stack: Stack, count: int, conversations: int, *, in_flight: int = 16, wait_s: float = 300, text: str = USUAL
+) -> Run:
     """All webhooks as fast as they are acknowledged, then wait for the last reply."""
-    posts = iter(list(prepare(stack, count, conversations)))
+    posts = iter(list(prepare(stack, count, conversations, text)))
     replies = Replies(stack.replies_log)
     run = Run(started_at_ms=time.time() * 1000)
 

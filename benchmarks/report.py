@@ -65,13 +65,13 @@ def save_json(path: Path, measured: Mapping[str, Measured], about: Mapping[str, 
 
 
 def draw(path: Path, measured: Mapping[str, Measured]) -> bool:
-    """Three small pictures in a row, of those measurements that were made. False: there is nothing to draw."""
+    """Small pictures in a row, of those measurements that were made. False: there is nothing to draw."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    wanted = [name for name in ("message", "webhook", "throughput") if name in measured]
+    wanted = [name for name in _DRAWN if name in measured]
     if not wanted:
         return False
     figure, axes = pyplot.subplots(1, len(wanted), figsize=(4.6 * len(wanted), 3.6), squeeze=False)
@@ -104,7 +104,21 @@ def _draw_throughput(axis: Any, details: Mapping[str, Any]) -> None:
     axis.set_title("added to the model's time, ms")
 
 
-_DRAWN = {"message": _draw_message, "webhook": _draw_webhook, "throughput": _draw_throughput}
+def _draw_knowledge(axis: Any, details: Mapping[str, Any]) -> None:
+    for size, told in details.items():
+        ordered = sorted(taken for each in told["one"]["rounds"] for taken in each["taken_ms"])
+        axis.plot(ordered, [(place + 1) / len(ordered) for place in range(len(ordered))], label=f"{int(size):,} pieces")
+    axis.set_xlim(left=0)
+    axis.legend()
+    axis.set_title("500 searches at once, done within ms")
+
+
+_DRAWN = {
+    "message": _draw_message,
+    "webhook": _draw_webhook,
+    "throughput": _draw_throughput,
+    "knowledge": _draw_knowledge,
+}
 
 
 def write_page(
@@ -130,7 +144,7 @@ def write_page(
     for each in measured.values():
         lines += [f"| {figure.what} | {figure.value} | {figure.budget} | {figure.verdict} |" for figure in each.figures]
     if picture:
-        lines += ["", f"![CPU, webhook latency and added latency]({picture})"]
+        lines += ["", f"![CPU, webhook latency, added latency and searches]({picture})"]
     lines += ["", "## The machine", "", *_rows([("", ""), *((str(k), str(v)) for k, v in about.items())])]
     for each in measured.values():
         lines += ["", f"## {each.title}", "", each.how]

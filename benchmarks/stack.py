@@ -38,6 +38,7 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()  #: roles that do not run
     counted: bool = False  #: every process writes down its SQL statements
+    sections: Mapping[str, object] = field(default_factory=dict)  #: more of mindbot.yaml
 
 
 @dataclass(slots=True)
@@ -201,6 +202,7 @@ def _postgresql(folder: Path, processes: Processes) -> Iterator[str]:
 def _configuration(plan: Plan, dingtalk_url: str, model_url: str) -> Mapping[str, object]:
     return {
         **KINDS[plan.kind].configure(model_url, SECRET),
+        **plan.sections,
         "dingtalk": {
             "client_id": "dingapp0001", "client_secret": SECRET, "robot_code": "dingapp0001",
             "api_base": dingtalk_url, "oapi_base": dingtalk_url,

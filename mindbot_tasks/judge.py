@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import redis
 import structlog
 from kombu.exceptions import OperationalError
@@ -14,7 +16,7 @@ from mindbot_tasks.alerting.remedies import Remedy
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import ALERTS
-from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.core.settings import AlertManagerSettings, get_settings
 from mindbot_tasks.stores import workers
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.task import MindBotTask
@@ -22,6 +24,7 @@ from mindbot_tasks.task import MindBotTask
 log = structlog.get_logger(__name__)
 
 EVERY_MS = 5_000
+HOLD_EVERY_MS = 10_000
 
 
 @app.task(name="mindbot.judge", base=MindBotTask)
@@ -54,6 +57,10 @@ def judge(asked_by: str = "") -> int:
         _carry_out(remedy)
     for remedy in judged.undone:
         _take_back(remedy)
+    try:
+        _hold(manager)
+    except DatabaseUnavailable as exc:
+        log.warning("drained_queues_not_held", reason=str(exc))
     if judged.changes or judged.resolved or judged.told:
         try:  # at once; else the next slot of beat does it
             app.send_task("mindbot.escalate", queue="alerts", expires=30)
@@ -63,35 +70,73 @@ def judge(asked_by: str = "") -> int:
 
 
 def _carry_out(remedy: Remedy) -> None:
-    """Do what a rule asks for; the history has it already, and a failure is only logged: people are told anyway."""
+    """Do what a rule asks for; the history has the intent already, and gets what became of it."""
     log.warning("remedy", **remedies.as_record(remedy))
     try:
-        if remedies.without_celery(remedy, answerers(get_settings())):
-            return
-        if remedy.action == "drain":
-            app.control.cancel_consumer(remedy.target)
-        elif remedy.action == "recycle_pool":
-            # a warm shutdown: whoever started the workers starts them again
-            names = [name for name in _workers() if name.partition("@")[0] == remedy.target]
-            if names:
-                app.control.shutdown(destination=names)
-    except (OperationalError, OSError, redis.RedisError) as exc:
+        done = remedies.without_celery(remedy, answerers(get_settings()))
+        if done is None:
+            done = _by_celery(remedy)
+    except (OperationalError, OSError, redis.RedisError, DatabaseUnavailable) as exc:
         log.warning("remedy_failed", reason=type(exc).__name__, **remedies.as_record(remedy))
+        _note(remedy, remedies.FAILED, type(exc).__name__)
+        return
+    _note(remedy, remedies.DONE if done else remedies.FAILED, ", ".join(done) or "there is no such thing")
+
+
+def _by_celery(remedy: Remedy) -> list[str]:
+    """Returns the workers that were told."""
+    if remedy.action == "drain":
+        # those that are deaf just now hear it a little later, see `_hold`
+        app.control.cancel_consumer(remedy.target)
+        return _serving(remedy.target)
+    # a warm shutdown: whoever started the workers starts them again
+    names = [name for name in _workers() if name.partition("@")[0] == remedy.target]
+    if names:
+        app.control.shutdown(destination=names)
+    return names
 
 
 def _take_back(remedy: Remedy) -> None:
     """The queue that was drained is served again, by the workers that serve it by their start."""
     log.warning("remedy_taken_back", **remedies.as_record(remedy))
-    with reading() as connection:
-        serving = [name for name, queues in workers.serving(connection) if remedy.target in queues]
     try:
-        names = [
-            name for name in _workers() if any(row.startswith(f"worker_{name.partition('@')[0]}@") for row in serving)
-        ]
-        if names:
+        if names := _serving(remedy.target):
             app.control.add_consumer(remedy.target, destination=names)
-    except (OperationalError, OSError) as exc:
+    except (OperationalError, OSError, DatabaseUnavailable) as exc:
         log.warning("remedy_not_taken_back", reason=type(exc).__name__, **remedies.as_record(remedy))
+        return
+    _note(remedy, remedies.TAKEN_BACK, ", ".join(names))
+
+
+def _hold(manager: AlertManagerSettings) -> None:
+    """Drained queues stay drained when workers are started again, and are given back by whoever comes next."""
+    if not any(rule.remedy and rule.remedy.action == "drain" for rule in manager.rules.values()):
+        return
+    with one_statement() as connection:
+        if not workers.take_duty(connection, "hold drained queues", every_ms=HOLD_EVERY_MS):
+            return
+    with reading() as connection:
+        held, left = remedies.drains(connection, now=workers.database_time(connection))
+    for queue in {remedy.target for remedy in held}:
+        with contextlib.suppress(OperationalError, OSError):  # the next time, then
+            app.control.cancel_consumer(queue)
+    for remedy in left:
+        _take_back(remedy)
+
+
+def _note(remedy: Remedy, kind: str, text: str) -> None:
+    try:
+        with transaction() as connection:
+            remedies.note(connection, remedy, kind, now=workers.database_time(connection), text=text)
+    except DatabaseUnavailable as exc:
+        log.warning("remedy_not_noted", reason=str(exc), **remedies.as_record(remedy))
+
+
+def _serving(queue: str) -> list[str]:
+    """The workers that answer and serve this queue by their start; the row of NAME@host is worker_NAME@host."""
+    with reading() as connection:
+        rows = [name for name, queues in workers.serving(connection) if queue in queues]
+    return [name for name in _workers() if any(row.startswith(f"worker_{name.partition('@')[0]}@") for row in rows)]
 
 
 def _workers() -> list[str]:

@@ -11,7 +11,9 @@ from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.stores import (
     alert_probes,
+    conversations,
     facts,
+    feedback,
     files,
     history,
     occurrences,
@@ -58,6 +60,7 @@ def purge() -> int:
             with transaction() as connection:
                 if occurrences.delete_old(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
                     break
+        _purge_what_hangs_on_nothing(days, ends_at)
         with one_statement() as connection:
             spending.forget_old(connection, days=settings.budgets.keep_days)
         with transaction() as connection:
@@ -72,6 +75,15 @@ def purge() -> int:
     if gone:
         log.info("purged", messages=gone, days=days)
     return gone
+
+
+def _purge_what_hangs_on_nothing(days: int, ends_at: float) -> None:
+    """Votes under answers that were no message of ours, and remote conversations that nobody goes on with."""
+    for forget in (feedback.delete_old, conversations.forget_sessions):
+        while time.monotonic() < ends_at:
+            with transaction() as connection:
+                if forget(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
+                    break
 
 
 def _purge_agent_files(settings: Settings) -> None:

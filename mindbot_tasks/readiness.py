@@ -15,8 +15,10 @@ from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.platforms.condition import conditions
+from mindbot_tasks.stores import knowledge_state
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.health import HealthSnapshot, snapshot
+from mindbot_tasks.stores.knowledge_state import KnowledgeState
 from mindbot_tasks.stores.redis import get_redis
 
 #: the queues that every message goes through, and the one that mends
@@ -49,6 +51,8 @@ class Readiness:
     unfinished: dict[str, int] = field(default_factory=dict)
     #: each bot's own troubles; they make nothing else unready
     platforms: list[dict[str, Any]] = field(default_factory=list)
+    #: None: there is none. A trouble of it costs answers their passages and makes nothing unready
+    knowledge: KnowledgeState | None = None
 
 
 class _Cached:
@@ -119,13 +123,14 @@ def _look() -> tuple[HealthSnapshot | None, Readiness]:
     broker = _broker()
     needed = (*NEEDED, AGENT) if get_settings().runs_agent else NEEDED
     platforms = [one.as_record() for one in conditions(get_settings())]
+    known = knowledge_state.read() if get_settings().chromadb is not None else None
     try:
         with reading() as connection:
             seen = snapshot(connection)
     except DatabaseUnavailable as exc:
         checks = {"database": Check(False, str(exc)), "broker": broker}
-        return None, Readiness(False, checks, platforms=platforms)
-    return seen, replace(judge(seen, broker=broker, needed=needed), platforms=platforms)
+        return None, Readiness(False, checks, platforms=platforms, knowledge=known)
+    return seen, replace(judge(seen, broker=broker, needed=needed), platforms=platforms, knowledge=known)
 
 
 state = _Cached(_look)

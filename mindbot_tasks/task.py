@@ -336,7 +336,7 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         if known:
             log.error("stage_cannot_work", reason=_describe(exc))
         else:
-            log.error("stage_crashed", error=type(exc).__name__, at=_frames(exc))
+            log.error("stage_crashed", error=type(exc).__name__, place=_frames(exc))
         if held is None:
             return
         try:

@@ -1,15 +1,17 @@
-"""Looks after the knowledge base: wakes up whoever reads documents, and has lost vectors made anew."""
+"""Looks after the knowledge base: wakes up whoever reads documents, has lost vectors made anew, tells how it is."""
 
 from __future__ import annotations
 
+import redis
 import structlog
 from kombu.exceptions import OperationalError
 
 from mindbot_tasks.app import app
 from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.knowledge import condition
 from mindbot_tasks.knowledge.ingesting import repair
-from mindbot_tasks.stores import knowledge, workers
+from mindbot_tasks.stores import knowledge, knowledge_state, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.task import MindBotTask
 
@@ -36,11 +38,12 @@ def tend() -> bool:
                 repair(settings)
             except FarSideError as exc:
                 log.warning("vectors_not_compared", kind=exc.kind)
+        knowledge_state.tell(condition.look(settings))
         with reading() as connection:
             due = knowledge.is_due(connection)
         if due:
             app.send_task("mindbot.ingest", queue="ingest", expires=_EXPIRES_S)
         return due
-    except (DatabaseUnavailable, OperationalError, OSError) as exc:
+    except (DatabaseUnavailable, redis.RedisError, OperationalError, OSError) as exc:
         log.warning("tending_interrupted", reason=type(exc).__name__)
         return False

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.figures import Bench, Measured
-from benchmarks.measures import calls, classification, growth, kinds, message, start, statements, throughput, webhook
+from benchmarks.measures import (
+    calls,
+    classification,
+    growth,
+    kinds,
+    knowledge,
+    message,
+    start,
+    statements,
+    throughput,
+    webhook,
+)
 
 ALL: Mapping[str, Callable[[Bench], Measured]] = {
     "start": start.measure,
@@ -17,4 +28,5 @@ ALL: Mapping[str, Callable[[Bench], Measured]] = {
     "calls": calls.measure,
     "kinds": kinds.measure,
     "growth": growth.measure,
+    "knowledge": knowledge.measure,
 }

@@ -11,6 +11,11 @@ from mindbot_tasks.alerting.rules import Rule
 from mindbot_tasks.stores import alerts, connections, history, limiter
 
 KIND = "remedy"
+DONE = "remedy done"
+FAILED = "remedy failed"
+TAKEN_BACK = "remedy taken back"
+#: an alert with a drained queue that is older has been looked at by somebody
+LOOK_BACK_MS = 7 * 86_400_000
 #: a provider that was switched off may be asked again after this; the rule may say so once more
 OFF_S = 600.0
 
@@ -52,17 +57,45 @@ def to_undo(connection: Connection, alert_id: int) -> list[Remedy]:
     ]
 
 
-def without_celery(remedy: Remedy, answerers: Sequence[str]) -> bool:
-    """Do what needs no Celery; False: somebody else has to do it. Raises redis.RedisError."""
+def drains(connection: Connection, *, now: int) -> tuple[list[Remedy], list[Remedy]]:
+    """Queues that have to stay drained, because their alert is open, and those that were not given back.
+
+    A worker that was started again consumes what it always does, and whoever takes back may be killed before it does.
+    """
+    told = history.with_alerts(connection, (KIND, TAKEN_BACK), since=now - LOOK_BACK_MS)
+    back = {(one["alert_id"], one["at"]) for one in told if one["kind"] == TAKEN_BACK}
+    held, left = [], []
+    for one in told:
+        if one["kind"] != KIND or one["data"].get("action") != "drain":
+            continue
+        remedy = Remedy(one["alert_id"], "drain", str(one["data"]["target"]))
+        if one["resolved_at"] is None:
+            held.append(remedy)
+        elif not any(alert == one["alert_id"] and at >= one["resolved_at"] for alert, at in back):
+            left.append(remedy)
+    return held, left
+
+
+def note(connection: Connection, remedy: Remedy, kind: str, *, now: int, text: str = "") -> None:
+    """What became of it, for the history."""
+    alerts.note(
+        connection, remedy.alert_id, "", kind, now=now, text=f"{remedy.action} {remedy.target} {text}".strip(),
+        data={"action": remedy.action, "target": remedy.target},
+    )  # fmt: skip
+
+
+def without_celery(remedy: Remedy, answerers: Sequence[str]) -> list[str] | None:
+    """Do what needs no Celery, and say to what; None: somebody else has to do it. Raises redis.RedisError."""
     if remedy.action == "reopen_stream":
         platform, _, bot = remedy.target.partition(":")
         connections.ask_to_reopen(platform, bot)
-        return True
+        return [remedy.target]
     if remedy.action == "switch_provider_off":
-        for name in answerers_called(remedy.target, answerers):
+        called = answerers_called(remedy.target, answerers)
+        for name in called:
             limiter.pause(name, OFF_S)
-        return True
-    return False
+        return called
+    return None
 
 
 def answerers_called(target: str, answerers: Sequence[str]) -> list[str]:

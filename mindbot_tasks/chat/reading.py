@@ -88,7 +88,7 @@ def with_sources(answer: Answer, found: Found, lang: Lang) -> Answer:
             lines = [f"[{numbers[one.chunk_id]}] {_named(one)}" for one in named]
             parts.append(Part("markdown", "\n".join((say("kb.sources", lang), *lines))))
         details["knowledge"] = [dict(one.as_record()) for one in named]
-    elif found.trouble in ("vectors", "embeddings", "database"):
+    elif found.trouble in ("vectors", "embeddings", "database", "words", "busy"):
         parts.append(Part("markdown", say("kb.unavailable", lang)))
     if found.trouble:
         details["knowledge_trouble"] = found.trouble

@@ -50,13 +50,19 @@ def check(file: Path | None, as_json: bool) -> None:
             "problems": [],
             "files": [str(path) for path in settings.read_from],
             "rows": [{"kind": row.kind, "name": row.name, "on": row.on, "why": row.why} for row in rows],
-            "warnings": [one.text(lang) for one in settings.warnings],
+            "warnings": [
+                *(f"{row.name}: {row.why}" for row in rows if row.wrong),
+                *(one.text(lang) for one in settings.warnings),
+            ],
         }
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
     files = ", ".join(str(path) for path in settings.read_from) or say("config.no_file", lang)
     click.echo(say("config.read", lang, files=files))
     (_pretty if sys.stdout.isatty() else _plain)(rows, lang)
+    for row in rows:
+        if row.wrong:
+            click.echo(say("config.warning", lang, text=f"{row.name}: {row.why}"))
     for warning in settings.warnings:
         click.echo(say("config.warning", lang, text=warning.text(lang)))
     click.echo(_summary(settings, rows, lang))
@@ -65,7 +71,7 @@ def check(file: Path | None, as_json: bool) -> None:
 def _summary(settings: Settings, rows: Sequence[Row], lang: Lang) -> str:
     on = sum(row.on is True for row in rows)
     off = sum(row.on is False for row in rows)
-    return say("config.fine", lang, on=on, off=off, warnings=len(settings.warnings))
+    return say("config.fine", lang, on=on, off=off, warnings=len(settings.warnings) + sum(row.wrong for row in rows))
 
 
 def _state(row: Row, lang: Lang) -> str:

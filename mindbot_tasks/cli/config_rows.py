@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mindbot_tasks.core import telemetry
+from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.settings.agent import LangchainSettings
 from mindbot_tasks.core.words import Lang, Sentence, say
@@ -21,6 +22,7 @@ class Row:
     name: str
     on: bool | None  #: None: nobody configured it
     why: str = ""
+    wrong: bool = False  #: it is off, and whoever configured it did not want that
 
 
 def rows_of(settings: Settings, lang: Lang) -> list[Row]:
@@ -31,7 +33,7 @@ def rows_of(settings: Settings, lang: Lang) -> list[Row]:
 
     rows: list[Row] = []
     for platform in PLATFORMS:
-        rows += _items(settings, lang, tell("platform"), platform, platform, _about_bots(settings, platform))
+        rows += _platform(settings, lang, platform)
     providers = {
         name: ", ".join(model.name for model in provider.models) or provider.base_url
         for name, provider in settings.providers.items()
@@ -85,6 +87,32 @@ def _with_honesty(row: Row, settings: Settings, lang: Lang) -> Row:
 
 def _said(why: str, lang: Lang) -> str:
     return why.in_(lang) if isinstance(why, Sentence) else why
+
+
+def _platform(settings: Settings, lang: Lang, platform: str) -> list[Row]:
+    """Its bots; one whose settings its own code refuses, such as a secret that is none, counts as off."""
+    kind, about = say("config.platform", lang), _about_bots(settings, platform)
+    if not about:
+        return _items(settings, lang, kind, platform, platform, about)
+    from mindbot_tasks.platforms import registry  # loads what the platforms need, which is nothing for most checks
+
+    refused = {}
+    for bot in about:
+        try:
+            registry.FACTORIES[platform](bot, settings)
+        except SettingsError as exc:
+            refused[bot] = say("config.refused", lang, why=exc)
+    if platform == "chat":
+        refused |= {bot: say("config.no_secrets", lang) for bot, given in settings.chat.items() if not given.secrets}
+    rows = _items(
+        settings, lang, kind, platform, platform, {bot: why for bot, why in about.items() if bot not in refused}
+    )
+    if len(refused) == len(about):
+        rows = [row for row in rows if row.on is not None]
+    return rows + [
+        Row(kind, platform if bot == "default" else f"{platform}.{bot}", False, why, wrong=True)
+        for bot, why in refused.items()
+    ]
 
 
 def _about_bots(settings: Settings, platform: str) -> dict[str, str]:

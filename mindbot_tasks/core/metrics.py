@@ -43,6 +43,7 @@ DIFY_ERRORS = Counter("mindbot_dify_errors", "Failures of Dify apps by Dify's co
 TOOL_SECONDS = Histogram(
     "mindbot_tool_seconds", "Time of one call of a tool of the agent.", ["tool", "outcome"], buckets=_SLOW
 )
+#: outcome: found, nothing, or the trouble there was
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
 OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])

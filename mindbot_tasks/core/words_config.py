@@ -16,6 +16,11 @@ WORDS: Words = {
     "on": ("on", "启用"),
     "off": ("off", "停用"),
     "absent": ("-", "-"),
+    "refused": ("it cannot be used: {why}", "无法使用:{why}"),
+    "no_secrets": (
+        'it has no secret, so nobody can sign a message; write "whsec_" and the base64 of 32 random bytes',
+        '没有密钥,无人能够签名消息;请填写 "whsec_" 加 32 个随机字节的 base64',
+    ),
     "not_configured": ("not configured", "未配置"),
     "head_kind": ("kind", "类别"),
     "head_name": ("name", "名称"),

@@ -43,6 +43,11 @@ WORDS: Words = {
         "the vectors are of another model: words only; run `mindbot kb reindex`",
         "向量由其他模型生成:仅按词检索;请运行 `mindbot kb reindex`",
     ),
+    "trouble_words": (
+        "the word index is being made: not everything is found yet",
+        "词索引正在建立:部分内容暂时检索不到",
+    ),
+    "trouble_busy": ("too many questions at once", "同时检索的问题过多"),
     "trouble_database": ("the database does not answer", "数据库无响应"),
     "words_only": (
         "no chromadb section is configured: documents are found by their words only",

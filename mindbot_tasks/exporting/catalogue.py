@@ -105,6 +105,7 @@ WORKFLOW_DEMOTED: Final = Gauge(
 )
 
 # the knowledge base
+KNOWLEDGE_OK: Final = Gauge("mindbot_knowledge_ok", "1 unless what was read has a trouble; only where configured.")
 DOCUMENTS: Final = Gauge("mindbot_knowledge_documents", "Documents of a knowledge base, by state.", ("base", "state"))
 CHUNKS: Final = Gauge("mindbot_knowledge_chunks", "Pieces of documents that can be found.", ("base",))
 CHUNKS_EMBEDDED: Final = Gauge("mindbot_knowledge_chunks_embedded", "Pieces that have their vector.", ("base",))

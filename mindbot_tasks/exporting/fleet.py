@@ -28,6 +28,8 @@ def of_ledger(seen: HealthSnapshot | None, readiness: Readiness) -> Iterator[Gau
     """From what /readyz looks at; no statement of its own."""
     yield catalogue.READY.one(readiness.ready)
     yield from _of_platforms(readiness.platforms)
+    if readiness.knowledge is not None:
+        yield catalogue.KNOWLEDGE_OK.one(readiness.knowledge.ok)
     if seen is None:
         return
     yield catalogue.CANARY_AGE.of(((queue,), age_s) for queue, age_s in seen.canary_age_s.items())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.metrics_core import Metric
 
-_ESCAPED = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": " ", "\r": " ", "\t": " "})
-_ESCAPED_NAME = str.maketrans({",": r"\,", " ": r"\ "})
+_UNUSABLE = re.compile(r"[\\\s\x00-\x1f]+")  # a backslash would swallow what follows, a line ends the point
+_ESCAPED = str.maketrans({",": r"\,", "=": r"\="})
 
 
 def encode(families: Iterable[Metric], tags: Mapping[str, str], at_ms: int) -> bytes:
@@ -18,7 +19,7 @@ def encode(families: Iterable[Metric], tags: Mapping[str, str], at_ms: int) -> b
         for family in families
         for name, labels, fields in _points(family)
     ]
-    return "".join(lines).encode()
+    return "".join(lines).encode(errors="replace")
 
 
 def _points(family: Metric) -> Iterator[tuple[str, Mapping[str, str], str]]:
@@ -26,7 +27,7 @@ def _points(family: Metric) -> Iterator[tuple[str, Mapping[str, str], str]]:
         field = family.type if family.type in ("counter", "gauge") else "value"
         for sample in family.samples:
             if math.isfinite(sample.value) and not sample.name.endswith("_created"):
-                yield sample.name.translate(_ESCAPED_NAME), sample.labels, f"{field}={sample.value!r}"
+                yield sample.name, sample.labels, f"{field}={float(sample.value)!r}"
         return
     points: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for sample in family.samples:
@@ -40,10 +41,10 @@ def _points(family: Metric) -> Iterator[tuple[str, Mapping[str, str], str]]:
 
 
 def _tags(labels: Mapping[str, str]) -> str:
-    """An empty tag is an error there; a backslash at the end would swallow what follows."""
-    parts = [
-        f",{name.translate(_ESCAPED)}={value.rstrip(chr(92)).translate(_ESCAPED)}"
-        for name, value in sorted(labels.items())
-        if name and value.rstrip(chr(92))
-    ]
-    return "".join(parts)
+    """An empty tag is an error there, so it is left out."""
+    found = [f",{_escaped(name)}={_escaped(value)}" for name, value in sorted(labels.items()) if name and value]
+    return "".join(found)
+
+
+def _escaped(text: str) -> str:
+    return _UNUSABLE.sub("_", text).translate(_ESCAPED)

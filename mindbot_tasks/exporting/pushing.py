@@ -8,12 +8,10 @@ pushed by whoever is first in each interval, by a row of the database.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import structlog
 from prometheus_client.metrics_core import Metric
@@ -22,6 +20,7 @@ from mindbot_tasks.core import metrics
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import MetricsSettings, get_settings
 from mindbot_tasks.exporting import page, targets
+from mindbot_tasks.exporting.election import Election
 from mindbot_tasks.exporting.targets import Tags, Target
 from mindbot_tasks.stores import workers
 from mindbot_tasks.stores.database import one_statement
@@ -29,38 +28,6 @@ from mindbot_tasks.stores.database import one_statement
 log = structlog.get_logger(__name__)
 
 DUTY = "push_metrics"
-
-
-class Election:
-    """Whether this process is the one that pushes; once it is, it stays so until it ends."""
-
-    def __init__(self, directory: str) -> None:
-        """directory "": its counters are its own, so it pushes them."""
-        self._path = Path(directory) / "push.lock" if directory else None
-        self._descriptor: int | None = None
-
-    def won(self) -> bool:
-        if self._path is None or self._descriptor is not None:
-            return True
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return False
-        try:
-            # of the process, not of the descriptor: a child that is forked meanwhile does not hold it
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        log.info("metrics_pushed_from_here")
-        return True
-
-    def leave(self) -> None:
-        """For tests."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 def push(settings: MetricsSettings, wanted: Sequence[Target]) -> None:

@@ -1,4 +1,4 @@
-"""What the database has recorded, as gauges: spending, knowledge, alerts and probes. Six small statements at most."""
+"""What the database has recorded, as gauges: spending, knowledge, alerts and probes. Five small statements at most."""
 
 from __future__ import annotations
 
@@ -54,8 +54,7 @@ def _alerts(connection: Connection) -> Iterator[GaugeMetricFamily]:
         for severity in Severity
         for state in (AlertState.FIRING, AlertState.ACKNOWLEDGED)
     )
-    now = report.database_time(connection)
-    waiting, overdue_ms = report.waiting_notifications(connection, now=now)
+    waiting, overdue_ms, now = report.waiting_notifications(connection)
     yield catalogue.NOTIFICATIONS_WAITING.one(waiting)
     yield catalogue.NOTIFICATIONS_AGE.one(max(0, overdue_ms) / 1000)
     probes = alert_probes.every(connection)

@@ -16,9 +16,9 @@ import structlog
 from sqlalchemy import Connection
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import FarSideError, Rejected, RetryableError
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError, Rejected, RetryableError
 from mindbot_tasks.core.settings import ChromaSettings, Settings
-from mindbot_tasks.knowledge import chunking
+from mindbot_tasks.knowledge import chunking, indexing
 from mindbot_tasks.knowledge.chroma import WrongSize, collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import Embedder, embedder_of
 from mindbot_tasks.knowledge.extraction import Unreadable, extract
@@ -34,6 +34,7 @@ LEASE_MS = 75_000
 _CALL_S = 60.0
 _LONG_S = 5.0
 _WAIT_MS, _LONGEST_WAIT_MS = 15_000, 300_000
+_WORDS_EVERY_S, _WORDS_WAIT_S = 5.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,22 @@ def work_off(
     """
     ends_at = time.monotonic() + seconds
     taken = 0
-    while time.monotonic() < ends_at and not stop():
-        with transaction() as connection:
-            work = knowledge.claim(connection, lease_ms=LEASE_MS, only=only)
-        if work is None:
-            break
-        taken += 1
-        _one(settings, work, on_progress)
+    changed: dict[str, float] = {}  # base -> when its words were looked at last
+    try:
+        while time.monotonic() < ends_at and not stop():
+            with transaction() as connection:
+                work = knowledge.claim(connection, lease_ms=LEASE_MS, only=only)
+            if work is None:
+                break
+            taken += 1
+            since = changed.setdefault(work.base, time.monotonic())
+            _one(settings, work, on_progress)
+            if time.monotonic() - since > _WORDS_EVERY_S:
+                _index_words(settings, work.base, stop)
+                changed[work.base] = time.monotonic()
+    finally:
+        for base in changed:
+            _index_words(settings, base, stop)
     return taken
 
 
@@ -98,6 +108,14 @@ class _Hold:
         """Say that somebody still works on it."""
         with transaction() as connection:
             self.advance(connection, strikes=self.work.strikes)
+
+
+def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
+    """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
+    try:
+        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
+    except (OSError, DatabaseUnavailable) as exc:
+        log.warning("word_index_waits", base=base, reason=type(exc).__name__)
 
 
 def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:

@@ -30,14 +30,17 @@ def embed(text: str) -> list[float]:
         for piece, weight in _pieces(word):
             pieces[piece] += count
             weights[piece] = weight
-    vector = [0.0] * DIMENSION
+    sums: dict[int, float] = {}
     for piece, count in pieces.items():
         place, sign = _place(piece)
-        vector[place] += sign * weights[piece] * (1.0 + math.log(count))
-    length = math.sqrt(sum(value * value for value in vector))
+        sums[place] = sums.get(place, 0.0) + sign * weights[piece] * (1.0 + math.log(count))
+    length = math.sqrt(sum(value * value for value in sums.values()))
+    vector = [0.0] * DIMENSION
     if not length:
         return [1.0, *vector[1:]]
-    return [round(value / length, 5) for value in vector]
+    for place, value in sums.items():
+        vector[place] = round(value / length, 5)
+    return vector
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -12,11 +12,12 @@ import structlog
 
 from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
+from mindbot_tasks.core.errors import DatabaseUnavailable, DeadlineExceeded, FarSideError
 from mindbot_tasks.core.settings import ChromaSettings, Settings
+from mindbot_tasks.knowledge import turns
 from mindbot_tasks.knowledge.chroma import NotThere, WrongSize, collection_of, get_chroma
-from mindbot_tasks.knowledge.embedding import embed_question, embedder_of, fusion_of, scale_of
-from mindbot_tasks.knowledge.lexical import lexicon
+from mindbot_tasks.knowledge.embedding import Embedder, Offline, embed_question, embedder_of, fusion_of, scale_of
+from mindbot_tasks.knowledge.lexical import NotIndexed, lexicon
 from mindbot_tasks.knowledge.measuring import timed
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
@@ -32,6 +33,8 @@ _LEXICAL_FROM, _LEXICAL_SURE = 0.25, 0.85
 _TWIN = 0.85  #: share of common words from which two passages say the same
 _WIDEST = 2400  #: characters of a passage with its neighbours
 _FRESH_S = 2.0
+#: for one's turn, when very many ask at once; it does not count for `chromadb.timeout`
+_LONGEST_WAIT_S = 20.0
 _LONGEST_QUESTION = 2000
 
 
@@ -82,54 +85,101 @@ def search(
     question = question.strip()[:_LONGEST_QUESTION]
     if not question or not bases:
         return NOTHING
-    deadline = deadline.within(wanted.timeout)
     try:
-        states = _states(bases)
-        if not states:
-            return NOTHING
-        candidates: dict[int, _Candidate] = {}
-        trouble = ""
-        for base, (version, embedder) in states.items():
-            if mode != "lexical":
-                trouble = _dense(settings, base, embedder, question, deadline, candidates) or trouble
-            if mode != "dense":
-                _lexical(base, version, embedder, question, candidates)
-        ranked = sorted(candidates.values(), key=lambda one: -one.fused)[:_CANDIDATES]
-        with reading() as connection:
-            known = knowledge_chunks.passages(connection, [one.chunk_id for one in ranked], bases)
-        count = limit or wanted.results
-        threshold = wanted.min_score if min_score is None else min_score
-        good = [one for one in ranked if one.chunk_id in known and one.confidence >= threshold]
-        passages = [replace(known[one.chunk_id][0], score=round(one.confidence, 4)) for one in good]
-        passages = _without_twins(reranked(wanted, question, passages, deadline))[:count]
-        return Found(tuple(_with_neighbours(passages, known)), trouble)
+        return _searched(settings, wanted, _Asked(question, bases, mode, limit, min_score), deadline)
     except DatabaseUnavailable:
         log.warning("knowledge_unavailable", reason="database")
         return Found((), "database")
+    except DeadlineExceeded:
+        log.warning("knowledge_unavailable", reason="busy")
+        return Found((), "busy")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody wants to know, and where it may be looked for."""
+
+    question: str
+    bases: Sequence[str]
+    mode: Mode
+    limit: int | None
+    min_score: float | None
+
+
+def _searched(settings: Settings, wanted: ChromaSettings, asked: _Asked, deadline: Deadline) -> Found:
+    """Raises DatabaseUnavailable, DeadlineExceeded or a Stopped."""
+    states = _states(asked.bases)
+    if not states:
+        return NOTHING
+    embedder = embedder_of(settings) if asked.mode != "lexical" else None
+    ahead = _Vector()
+    if embedder is not None and not isinstance(embedder, Offline):
+        # a server of its own is waited for outside of the turn: meanwhile others can search
+        ahead = _vector(embedder, asked.question, deadline.within(wanted.timeout))
+    waiting = deadline.within(_LONGEST_WAIT_S)
+    with turns.searches.one(waiting):
+        soon = deadline.within(wanted.timeout)
+        if isinstance(embedder, Offline):
+            ahead = _vector(embedder, asked.question, soon)
+        candidates: dict[int, _Candidate] = {}
+        trouble = ahead.trouble
+        for base, state in states.items():
+            if ahead.values and embedder is not None:
+                trouble = _dense(settings, base, state.embedder, embedder, ahead.values, soon, candidates) or trouble
+            if asked.mode != "dense":
+                lacks = _lexical(settings, base, state, asked.question, candidates)
+                trouble = trouble or lacks
+        ranked = sorted(candidates.values(), key=lambda one: -one.fused)[:_CANDIDATES]
+        threshold = wanted.min_score if asked.min_score is None else asked.min_score
+        good = [one for one in ranked if one.confidence >= threshold]
+        if not good:
+            return Found((), trouble)
+        with reading() as connection:
+            known = knowledge_chunks.passages(connection, [one.chunk_id for one in good], asked.bases)
+        passages = [
+            replace(known[one.chunk_id][0], score=round(one.confidence, 4)) for one in good if one.chunk_id in known
+        ]
+        count = asked.limit or wanted.results
+        if not wanted.rerank_url or not passages:
+            return Found(tuple(_with_neighbours(_without_twins(passages, count), known)), trouble)
+    passages = _without_twins(reranked(wanted, asked.question, passages, deadline.within(wanted.timeout)), count)
+    with turns.searches.one(waiting):
+        return Found(tuple(_with_neighbours(passages, known)), trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """That of a question, or why there is none."""
+
+    values: Sequence[float] = ()
+    trouble: str = ""
+
+
+def _vector(embedder: Embedder, question: str, deadline: Deadline) -> _Vector:
+    about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
+    try:
+        with telemetry.span(f"embeddings {embedder.id}", "client", about):
+            return _Vector(embed_question(embedder, question, deadline))
+    except FarSideError as exc:
+        log.warning("question_not_embedded", embedder=embedder.id, kind=exc.kind, status=exc.status)
+        return _Vector((), "embeddings")
 
 
 def _dense(
     settings: Settings,
     base: str,
     made_by: str,
-    question: str,
+    embedder: Embedder,
+    vector: Sequence[float],
     deadline: Deadline,
     candidates: dict[int, _Candidate],
 ) -> str:
     """Add what is near; returns what did not work."""
-    embedder = embedder_of(settings)
-    if embedder is None or not made_by:
+    if not made_by:
         return ""
     if made_by != embedder.id:
         log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
         return "reindex"
-    try:
-        about = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": embedder.id}
-        with telemetry.span(f"embeddings {embedder.id}", "client", about):
-            vector = embed_question(embedder, question, deadline)
-    except FarSideError as exc:
-        log.warning("question_not_embedded", embedder=embedder.id, kind=exc.kind, status=exc.status)
-        return "embeddings"
     try:
         with telemetry.span("query vectors", "client", {"db.system.name": "chroma"}):
             near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
@@ -151,20 +201,29 @@ def _dense(
     return ""
 
 
-def _lexical(base: str, version: int, embedder: str, question: str, candidates: dict[int, _Candidate]) -> None:
-    k, _ = fusion_of(embedder)
-    for rank, hit in enumerate(lexicon.search(base, version, question, _CANDIDATES)):
+def _lexical(settings: Settings, base: str, state: _State, question: str, candidates: dict[int, _Candidate]) -> str:
+    """Add what shares words; returns what did not work."""
+    try:
+        hits, is_whole = lexicon.search(settings.home, base, state.born, state.version, question, _CANDIDATES)
+    except NotIndexed:
+        return "words"
+    k, _ = fusion_of(state.embedder)
+    for rank, hit in enumerate(hits):
         one = candidates.setdefault(hit.chunk_id, _Candidate(hit.chunk_id))
         one.fused += 1 / (k + rank)
         one.coverage = hit.coverage
+    return "" if is_whole else "words"
 
 
-def _without_twins(passages: Iterable[Passage]) -> list[Passage]:
+def _without_twins(passages: Iterable[Passage], count: int) -> list[Passage]:
+    """The first `count` that say something else than those before."""
     kept: list[tuple[Passage, frozenset[str]]] = []
     for passage in passages:
         words = frozenset(passage.text.split()) if " " in passage.text.strip() else frozenset(passage.text)
         if not any(len(words & other) >= _TWIN * max(len(words | other), 1) for _, other in kept):
             kept.append((passage, words))
+        if len(kept) == count:
+            break
     return [passage for passage, _ in kept]
 
 
@@ -194,12 +253,21 @@ def _with_neighbours(passages: Sequence[Passage], known: Mapping[int, tuple[Pass
     return grown
 
 
-_known_states: dict[str, tuple[float, int, str]] = {}
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A knowledge base as of a moment ago."""
+
+    version: int = 0  #: 0: there is no such base
+    embedder: str = ""
+    born: int = 0
+
+
+_known_states: dict[str, tuple[float, _State]] = {}
 _states_lock = threading.Lock()
 
 
-def _states(bases: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """Base -> (version, whose vectors), at most two seconds old. Raises DatabaseUnavailable."""
+def _states(bases: Sequence[str]) -> dict[str, _State]:
+    """Those bases that are there, at most two seconds old. Raises DatabaseUnavailable."""
     now = time.monotonic()
     with _states_lock:
         if any(now - _known_states.get(base, (-_FRESH_S,))[0] >= _FRESH_S for base in bases):
@@ -207,9 +275,9 @@ def _states(bases: Sequence[str]) -> dict[str, tuple[int, str]]:
                 rows = knowledge.bases(connection)
             for base in bases:
                 row = rows.get(base)
-                _known_states[base] = (now, row.version, row.embedder) if row is not None else (now, 0, "")
-        found = {base: _known_states[base] for base in bases}
-    return {base: (version, embedder) for base, (_, version, embedder) in found.items() if version}
+                state = _State(row.version, row.embedder, row.created_at) if row is not None else _State()
+                _known_states[base] = (now, state)
+        return {base: _known_states[base][1] for base in bases if _known_states[base][1].version}
 
 
 def forget() -> None:

@@ -300,6 +300,14 @@ def _refusal(name: str, leave: breaker.Leave) -> RetryableError:
             provider=name,
             retry_after_s=min(leave.wait_s, _PROBED_AGAIN_S),
         )
+    if leave.reason == "pause" and leave.wait_s > _MAX_PAUSE_S:  # no vendor asks for so long: a remedy of an alert
+        return Unavailable(
+            "switched off for a while",
+            kind="server",
+            code="switched_off",
+            provider=name,
+            retry_after_s=_PROBED_AGAIN_S,
+        )
     return Throttled(
         f"fleet-wide limit: {leave.reason}",
         kind="rate_limit",

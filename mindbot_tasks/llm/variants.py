@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.core.settings import Settings, WorkflowSettings
 from mindbot_tasks.llm.fallback import Way
 from mindbot_tasks.llm.routing import assigned
 from mindbot_tasks.llm.workflows import way_of, workflow_way
@@ -31,12 +31,21 @@ def variant_way(settings: Settings, workflow: str, variant: str) -> Way | None:
         return workflow_way(settings, one.workflow)
     if one.is_control:
         return workflow_way(settings, workflow)
+    changed = own_app(base, variant)
+    return way_of(settings, f"{workflow}/{variant}", changed) if changed is not None else None
+
+
+def own_app(base: WorkflowSettings, variant: str) -> WorkflowSettings | None:
+    """The workflow with the app of a variant; None: the variant has none of its own."""
+    one = base.variants[variant]
+    if one.workflow or one.is_control:
+        return None
     changes: dict[str, Any] = {
         "dify_endpoint": one.dify_endpoint or base.dify_endpoint,
         "dify_api_key": one.dify_api_key or base.dify_api_key,
         "endpoints": [],  # those are other addresses of the workflow's own app
     }
-    return way_of(settings, f"{workflow}/{variant}", base.model_copy(update=changes))
+    return base.model_copy(update=changes)
 
 
 def divided(settings: Settings, name: str) -> tuple[str, str]:

@@ -40,7 +40,7 @@ class Found:
     """The passages that speak of a question, best first; none: it is not in what the bot has read."""
 
     passages: tuple[Passage, ...] = ()
-    trouble: str = ""  #: one word of what did not work: vectors, embeddings, database; "" if everything did
+    trouble: str = ""  #: what did not work: vectors, embeddings, words, database, busy; "" if all did
 
     @property
     def nothing_read(self) -> bool:

@@ -209,7 +209,7 @@ class Watch:
         log.warning(
             "budget_reached",
             scope=standing.scope,
-            level=standing.level,
+            reached=standing.level,
             platform=whose.platform,
             bot=whose.bot,
             used=round(standing.share, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from mindbot_tasks.model.message import ASKS_STATUS, State
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS, is_follower
@@ -21,6 +21,18 @@ class Unfinished:
     state: State
     working: bool  #: a worker has it in its hands
     age_ms: int
+
+
+def forget_sessions(connection: Connection, *, older_than_ms: int, limit: int) -> int:
+    """Forget up to `limit` remote conversations that nobody has gone on with for so long; returns how many."""
+    old = (
+        select(SessionRow.conversation_id, SessionRow.answerer, SessionRow.user_ref)
+        .where(SessionRow.updated_at < DB_NOW - older_than_ms)
+        .limit(limit)
+    )
+    key = tuple_(SessionRow.conversation_id, SessionRow.answerer, SessionRow.user_ref)
+    keys = [tuple(row) for row in connection.execute(old)]
+    return connection.execute(delete(SessionRow).where(key.in_(keys))).rowcount if keys else 0
 
 
 def forget_before(connection: Connection, message_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,18 @@ def of(connection: Connection, alert_id: int) -> list[Record]:
     return many(
         connection.execute(
             select(AlertEventRow.__table__).where(AlertEventRow.alert_id == alert_id).order_by(AlertEventRow.id)
+        )
+    )
+
+
+def with_alerts(connection: Connection, kinds: Sequence[str], *, since: int) -> list[Record]:
+    """What happened of these kinds since then, in order, and when its alert was over."""
+    return many(
+        connection.execute(
+            select(AlertEventRow.__table__, AlertRow.resolved_at)
+            .join(AlertRow, AlertRow.id == AlertEventRow.alert_id)
+            .where(AlertEventRow.kind.in_(kinds), AlertEventRow.at > since)
+            .order_by(AlertEventRow.id)
         )
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import DB_NOW, this_moment
@@ -42,7 +42,13 @@ def ensure_base(connection: Connection, name: str) -> None:
 def touch(connection: Connection, base: str) -> None:
     """What can be found in this base has changed. The version only grows, over all bases."""
     newest = select(func.max(KnowledgeBaseRow.version)).scalar_subquery()
-    connection.execute(update(KnowledgeBaseRow).where(KnowledgeBaseRow.name == base).values(version=newest + 1))
+    # its own is looked at again after PostgreSQL has waited for another change of the row, what the query found is not
+    own = KnowledgeBaseRow.version
+    connection.execute(
+        update(KnowledgeBaseRow)
+        .where(KnowledgeBaseRow.name == base)
+        .values(version=case((newest > own, newest), else_=own) + 1)
+    )
 
 
 def bases(connection: Connection) -> dict[str, Row[Any]]:
@@ -183,6 +189,16 @@ def unfinished(connection: Connection, ids: Sequence[int] = ()) -> int:
     """How many documents are still to be worked on."""
     wanted = select(func.count()).where(DocumentRow.due_at.is_not(None))
     return connection.execute(wanted.where(DocumentRow.id.in_(ids)) if ids else wanted).scalar_one()
+
+
+def waiting_and_failed(connection: Connection) -> tuple[int, int]:
+    """How many documents are still to be worked on, and how many could not be read."""
+    row = connection.execute(
+        select(
+            func.count().filter(DocumentRow.due_at.is_not(None)), func.count().filter(DocumentRow.state == FAILED)
+        ).select_from(DocumentRow)
+    ).one()
+    return int(row[0]), int(row[1])
 
 
 def is_due(connection: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,16 @@ def readable(connection: Connection, base: str) -> int:
     ).scalar_one()
 
 
+def totals(connection: Connection) -> tuple[int, int]:
+    """(pieces, those with vectors) of all documents, as far as was noted with these."""
+    row = connection.execute(
+        select(func.coalesce(func.sum(DocumentRow.chunks), 0), func.coalesce(func.sum(DocumentRow.embedded), 0)).where(
+            DocumentRow.state == READY
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
 def counts(connection: Connection, document_id: int, embedder: str) -> tuple[int, int]:
     """(pieces, those with vectors) of a document."""
     row = connection.execute(
@@ -133,10 +144,10 @@ def version(connection: Connection) -> int:
     return connection.execute(select(func.max(KnowledgeBaseRow.version))).scalar() or 0
 
 
-def findable(connection: Connection, base: str) -> dict[int, int]:
-    """Piece -> document, of all pieces of a base."""
-    rows = connection.execute(_visible(select(ChunkRow.id, ChunkRow.document_id)).where(DocumentRow.base == base))
-    return {row.id: row.document_id for row in rows}
+def findable(connection: Connection, base: str) -> array[int]:
+    """All pieces of a base."""
+    rows = connection.execute(_visible(select(ChunkRow.id)).where(DocumentRow.base == base))
+    return array("q", rows.scalars())
 
 
 def texts(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
@@ -154,37 +165,44 @@ def texts(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, st
 
 def passages(connection: Connection, ids: Iterable[int], allowed: Sequence[str]) -> Mapping[int, tuple[Passage, int]]:
     """Piece -> (passage, position). Only of the bases in `allowed`, whatever index the numbers came from."""
-    rows = connection.execute(
-        _visible(
-            select(
-                ChunkRow.id, ChunkRow.document_id, ChunkRow.position, ChunkRow.title, ChunkRow.place, ChunkRow.text,
-                DocumentRow.base, DocumentRow.source, DocumentRow.title.label("document"),
-            )
-        ).where(ChunkRow.id.in_(list(ids)), DocumentRow.base.in_(list(allowed)))
-    )  # fmt: skip
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    rows = connection.execute(_PASSAGES, {"wanted": wanted, "allowed": list(allowed)})
     return {row.id: (_passage(row), row.position) for row in rows}
 
 
 def beside(connection: Connection, places: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], Any]:
     """(document, position) -> the piece there, as far as there is one."""
-    wanted = sorted(set(places))
+    wanted = set(places)
     if not wanted:
         return {}
-    documents = sorted({document for document, _ in wanted})
-    positions = sorted({position for _, position in wanted})
-    rows = connection.execute(
-        select(ChunkRow.document_id, ChunkRow.position, ChunkRow.title, ChunkRow.text).where(
-            ChunkRow.document_id.in_(documents), ChunkRow.position.in_(positions)
-        )
-    )
-    found = {(row.document_id, row.position): row for row in rows}
-    return {place: found[place] for place in wanted if place in found}
+    documents, positions = ({place[at] for place in wanted} for at in (0, 1))
+    rows = connection.execute(_BESIDE, {"documents": sorted(documents), "positions": sorted(positions)})
+    found = ((row.document_id, row.position, row) for row in rows)
+    return {(document, position): row for document, position, row in found if (document, position) in wanted}
 
 
 def _visible(statement: Any) -> Any:
     return statement.join(DocumentRow, DocumentRow.id == ChunkRow.document_id).where(
         ChunkRow.position != STALE, DocumentRow.state != REMOVING
     )
+
+
+# built once: that costs more than to run them
+_PASSAGES = _visible(
+    select(
+        ChunkRow.id, ChunkRow.document_id, ChunkRow.position, ChunkRow.title, ChunkRow.place, ChunkRow.text,
+        DocumentRow.base, DocumentRow.source, DocumentRow.title.label("document"),
+    )
+).where(
+    ChunkRow.id.in_(bindparam("wanted", expanding=True)), DocumentRow.base.in_(bindparam("allowed", expanding=True))
+)  # fmt: skip
+_BESIDE = select(ChunkRow.document_id, ChunkRow.position, ChunkRow.title, ChunkRow.text).where(
+    # not the pairs: SQLite would look at every row
+    ChunkRow.document_id.in_(bindparam("documents", expanding=True)),
+    ChunkRow.position.in_(bindparam("positions", expanding=True)),
+)
 
 
 def _passage(row: Row[Any]) -> Passage:

@@ -14,11 +14,6 @@ from mindbot_tasks.stores.tables_knowledge import DocumentRow
 from mindbot_tasks.stores.tables_spending import SpendingRow
 
 
-def database_time(connection: Connection) -> int:
-    """Milliseconds by the database's clock."""
-    return int(connection.execute(select(DB_NOW)).scalar_one())
-
-
 def spent_today(connection: Connection) -> Sequence[Any]:
     """(provider, model, cost, calls, input_tokens, output_tokens) of each model that was called today."""
     return connection.execute(
@@ -58,9 +53,11 @@ def open_alerts(connection: Connection) -> dict[tuple[str, str], int]:
     return {(severity, state): count for severity, state, count in rows}
 
 
-def waiting_notifications(connection: Connection, *, now: int) -> tuple[int, int]:
-    """How many are to be sent or asked for, and for how many milliseconds the first of them is overdue."""
-    count, due_at = connection.execute(
-        select(func.count(), func.min(NotificationRow.next_try_at)).where(NotificationRow.next_try_at.is_not(None))
+def waiting_notifications(connection: Connection) -> tuple[int, int, int]:
+    """How many are to be sent or asked for, for how many milliseconds the first of them is overdue, and the time."""
+    count, due_at, now = connection.execute(
+        select(func.count(), func.min(NotificationRow.next_try_at), DB_NOW).where(
+            NotificationRow.next_try_at.is_not(None)
+        )
     ).one()
-    return int(count), now - int(due_at) if due_at is not None else 0
+    return int(count), int(now) - int(due_at) if due_at is not None else 0, int(now)

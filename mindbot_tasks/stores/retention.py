@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, select
 
 from mindbot_tasks.stores import files
 from mindbot_tasks.stores.clock import DB_NOW
-from mindbot_tasks.stores.tables import AnswerRow, EventRow, MessageRow, SendRow
+from mindbot_tasks.stores.tables import AnswerRow, EventRow, FeedbackRow, MessageRow, SendRow
 from mindbot_tasks.stores.tables_learning import ExampleRow
 
 
@@ -25,6 +25,7 @@ def delete_finished(connection: Connection, *, older_than_ms: int, limit: int) -
         files.let_go(connection, ids)
         connection.execute(delete(EventRow).where(EventRow.message_id.in_(ids)))
         connection.execute(delete(SendRow).where(SendRow.message_id.in_(ids)))
+        connection.execute(delete(FeedbackRow).where(FeedbackRow.message_id.in_(ids)))
         connection.execute(delete(ExampleRow).where(ExampleRow.message_id.in_(ids)))
         connection.execute(delete(AnswerRow).where(AnswerRow.message_id.in_(ids)))
         connection.execute(delete(MessageRow).where(MessageRow.id.in_(ids)))

@@ -266,7 +266,16 @@ class FeedbackRow(Base):
     """What a person thinks of an answer: the last vote of each person counts."""
 
     __tablename__ = "feedback"
-    __table_args__ = (UniqueConstraint("platform", "bot", "answer_ref", "user_ref"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("platform", "bot", "answer_ref", "user_ref"),
+        Index(
+            "ix_feedback_tell_at",
+            "tell_at",
+            sqlite_where=text("tell_at IS NOT NULL"),
+            postgresql_where=text("tell_at IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     message_id: Mapped[int | None] = mapped_column(Id, index=True)
@@ -276,6 +285,8 @@ class FeedbackRow(Base):
     user_ref: Mapped[str] = mapped_column(String(255))
     vote: Mapped[str] = mapped_column(String(20))  #: "up" or "down"
     voted_at: Mapped[int] = mapped_column(BigInteger)
+    tell_at: Mapped[int | None] = mapped_column(BigInteger)  #: when to tell it to who answered; NULL: nobody, or done
+    tell_tries: Mapped[int] = mapped_column(Integer, server_default=text("0"))  #: that did not work
 
 
 class FileRow(Base):

@@ -85,7 +85,7 @@ class Tokens:
                 return shared.token
             return self._refresh_shared(name, fetch, shared)
         except redis.RedisError as exc:
-            log.warning("tokens_without_redis", token=name, error=type(exc).__name__)
+            log.warning("tokens_without_redis", owner=name, error=type(exc).__name__)
             return self._refresh_alone(name, fetch)
 
     def drop(self, name: str, used_token: str) -> None:
@@ -96,7 +96,7 @@ class Tokens:
         try:
             self._redis.eval(_DROP, 1, _key(name), used_token)
         except redis.RedisError as exc:
-            log.warning("tokens_without_redis", token=name, error=type(exc).__name__)
+            log.warning("tokens_without_redis", owner=name, error=type(exc).__name__)
 
     def states(self, names: Sequence[str]) -> dict[str, State] | None:
         """How these tokens are; None when Redis is away."""
@@ -149,7 +149,7 @@ class Tokens:
                 kept = self._fetch(name, fetch)
             except FarSideError as exc:
                 if old is not None and exc.retryable:
-                    log.warning("token_refresh_failed", token=name, kind=exc.kind)
+                    log.warning("token_refresh_failed", owner=name, kind=exc.kind)
                     return old.token
                 raise
             lifetime_ms = max(1000, int((kept.ends_at - time.time()) * 1000))
@@ -186,7 +186,7 @@ class Tokens:
         early_s = min(300.0, lifetime_s * 0.1)
         kept = _Kept(token, now + lifetime_s - early_s, now + lifetime_s)
         self._kept[name] = kept
-        log.info("token_fetched", token=name, lifetime_s=round(lifetime_s))
+        log.info("token_fetched", owner=name, lifetime_s=round(lifetime_s))
         return kept
 
 

@@ -57,6 +57,30 @@ def test_check_turns_an_item_on_when_its_variable_is_set() -> None:
     assert "hunter2" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "why"),
+    [
+        ("chat: {secrets: [hunter2hunter2]}", "chat", 'a webhook secret starts with "whsec_"'),
+        ("chat: {secrets: [whsec_aHVudGVyMg==]}", "chat", "24 to 64 bytes"),
+        ("chat: {desk: {callback_url: 'https://a.example'}}", "chat.desk", "it has no secret"),
+        (
+            "wecom: {corpid: c, secret: hunter2, token: t, EncodingAESKey: hunter2}",
+            "wecom",
+            "encoding_aes_key must have 43",
+        ),
+    ],
+)
+def test_check_finds_secrets_that_cannot_be_used(section: str, name: str, why: str, elsewhere: Path) -> None:
+    (elsewhere / "mindbot.yaml").write_text(f"language: en\n{section}\n")
+    result = run("config", "check")
+    assert lines_about(result, name)[0][0] == "off"
+    assert why in result.output.partition("Warning: ")[2]
+    assert "hunter2" not in result.output
+    told = json.loads(run("config", "check", "--json").output)
+    assert [row["on"] for row in told["rows"] if row["name"] == name] == [False]
+    assert why in told["warnings"][0]
+
+
 def test_check_names_the_provider_that_the_agent_really_has(elsewhere: Path) -> None:
     reference = str(VOCABULARY / "mindbot.reference.yaml")
     (row,) = lines_about(run("config", "check", "--file", reference, ANTHROPIC_API_KEY="k"), "agent.langchain")

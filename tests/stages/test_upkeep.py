@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from mindbot_tasks import chains, presence
 from mindbot_tasks.canary import canary
 from mindbot_tasks.core import processes
 from mindbot_tasks.core.errors import DatabaseUnavailable, Draining
 from mindbot_tasks.model.message import Stage
+from mindbot_tasks.model.news import Feedback
 from mindbot_tasks.presence import Presence
 from mindbot_tasks.purge import DAY_MS, purge
-from mindbot_tasks.stores import health, workers
+from mindbot_tasks.stores import feedback, health, workers
 from mindbot_tasks.stores.clock import DB_NOW
-from mindbot_tasks.stores.database import one_statement, reading
-from mindbot_tasks.stores.tables import AnswerRow, EventRow, MessageRow, SendRow, WorkerRow
+from mindbot_tasks.stores.database import one_statement, reading, transaction
+from mindbot_tasks.stores.tables import AnswerRow, EventRow, FeedbackRow, MessageRow, SendRow, SessionRow, WorkerRow
 from mindbot_tasks.sweep import sweep
 from tests.slack import at_most
 from tests.stages.conftest import Configure, Ledger
@@ -166,12 +167,24 @@ def test_the_purge_takes_what_is_past_its_retention_with_all_that_hangs_on_it(
     configure(retention_days=30)
     old, young = _finished_days_ago(ledger, 31, "c1"), _finished_days_ago(ledger, 29, "c2")
     waiting = ledger.receive(conversation="c3")
+    with transaction() as connection:
+        for number in (old, young):
+            feedback.record(connection, "stooge", "default", Feedback(f"card-{number}", "u1", "up", number))
+        feedback.record(connection, "stooge", "default", Feedback("card-of-nobody", "u1", "up"))
+        connection.execute(update(FeedbackRow).where(FeedbackRow.message_id.is_(None)).values(voted_at=0))
+        sessions = [("fresh", DB_NOW), ("stale", DB_NOW - 31 * DAY_MS)]
+        for answerer, at in sessions:
+            row = {"conversation_id": 1, "answerer": answerer, "user_ref": "u1", "session_id": "s", "updated_at": at}
+            connection.execute(insert(SessionRow).values(row))
     assert purge.run() == 1
     with reading() as connection:
         assert set(connection.execute(select(MessageRow.id)).scalars()) == {young, waiting}
         for table in (EventRow, SendRow, AnswerRow):
             hanging = connection.execute(select(func.count()).where(table.message_id == old)).scalar()
             assert hanging == 0, table.__tablename__
+        assert connection.execute(select(FeedbackRow.message_id)).scalars().all() == [young]
+        assert "stale" not in set(connection.execute(select(SessionRow.answerer)).scalars())
+        assert "fresh" in set(connection.execute(select(SessionRow.answerer)).scalars())
 
 
 def test_the_purge_never_forgets_what_may_still_come_twice(ledger: Ledger, configure: Configure) -> None:

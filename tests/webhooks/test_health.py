@@ -7,10 +7,11 @@ import pytest
 from pydantic import SecretStr
 
 from mindbot_tasks.app import app
-from mindbot_tasks.core.settings import DingTalkSettings
+from mindbot_tasks.core.settings import ChromaSettings, DingTalkSettings
 from mindbot_tasks.readiness import NEEDED, Check, judge, state
-from mindbot_tasks.stores import connections
+from mindbot_tasks.stores import connections, knowledge_state
 from mindbot_tasks.stores.health import HealthSnapshot
+from mindbot_tasks.stores.knowledge_state import KnowledgeState
 from tests.webhooks.conftest import API_KEY, Configure
 from webhooks.app import create_app
 
@@ -125,3 +126,16 @@ def test_a_bot_without_its_connection_shows_and_makes_nothing_unready(configure:
 def test_the_state_of_bots_is_not_for_the_playground(client: flask.testing.FlaskClient) -> None:
     client.get("/")
     assert client.get("/api/v1/platforms").status_code == 404
+
+
+def test_a_trouble_of_the_knowledge_base_shows_and_makes_nothing_unready(configure: Configure) -> None:
+    assert create_app(configure()).test_client().get("/readyz").get_json()["knowledge"] is None
+    client = create_app(configure(chromadb=ChromaSettings())).test_client()
+    state.forget()
+    body = client.get("/readyz").get_json()
+    assert (body["knowledge"]["ok"], body["knowledge"]["reason"]) == (False, "nobody looks after it")
+    assert not [name for name in body["checks"] if "knowledge" in name]
+    knowledge_state.tell(KnowledgeState(True, "answers", pieces=12))
+    state.forget()
+    assert client.get("/readyz").get_json()["knowledge"]["pieces"] == 12
+    assert "mindbot_knowledge_ok 1.0" in client.get("/metrics").text

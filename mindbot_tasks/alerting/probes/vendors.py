@@ -28,6 +28,8 @@ _DIFY_CLOUD = "https://api.dify.ai/v1"
 _ASKED_OTHERWISE = frozenset({"dify", *catalogue.LOCAL})
 #: a connection that is being made is not lost yet
 _CONNECTING_S = 20.0
+#: nor is one that begins anew because its process was started again, by a person, a deployment or a remedy
+_GONE_MS = 15_000
 
 
 def _get(context: Context, url: str, headers: Mapping[str, str]) -> None:
@@ -122,9 +124,16 @@ def connections(context: Context) -> Finding:
     every = conditions(context.settings)
     dingtalk: dict[str, str] = {}
     others: dict[str, str] = {}
+    gone_since: dict[str, int] = {}
     for one in every:
-        if (state := _state(one)) is not None:
-            (dingtalk if one.platform == "dingtalk" else others)[_name(one)] = state
+        state = _state(one)
+        if state == DISCONNECTED:
+            since = gone_since[_name(one)] = int(context.memory.get("gone", {}).get(_name(one), context.now))
+            before = (context.row["readings"] or {}).get(_metric(one), {}).get(_name(one))
+            if context.now - since < _GONE_MS and before != DISCONNECTED:
+                state = before
+        if state is not None:
+            (dingtalk if _metric(one) == "dingtalk_connection_status" else others)[_name(one)] = state
     return Finding(
         True,
         readings={
@@ -134,7 +143,12 @@ def connections(context: Context) -> Finding:
             "platform_token_left": {_name(one): one.token_left_s for one in every if one.token_left_s is not None},
             "platform_inbound_age": {_name(one): one.last_inbound_s for one in every if one.last_inbound_s is not None},
         },
+        memory={"gone": gone_since},
     )
+
+
+def _metric(one: Condition) -> str:
+    return "dingtalk_connection_status" if one.platform == "dingtalk" else "connection_status"
 
 
 def _name(one: Condition) -> str:

@@ -202,7 +202,8 @@ class Run:
         finally:
             self.showing.end_step(step, ok=ok)
         with self._lock:
-            outside = tool.outside and ok
+            # what went wrong is told in strangers' words as well
+            outside = tool.outside and result.outcome in ("ok", "failed")
             kept = replaying.record(arguments, result.text, within=self.model_calls, outside=outside)
             self.steps.append(Step(name, result.outcome, result.took_ms, kept))
             if tool.outside:

@@ -29,6 +29,9 @@ from mindbot_tasks.model.message import JSON
 
 log = structlog.get_logger(__name__)
 
+#: of the details of an answer: which app gave it, and as which of its messages, for votes
+REMOTE = "remote"
+_FINGERPRINT_CHARS = 16
 _STOP_S = 2.0
 
 
@@ -243,6 +246,8 @@ class DifyApp:
     def _spoken(self, question: Question, told: Told, session: Session, started: float, deadline: Deadline) -> Spoken:
         session = replace(session, conversation_id=told.conversation_id or session.conversation_id)
         details: dict[str, JSON] = {"citations": list(told.citations)} if told.citations else {}
+        if told.message_id:
+            details[REMOTE] = {"app": self.client.fingerprint[:_FINGERPRINT_CHARS], "message_id": told.message_id}
         if told.status not in ("", "succeeded"):
             details["status"] = told.status
         text, linked = outputs.without_own_links(told.visible.end())
