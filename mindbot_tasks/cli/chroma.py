@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +28,14 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, SettingsError
 from mindbot_tasks.core.http import get_http
 from mindbot_tasks.core.settings import Settings, get_settings
-from mindbot_tasks.knowledge.chroma import address_file
+from mindbot_tasks.knowledge.chroma import Chroma, address_file
 
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
 _READY_S = 60.0
 _STOP_S = 8.0
+_LISTEN_EVERY_S, _LISTEN_S, _SILENT_FOR_SURE = 10.0, 10.0, 3
 _SCRIPT = "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; sys.exit(app())"
 
 
@@ -90,7 +92,9 @@ def _serve(settings: Settings, folder: Path) -> int:
         fresh.replace(file)
         log.info("vector_store_ready", port=port)
         click.echo(f"chroma on {HOST}:{port}, vectors in {folder}")
-        return _watch(process, folder, ending)
+        hangs = threading.Event()
+        threading.Thread(target=_listen, args=(settings, hangs), name="listener", daemon=True).start()
+        return _watch(process, folder, ending, hangs)
     finally:
         _end(process)
 
@@ -113,10 +117,31 @@ def _put_aside(folder: Path) -> None:
     log.warning("vector_store_put_aside", folder=str(aside))
 
 
-def _watch(process: subprocess.Popen[bytes], folder: Path, ending: list[int]) -> int:
+def _listen(settings: Settings, hangs: threading.Event) -> None:
+    """Set `hangs` when the server has answered nothing for a while; its heartbeat alone says nothing.
+
+    Seen after a full disk: the heartbeat comes, and every count and search waits for ever, until it is started anew.
+    """
+    client = Chroma(settings)
+    silent = 0
+    while silent < _SILENT_FOR_SURE:
+        time.sleep(_LISTEN_EVERY_S)
+        try:
+            answers = client.answers(Deadline(_LISTEN_S))
+        except Exception:
+            log.exception("listener_failed")
+            answers = True
+        silent = 0 if answers else silent + 1
+    hangs.set()
+
+
+def _watch(process: subprocess.Popen[bytes], folder: Path, ending: list[int], hangs: threading.Event) -> int:
     inode = folder.stat().st_ino
     while not ending and process.poll() is None:
         time.sleep(0.2)
+        if hangs.is_set():
+            log.warning("vector_store_hangs", folder=str(folder))
+            return 1
         try:
             same = folder.stat().st_ino == inode and (folder / "chroma.sqlite3").exists()
         except OSError:

@@ -21,6 +21,7 @@ from mindbot_tasks.core.settings import Settings
 PROVIDER = "chroma"
 _PATIENCE = Patience(connect_s=1.0, first_byte_s=20.0, gap_s=5.0)
 _ROWS = 200
+_LOOKED_INTO = 10
 _MAX_ANSWER = 64_000_000
 
 
@@ -50,6 +51,18 @@ class Chroma:
             return self._call("GET", "/heartbeat", None, deadline).ok
         except (Rejected, Unavailable):
             return False
+
+    def answers(self, deadline: Deadline) -> bool:
+        """Whether it can look into its collections; an error is an answer, silence is none."""
+        try:
+            told = self._call("GET", _COLLECTIONS, None, deadline)
+            for one in told.json()[:_LOOKED_INTO] if told.ok else ():
+                self._call("GET", f"{_COLLECTIONS}/{one['id']}/count", None, deadline)
+        except Unavailable:
+            return False
+        except (Rejected, TypeError, KeyError, ValueError):
+            return True
+        return True
 
     def upsert(
         self, collection: str, ids: Sequence[int], vectors: Sequence[Sequence[float]], deadline: Deadline

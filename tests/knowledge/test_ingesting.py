@@ -191,3 +191,10 @@ def test_what_cannot_be_read_says_why(configure: Configure) -> None:
     work_off(settings, seconds=30)
     assert row(number).state == row(page).state == "failed"
     assert "not public" in row(page).error
+
+
+def test_a_vector_store_that_only_has_a_heartbeat_is_known(settings: Settings, base: str) -> None:
+    read(settings, base, "leave.md", TEXT)
+    assert get_chroma(settings).answers(Deadline(10))
+    mute = Settings(chromadb=ChromaSettings(url="http://127.0.0.1:9"))
+    assert not Chroma(mute).answers(Deadline(1))
