@@ -38,6 +38,6 @@ def test_a_table_that_does_not_fit_becomes_a_block_for_each_row() -> None:
     assert "┃" not in told
 
 
-@given(st.lists(st.lists(st.text(max_size=60), min_size=3, max_size=3), max_size=4), st.integers(20, 120))
-def test_any_text_can_be_shown(rows: list[list[str]], width: int) -> None:
-    printed(width, rows, fold=(2,))
+@given(st.text(max_size=40), st.text(max_size=40), st.integers(20, 120))
+def test_any_text_can_be_shown(one: str, other: str, width: int) -> None:
+    printed(width, [[one, "1", other], [other, "2", one]], fold=(2,))

@@ -111,9 +111,9 @@ def test_a_wrong_request(openai: Emulator, http: requests.Session, body: bytes, 
 
 
 def test_an_unknown_path_is_a_logged_404(openai: Emulator, http: requests.Session) -> None:
-    response = http.post(f"{openai.url}/v1/embeddings", json={})
+    response = http.post(f"{openai.url}/v1/moderations", json={})
     assert (response.status_code, response.json()["error"]["type"]) == (404, "invalid_request_error")
-    assert openai.control.calls()[0]["path"] == "/v1/embeddings"
+    assert openai.control.calls()[0]["path"] == "/v1/moderations"
 
 
 def test_a_body_over_two_megabytes_is_refused_and_logged(openai: Emulator, http: requests.Session) -> None:
