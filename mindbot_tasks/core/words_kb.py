@@ -71,6 +71,8 @@ WORDS: Words = {
     "state_ready": ("ready", "就绪"),
     "state_failed": ("failed", "失败"),
     "state_removing": ("is taken away", "移除中"),
+    "set_tuning": ("questions on which the settings were tuned", "用于调优的问题"),
+    "set_held-out": ("questions on which nothing was tuned", "未用于调优的问题"),
     "mode_dense": ("vectors", "向量"),
     "mode_lexical": ("words", "词"),
     "mode_hybrid": ("both", "两者结合"),

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import redis
@@ -25,11 +25,11 @@ OFFLINE = ("", "offline")
 _CACHED_S = 24 * 3600
 _MAX_ANSWER = 64_000_000
 #: how alike question and passage are when it says nothing, and when it is sure; they differ from model to model
-_SCALES = {"offline": (0.08, 0.45), "text-embedding-ada-002": (0.72, 0.88), "bge": (0.35, 0.75)}
+_SCALES = {"offline": (0.08, 0.45), "text-embedding-ada-002": (0.72, 0.88), "bge": (0.35, 0.75), "e5": (0.85, 0.9)}
 _USUAL_SCALE = (0.2, 0.6)
 #: (k, weight) of its ranks beside those of the words. The offline one knows no meanings, only spellings: it settles
 #: what words leave open, and finds what is misspelt; measured with `mindbot kb eval`
-_FUSION = {"offline": (5, 0.2)}
+_FUSION = {"offline": (5, 0.2), "e5": (5, 0.5)}
 _USUAL_FUSION = (60, 1.0)
 
 
@@ -70,6 +70,7 @@ class Remote:
     is_ollama: bool
     provider: str
     batch: int = 32
+    query_model: str = ""  #: the same one, as the server calls it for questions
 
     @property
     def id(self) -> str:
@@ -134,7 +135,7 @@ def embedder_of(settings: Settings) -> Embedder | None:
         return None
     key = wanted.embedding_api_key or (provider.api_key if provider is not None else None)
     url = f"{base.removesuffix('/v1')}/api/embed" if is_ollama else f"{base}/embeddings"
-    return Remote(model, url, key, is_ollama, name or "embeddings")
+    return Remote(model, url, key, is_ollama, name or "embeddings", query_model=wanted.embedding_query_model)
 
 
 def _provider_of(settings: Settings, wanted: ChromaSettings) -> tuple[str, str]:
@@ -185,7 +186,10 @@ def embed_question(embedder: Embedder, text: str, deadline: Deadline) -> list[fl
             return list(struct.unpack(f"<{len(packed) // 4}f", packed))
     except (redis.RedisError, ValueError, struct.error):
         pass  # it is only faster with it
-    vector = embedder.embed([text], deadline)[0]
+    asking = embedder
+    if isinstance(embedder, Remote) and embedder.query_model:
+        asking = replace(embedder, model=embedder.query_model)
+    vector = asking.embed([text], deadline)[0]
     with contextlib.suppress(redis.RedisError):
         get_redis().set(key, base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode(), ex=_CACHED_S)
     return vector

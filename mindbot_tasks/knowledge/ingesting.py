@@ -7,6 +7,7 @@ what it did, and every step can be done twice. An unavailable server is no failu
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import structlog
 from sqlalchemy import Connection
 
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError, Rejected, RetryableError
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError, Rejected, RetryableError, Unavailable
 from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.knowledge import chunking, indexing
 from mindbot_tasks.knowledge.chroma import WrongSize, collection_of, get_chroma
@@ -91,6 +92,14 @@ def work_off(
     return taken
 
 
+def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
+    """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
+    try:
+        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
+    except (OSError, DatabaseUnavailable) as exc:
+        log.warning("word_index_waits", base=base, reason=type(exc).__name__)
+
+
 @dataclass(slots=True)
 class _Hold:
     """The document that is ours, as the row says by now."""
@@ -108,14 +117,6 @@ class _Hold:
         """Say that somebody still works on it."""
         with transaction() as connection:
             self.advance(connection, strikes=self.work.strikes)
-
-
-def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
-    """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
-    try:
-        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
-    except (OSError, DatabaseUnavailable) as exc:
-        log.warning("word_index_waits", base=base, reason=type(exc).__name__)
 
 
 def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:
@@ -268,8 +269,13 @@ def _remove(settings: Settings, work: Work) -> None:
     log.info("document_removed", chunks=len(ids))
 
 
+#: base -> how often in a row the vector store could not even count its vectors, while it answered as such
+_broken: dict[str, int] = {}
+_BROKEN_FOR_SURE = 2
+
+
 def repair(settings: Settings) -> list[str]:
-    """Have vectors made anew where the vector store has lost some; returns the bases concerned.
+    """Have vectors made anew where the vector store has lost some, or cannot read them; returns the bases concerned.
 
     Raises DatabaseUnavailable or a FarSideError.
     """
@@ -282,8 +288,9 @@ def repair(settings: Settings) -> list[str]:
         expected = {name: knowledge_chunks.with_vectors(connection, name) for name in known}
         without = {name: knowledge_chunks.readable(connection, name) - expected[name] for name in known}
     for name, row in known.items():
+        # a base without vectors may have been read before there was anybody to make some
         lacks = row.embedder in ("", embedder.id) and without[name] > 0 and not row.embedder
-        if expected[name] and get_chroma(settings).count(collection_of(name), Deadline(_CALL_S)) < expected[name]:
+        if expected[name] and _count(settings, name) < expected[name]:
             lacks = True
         if lacks and row.embedder in ("", embedder.id):
             with transaction() as connection:
@@ -291,3 +298,24 @@ def repair(settings: Settings) -> list[str]:
             lost.append(name)
             log.warning("vectors_made_anew", base=name, expected=expected[name])
     return lost
+
+
+def _count(settings: Settings, base: str) -> float:
+    """How many vectors the store holds of a base; a base that it cannot read is dropped, and holds none.
+
+    Its files can be damaged while all others are sound: then the server answers 500 for this one, for ever.
+    """
+    chroma = get_chroma(settings)
+    try:
+        count: float = chroma.count(collection_of(base), Deadline(_CALL_S))
+    except Unavailable as exc:
+        if exc.status is None or exc.status < 500:
+            raise
+        _broken[base] = _broken.get(base, 0) + 1
+        log.warning("vectors_unreadable", base=base, status=exc.status, times=_broken[base])
+        if _broken[base] < _BROKEN_FOR_SURE:
+            return math.inf
+        chroma.drop(collection_of(base), Deadline(_CALL_S))
+        count = 0
+    _broken.pop(base, None)
+    return count

@@ -11,7 +11,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Unavailable
 from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.knowledge import ingesting, offline_embedding, retrieval
-from mindbot_tasks.knowledge.chroma import get_chroma
+from mindbot_tasks.knowledge.chroma import Chroma, get_chroma
 from mindbot_tasks.knowledge.embedding import Offline
 from mindbot_tasks.knowledge.ingesting import repair, work_off
 from mindbot_tasks.stores import knowledge
@@ -141,6 +141,23 @@ def test_vectors_that_were_lost_are_made_anew_without_anybody(settings: Settings
     assert repair(settings) == [base]
     work_off(settings, seconds=30)
     assert vectors(settings, base) == 2
+
+
+def test_vectors_whose_files_are_damaged_are_made_anew_without_anybody(
+    settings: Settings, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(settings, base, "leave.md", TEXT)
+
+    def damaged(*_: Any) -> int:
+        raise Unavailable("HTTP 500", kind="server", provider="chroma", status=500)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Chroma, "count", damaged)
+        assert repair(settings) == []  # once may be chance
+        assert repair(settings) == [base]
+    work_off(settings, seconds=30)
+    assert vectors(settings, base) == 2
+    assert repair(settings) == []
 
 
 def test_vectors_of_another_model_are_refused_with_the_way_out(

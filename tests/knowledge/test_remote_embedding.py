@@ -91,6 +91,14 @@ def test_a_server_that_takes_few_texts_at_once_gets_few(make: Make, base: str, f
         embedder.embed(texts[:2], Deadline(20))
 
 
+def test_a_server_that_tells_questions_from_passages_is_told(make: Make, base: str, far: Emulator) -> None:
+    settings = make("e5-passage", embedding_base_url=f"{far.url}/v1", embedding_query_model="e5-query",
+                    embedding_api_key=SecretStr("k-right"))  # fmt: skip
+    read(settings, base, "leave.md", LEAVE)
+    assert retrieval.search(settings, "thirty vacation days", [base], Deadline(20)).trouble == ""
+    assert [call["model"] for call in far.control.calls()[-2:]] == ["e5-passage", "e5-query"]
+
+
 def test_every_refusal_has_its_meaning(make: Make, far: Emulator) -> None:
     embedder = embedder_of(make())
     assert embedder is not None

@@ -18,6 +18,7 @@ class ChromaSettings(Section):
     base_path: Path = Path("./data/chroma")
     collection_name: Annotated[str, Field(min_length=3, max_length=63)] = "mindbot_knowledge"
     embedding_model: str = ""  #: "" or "offline": the one that needs no server; "model" or "provider/model"
+    embedding_query_model: str = ""  #: where a server wants another name for questions than for passages
     embedding_base_url: Url = ""  #: "" means: that of the provider
     embedding_api_key: SecretStr | None = None  #: None: that of the provider
     chunk_size: AtLeastOne = 1000
@@ -31,7 +32,7 @@ class ChromaSettings(Section):
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
     allowed_hosts: list[str] = []  #: of addresses that may be read although they are not public: `wiki.intra:8080`
-    timeout: Seconds = 3  #: of the whole search; an answer without passages is better than none
+    timeout: Seconds = 3  #: of a search that has its turn; then the answer goes without it
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> ChromaSettings:
