@@ -63,7 +63,7 @@ def _packed(section: Sequence[Block], size: int, overlap: int) -> Iterator[str]:
             if waiting and width("\n\n".join((*waiting, part))) > size:
                 yield "\n\n".join(waiting)
                 kept = _tail(waiting[-1], overlap) if block.kind == "text" else ""
-                waiting = [kept] if kept and width(kept) + width(part) <= size else []
+                waiting = [kept] if kept and width(f"{kept}\n\n{part}") <= size else []
             waiting.append(part)
     if waiting:
         yield "\n\n".join(waiting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mindbot_tasks.knowledge.chunking import chunks, width
@@ -30,6 +30,7 @@ def test_every_piece_of_a_long_table_says_what_its_columns_are() -> None:
 
 
 @given(st.text(max_size=3000), st.integers(20, 500), st.sampled_from(["text", "code", "table"]))
+@example("0000\n000000000000⺀⺀", 20, "text")
 def test_nothing_is_lost_and_nothing_too_wide(text: str, size: int, kind: str) -> None:
     block = Block(text, kind=kind)  # type: ignore[arg-type]
     cut = chunks([block] if text.strip() else [], "", size=size, overlap=size // 5)
