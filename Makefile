@@ -17,9 +17,10 @@ help:  ## show the targets
 run: $(VENV)/.run  ## start everything on this machine (PORT, default 8000)
 	@exec $(BIN)/mindbot up
 
-# Most tests wait more than they compute, so three at a time; the flows, which look at the clock, go alone.
+# Most tests wait more than they compute, so three at a time; the flows, which look at the clock, go alone. The order
+# is that of tests/conftest.py, longest files first.
 test: check  ## lint, types, contracts, docs, audit; then all tests
-	$(BIN)/pytest -n 3 --dist loadfile -m "not chaos" --ignore tests/flows
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not chaos" --ignore tests/flows
 	$(BIN)/pytest tests/flows
 	$(BIN)/pytest -n 3 --dist load -m chaos
 
@@ -49,8 +50,9 @@ audit: $(VENV)/.dev
 bench: $(VENV)/.dev  ## measure; the table goes to docs/performance.md
 	$(BIN)/python -m benchmarks
 
-chaos: $(VENV)/.dev  ## the long kill test: 200 kills, 10,000 messages
+chaos: $(VENV)/.dev  ## the long kill test, 200 kills, 10,000 messages; a long walk through the states of the ledger
 	$(BIN)/python -m tests.chaos --kills 200 --messages 10000
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n 2 tests/stores/test_state_machine.py
 
 # The lock holds for every platform and no package index is written into it.
 lock:  ## write requirements.txt and requirements-dev.txt anew from pyproject.toml

@@ -58,6 +58,19 @@ def served(command: Callable[..., web.Application]) -> Callable[..., None]:
     return run
 
 
+def models(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of servers that offer models and take keys."""
+    for option in (
+        click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words."),
+        click.option(
+            "--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name."
+        ),
+        click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(name="emulate")
 def emulate() -> None:
     """Stand-ins of vendors, for trying and testing without accounts."""
@@ -65,9 +78,7 @@ def emulate() -> None:
 
 @emulate.command(name="openai")
 @served
-@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
-@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
-@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@models
 @click.option("--thinks", is_flag=True, help="Think before each answer, as GLM does, unless told not to.")
 @click.option("--prefix", default="/v1", show_default=True, help="Where the API is, such as /api/paas/v4.")
 @click.option("--shutdown", "shutdowns", multiple=True, metavar="MODEL=DAY", help="A day on which a model ends.")
@@ -78,9 +89,7 @@ def openai_command(**options: Any) -> web.Application:
 
 @emulate.command(name="anthropic")
 @served
-@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
-@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
-@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@models
 def anthropic_command(**options: Any) -> web.Application:
     """Anthropic's messages API."""
     return anthropic.create_app(**options)
@@ -88,9 +97,7 @@ def anthropic_command(**options: Any) -> web.Application:
 
 @emulate.command(name="gemini")
 @served
-@click.option("--api-key", default="", help="Refuse other keys. Default: every key is taken.")
-@click.option("--model", "models", multiple=True, help="A model that exists; may be repeated. Default: every name.")
-@click.option("--words", type=click.IntRange(0), default=0, help="Make each answer longer by so many words.")
+@models
 def gemini_command(**options: Any) -> web.Application:
     """Google's Gemini API."""
     return gemini.create_app(**options)

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import orjson
 from aiohttp import web
 
 from emulators.answers import Answer, Call, Stream, json_answer, refused
-from emulators.faults import AnyRule
-from emulators.front import Front
+from emulators.front import Front, Usual
 from emulators.words import answer_to, count, tokens
 
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     api_key: str = "",
     bots: Sequence[str] = (),
     words: int = 0,
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`api_key` "": every token is taken; `bots` empty: every id is; `words` make the answer longer."""
     server = CozeServer(api_key, bots, words)
@@ -32,10 +27,7 @@ def create_app(
         "coze",
         unknown=_unknown,
         reset=server.reset,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
     )
     front.add("POST", "/v3/chat", server.chat)
     front.add("POST", "/v3/chat/cancel", server.cancel)

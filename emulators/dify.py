@@ -10,8 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from aiohttp import web
 
@@ -30,8 +29,8 @@ from emulators.dify_shapes import (
     wrong,
     wrong_app,
 )
-from emulators.faults import AnyRule, Replace
-from emulators.front import Front
+from emulators.faults import Replace
+from emulators.front import Front, Usual
 from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
 
@@ -44,14 +43,11 @@ _DOT = base64.b64decode(
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     apps: Mapping[str, App] | None = None,
     words: int = 0,
     ping_every_s: float = 10,
     uploads: Sequence[str] = (),
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`apps`: by key. Without any, those of DEFAULT_APPS exist, and every other key `app-...` is a chat app.
 
@@ -62,10 +58,7 @@ def create_app(
         "dify",
         unknown=_unknown,
         reset=dify.reset,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
     )
     front.add("POST", "/v1/chat-messages", dify.chat)
     front.add("POST", "/v1/chat-messages/{task_id}/stop", dify.flows.stop_chat)

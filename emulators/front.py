@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from aiohttp import web
@@ -43,6 +43,15 @@ class Pace:
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise ValueError(f"{name} must be a number that is not negative")
             setattr(self, name, float(value))
+
+
+class Usual(TypedDict, total=False):
+    """What every emulator can be given, for its `Front`."""
+
+    log: Path | None
+    delay_ms: float
+    tokens_per_second: float
+    faults: Sequence[AnyRule]
 
 
 class Front:

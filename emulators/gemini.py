@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from aiohttp import web
 
 from emulators import tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
-from emulators.faults import AnyRule
-from emulators.front import Front
+from emulators.front import Front, Usual
 from emulators.words import answer_to, count, tokens
 
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     api_key: str = "",
     models: Sequence[str] = (),
     words: int = 0,
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`api_key` "": every key is taken; `models` empty: every name is; `words` make the answer longer."""
     server = GeminiServer(api_key, models, words)
@@ -31,10 +26,7 @@ def create_app(
         "gemini",
         unknown=_unknown,
         reset=lambda: None,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
     )
     for version in ("v1", "v1beta"):  # the SDK of late 2026 calls v1
         front.add("POST", f"/{version}/models/{{model}}:streamGenerateContent", server.stream)

@@ -9,16 +9,14 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import orjson
 from aiohttp import web
 
 from emulators import embeddings, tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused
-from emulators.faults import AnyRule
-from emulators.front import Front
+from emulators.front import Front, Usual
 from emulators.words import answer_to, count, tokens
 
 #: what a model that thinks says to itself; nobody else should see it
@@ -27,14 +25,11 @@ THOUGHT = "(thinking about it)"
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     api_key: str = "",
     models: Sequence[str] = (),
     words: int = 0,
     thinks: bool = False,
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`api_key` "": nobody is asked for one; `models` empty: every name is there; `words` make the answer longer."""
     server = OllamaServer(api_key, models, words, thinks)
@@ -42,10 +37,7 @@ def create_app(
         "ollama",
         unknown=_unknown,
         reset=lambda: None,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
         max_body_bytes=40 * 1024 * 1024,
     )
     front.add("POST", "/api/chat", server.chat)

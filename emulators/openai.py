@@ -14,16 +14,15 @@ import itertools
 import time
 import wave
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import orjson
 from aiohttp import web
 
 from emulators import embeddings, tool_calls
 from emulators.answers import Answer, Call, Stream, json_answer, refused, sse
-from emulators.faults import AnyRule, Say
-from emulators.front import Front
+from emulators.faults import Say
+from emulators.front import Front, Usual
 from emulators.uploads import read_form
 from emulators.words import answer_to, count, tokens
 
@@ -37,16 +36,13 @@ _HEARD = frozenset({"flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     api_key: str = "",
     models: Sequence[str] = (),
     words: int = 0,
     thinks: bool = False,
     prefix: str = "/v1",
     shutdowns: Sequence[str] = (),
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`api_key` "": every key is taken, else one of several with commas between them; `models` empty: every name is;
     `words` make the answer longer."""
@@ -55,10 +51,7 @@ def create_app(
         "openai",
         unknown=_unknown,
         reset=lambda: None,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
     )
     front.add("POST", f"{prefix}/chat/completions", server.chat)
     front.add("POST", f"{prefix}/audio/transcriptions", server.transcribe)

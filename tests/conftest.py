@@ -18,12 +18,29 @@ from typing import NoReturn
 import pytest
 import redis
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from mindbot_tasks.stores import migrate, spending
 from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
+
+
+#: files that take longest; with several workers they are begun first, or the last of them would run alone at the end
+_LONGEST = (
+    "test_up.py",
+    "test_demo.py",
+    "test_state_machine.py",
+    "test_paging.py",
+    "test_api.py",
+    "test_playground.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; all else stays in its order."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 def missing(what: str) -> NoReturn:
@@ -134,10 +151,88 @@ def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
     yield from _new_database(postgresql_server, "template0")
 
 
+class _Lent:
+    """One migrated database that is emptied after each test: to drop and copy one takes twenty times as long."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self.server, self.template = server, template
+        self.admin = create_engine(server, isolation_level="AUTOCOMMIT", pool_size=1)
+        self.name = ""
+        self.shape: object = None
+
+    def take(self) -> str:
+        """Its URL; a new one is made when there is none."""
+        if not self.name:
+            self.name = f"mindbot_test_{uuid.uuid4().hex[:12]}"
+            self._on_server(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
+            engine = create_engine(_on_server(self.server, self.name), poolclass=NullPool)
+            with engine.connect() as connection:
+                self.shape = connection.execute(text(_SHAPE)).all()
+        return _on_server(self.server, self.name)
+
+    def give_back(self) -> None:
+        """Empty it, or drop it when the test has changed more than rows."""
+        self._on_server("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name", name=self.name)
+        engine = create_engine(_on_server(self.server, self.name), poolclass=NullPool)
+        try:
+            with engine.begin() as connection:
+                same = connection.execute(text(_SHAPE)).all() == self.shape
+                if same:
+                    connection.execute(text(_EMPTY))
+        except DBAPIError:
+            same = False
+        if not same:
+            self.drop()
+
+    def drop(self) -> None:
+        if self.name:
+            self._on_server(f"DROP DATABASE {self.name} WITH (FORCE)")
+        self.name = ""
+
+    def _on_server(self, statement: str, **values: str) -> None:
+        with self.admin.connect() as connection:
+            connection.execute(text(statement), values)
+
+
+#: what rows do not change: tables and sequences, their columns, functions, triggers, and settings of the database
+_SHAPE = """
+    SELECT 'class', oid::bigint, relnatts::bigint FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT 'column', attrelid, count(*) FROM pg_attribute WHERE NOT attisdropped AND attrelid IN (
+        SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) GROUP BY attrelid
+    UNION ALL SELECT 'function', oid, xmin::text::bigint FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT 'trigger', oid, 0 FROM pg_trigger WHERE tgenabled = 'O'
+    UNION ALL SELECT 'setting', setdatabase, count(*) FROM pg_db_role_setting GROUP BY setdatabase
+    ORDER BY 1, 2, 3"""
+#: without triggers, and so in any order
+_EMPTY = """
+    SET LOCAL session_replication_role = replica;
+    DO $$ DECLARE one record; BEGIN
+        FOR one IN
+            SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        LOOP
+            EXECUTE 'DELETE FROM ' || quote_ident(one.name);
+        END LOOP;
+        FOR one IN
+            SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
+        LOOP
+            EXECUTE 'ALTER SEQUENCE ' || quote_ident(one.name) || ' RESTART';
+        END LOOP;
+    END $$"""
+
+
+@pytest.fixture(scope="session")
+def _lent_postgresql(postgresql_server: str, _migrated_postgresql: str) -> Iterator[_Lent]:
+    lent = _Lent(postgresql_server, _migrated_postgresql)
+    yield lent
+    lent.drop()
+    lent.admin.dispose()
+
+
 @pytest.fixture
-def postgresql_url(postgresql_server: str, _migrated_postgresql: str) -> Iterator[str]:
-    """A migrated PostgreSQL database of this test's own."""
-    yield from _new_database(postgresql_server, _migrated_postgresql)
+def postgresql_url(_lent_postgresql: _Lent) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test's own, for as long as it runs."""
+    yield _lent_postgresql.take()
+    _lent_postgresql.give_back()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from benchmarks.stack import Plan, Stack, stack
 
 AT_ONCE = 500
 SIZES = (10_000, 100_000)  #: the first alone in the short form
-_OUTCOME = 'mindbot_knowledge_seconds_count{outcome="'
+_COUNTED = "mindbot_knowledge_query_seconds_count{"
 
 
 def measure(bench: Bench) -> Measured:
@@ -111,9 +112,9 @@ def _outcomes(up: Stack) -> dict[str, int]:
     with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return {
-        line[len(_OUTCOME) :].partition('"')[0]: int(float(line.rsplit(" ", 1)[1]))
+        outcome[1]: int(float(line.rsplit(" ", 1)[1]))
         for line in lines
-        if line.startswith(_OUTCOME)
+        if line.startswith(_COUNTED) and (outcome := re.search('outcome="([a-z]+)"', line))
     }
 
 

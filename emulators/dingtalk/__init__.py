@@ -6,8 +6,7 @@ One module for each part of the API; `create_app` puts them together. A further 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Unpack
 
 from aiohttp import web
 
@@ -16,21 +15,17 @@ from emulators.dingtalk import cards, gateway, media, posting, robot, tokens, vo
 from emulators.dingtalk.sender import DingTalkSender
 from emulators.dingtalk.sessions import Sessions
 from emulators.dingtalk.tokens import Tokens, api_error
-from emulators.faults import AnyRule
-from emulators.front import Front
+from emulators.front import Front, Usual
 
 __all__ = ["DingTalkSender", "create_app"]
 
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     app_key: str = "",
     app_secret: str = "",
     token_lifetime_s: float = 7200,
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`app_key` "": every app may fetch a token, whatever its secret."""
     issued = Tokens(app_key, app_secret, token_lifetime_s)
@@ -51,10 +46,7 @@ def create_app(
         "dingtalk",
         unknown=_unknown,
         reset=reset,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
         max_body_bytes=24 * 1024 * 1024,  # files are uploaded
     )
     streams = gateway.Gateway(front, issued)

@@ -7,12 +7,11 @@ own, added to PARTS: `api` checks tokens, has the clock and the errcodes that we
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import Unpack
 
 from aiohttp import web
 
-from emulators.faults import AnyRule
-from emulators.front import Front
+from emulators.front import Front, Usual
 from emulators.wecom import contacts, kf, media, messages, posting
 from emulators.wecom.api import Api, unknown
 from emulators.wecom.sender import WeComSender
@@ -31,13 +30,10 @@ PARTS: Sequence[Callable[[Front, Api], None]] = (
 
 def create_app(
     *,
-    log: Path | None = None,
-    delay_ms: float = 0,
-    tokens_per_second: float = 0,
-    faults: Sequence[AnyRule] = (),
     corpid: str = "",
     secret: str = "",
     token_lifetime_s: float = 7200,
+    **usual: Unpack[Usual],
 ) -> web.Application:
     """`corpid` "": every app may fetch a token, whatever its secret."""
     api = Api(corpid, secret, token_lifetime_s)
@@ -45,10 +41,7 @@ def create_app(
         "wecom",
         unknown=unknown,
         reset=api.reset,
-        log=log,
-        delay_ms=delay_ms,
-        tokens_per_second=tokens_per_second,
-        faults=faults,
+        **usual,
     )
     api.serve(front)
     for part in PARTS:

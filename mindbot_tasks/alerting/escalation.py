@@ -148,15 +148,17 @@ def _ways(
 
 
 def _on_duty(rotation: Mapping[str, Any], now: int) -> str:
-    """Whose turn it is."""
+    """Whose turn it is. Shifts change by the clock on the wall: at nine in summer as in winter."""
     members: Sequence[str] = rotation["members"]
     if not members:
         return ""
+    zone = ZoneInfo(rotation["timezone"])
     began = datetime.fromisoformat(rotation["starts"])
-    if began.tzinfo is None:
-        began = began.replace(tzinfo=ZoneInfo(rotation["timezone"]))
-    shifts = (now / 1000 - began.timestamp()) // (rotation["shift_hours"] * 3600)
-    return members[int(shifts) % len(members)]
+    if began.tzinfo is not None:
+        began = began.astimezone(zone)
+    here = datetime.fromtimestamp(now / 1000, zone).replace(tzinfo=None)
+    shifts = (here - began.replace(tzinfo=None)) // timedelta(hours=rotation["shift_hours"])
+    return members[shifts % len(members)]
 
 
 def not_before(person: Person, severity: Severity, quiet: str, *, now: int) -> int:

@@ -89,9 +89,12 @@ def _younger(duty: str) -> bool | None:
     try:
         with reading() as connection:
             age_ms = workers.duty_age_ms(connection, duty)
+            silent_ms = workers.silent_ms(connection)
     except DatabaseUnavailable:
         return None
-    return None if age_ms is None else age_ms < SILENT_S * 1000
+    if age_ms is None:  # never: workers that live without it have been forgotten by whoever started them
+        return False if silent_ms is not None and silent_ms < SILENT_S * 1000 else None
+    return age_ms < SILENT_S * 1000
 
 
 def web_url(settings: Settings) -> str:

@@ -21,6 +21,11 @@ _FIGURES = (
     "disk_usage",
 )  # fmt: skip
 _MOST_PROBES = 30
+#: the colour at the top of an e-mail
+_TONES = {
+    "critical": "#c9183f", "high": "#d9540b", "medium": "#b27a06", "low": "#4a6fa5", "acknowledge": "#6354f0",
+    "resolve": "#0c9d77",
+}  # fmt: skip
 _MOST_HISTORY = 50
 
 
@@ -46,7 +51,7 @@ def content(
         "subject": _one_line(say(f"alerts.subject_{event}", lang, **fields))[:200],
         "short": short(event, alert, fields, lang),
         "long_text": _as_text(sections),
-        "long_html": _as_html(sections, scene.link, lang),
+        "long_html": _as_html(sections, scene.link, lang, tone=_TONES.get(_tone_of(event, alert), _TONES["low"])),
         "component": alert["component"],
         "at_ms": now if event is not Event.TRIGGER else alert["fired_at"],
         "lang": lang,
@@ -125,7 +130,7 @@ def _sections(
     def tell(key: str, **more: object) -> str:
         return say(f"alerts.{key}", lang, **more)
 
-    since = moment(alert["fired_at"], zone)
+    since = f"{moment(alert['fired_at'], zone)} ({zone})"
     what = [short(event, alert, fields, lang).strip(), fields["reason"]]
     what.append(tell("line_rule", rule=alert["rule"], condition=alert["policy"].get("condition", "")))
     what.append(tell("line_since", timestamp=since, level=level))
@@ -163,19 +168,34 @@ def _as_text(sections: Sequence[Section]) -> str:
     return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections)
 
 
-def _as_html(sections: Sequence[Section], link: str, lang: Lang) -> str:
+def _as_html(sections: Sequence[Section], link: str, lang: Lang, *, tone: str) -> str:
+    """Mail programs know no style sheets, so everything stands at its place; the first section is the headline."""
     if not sections:
         return ""
-    parts = []
-    for title, lines in sections:
-        items = "".join(f"<li>{_linked(line, link, lang)}</li>" for line in lines)
-        parts.append(f"<h3>{html.escape(title)}</h3><ul>{items}</ul>")
-    return f'<html><body style="font-family: sans-serif">{"".join(parts)}</body></html>'
+    (_, (headline, *about)), *others = sections
+    parts = [
+        f'<h2 style="margin:0 0 8px;font-size:18px;line-height:1.35">{html.escape(headline)}</h2>',
+        *(f'<p style="margin:2px 0;color:#5b6478">{html.escape(line)}</p>' for line in about),
+    ]
+    for title, lines in others:
+        items = "".join(f'<li style="margin:3px 0">{_linked(line, link, lang)}</li>' for line in lines)
+        parts.append(f'<h3 style="margin:22px 0 6px;font-size:13px;color:#5b6478">{html.escape(title)}</h3>')
+        parts.append(f'<ul style="margin:0;padding-left:18px">{items}</ul>')
+    frame = f"max-width:640px;margin:0 auto;padding:20px 24px;border-top:4px solid {tone};background:#ffffff"
+    font = "font:14px/1.5 -apple-system,'Segoe UI','PingFang SC','Microsoft YaHei',sans-serif;color:#1b2030"
+    body = f'<div style="{frame};{font}">{"".join(parts)}</div>'
+    return f'<html><body style="margin:0;padding:16px;background:#f3f4f8">{body}</body></html>'
+
+
+def _tone_of(event: Event, alert: Mapping[str, Any]) -> str:
+    return str(alert["severity"]) if event is Event.TRIGGER else str(event)
 
 
 def _linked(line: str, link: str, lang: Lang) -> str:
     if link and line == link:
-        return f'<a href="{html.escape(link, quote=True)}">{html.escape(say("alerts.page_button", lang))}</a>'
+        style = "display:inline-block;margin:4px 0;padding:7px 18px;border-radius:8px;background:#6354f0;color:#ffffff"
+        words = html.escape(say("alerts.page_button", lang))
+        return f'<a href="{html.escape(link, quote=True)}" style="{style};text-decoration:none">{words}</a>'
     return html.escape(line)
 
 

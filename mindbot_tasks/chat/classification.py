@@ -19,7 +19,7 @@ _NO_MATCH_CONFIDENCE = 0.1
 #: how much a pattern speaks for a workflow that the model knows as well: little if the model has seen the word, for
 #: then its weights say how much the word is worth; much if it has not, for then the operator knows more
 _PATTERN_KNOWN = 0.7
-_PATTERN_NEW = 6.0
+_PATTERN_NEW = 8.0
 #: a message further back counts that much less
 _STEP_BACK = 0.7
 _LEAST_CONTEXT = 0.1

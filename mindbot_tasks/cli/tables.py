@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 _FRAME = 3  #: what each column costs beside its own width
+_GAP = 2  #: and where there are no lines
 _LEAST_FOLDED = 16
 
 
@@ -29,14 +30,19 @@ def show(
     framed = 1 + sum(width + _FRAME for width in widths)
     spare = framed - console.width
     can_give = sum(max(0, widths[at] - _LEAST_FOLDED) for at in fold)
-    if spare <= 0 or spare <= can_give:
-        console.print(_table(heads, rows, right, fold))
+    compact = framed - 1 - (_FRAME - _GAP) * len(widths)
+    if spare <= 0:
+        console.print(_filled(Table(), heads, rows, right, fold))
+    elif compact <= console.width or spare <= can_give:
+        bare = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+        console.print(_filled(bare, heads, rows, right, fold))
     else:
         _blocks(console, heads, rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int], fold: Collection[int]) -> Table:
-    table = Table()
+def _filled(
+    table: Table, heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int], fold: Collection[int]
+) -> Table:
     for at, head in enumerate(heads):
         table.add_column(
             head, justify="right" if at in right else "left", no_wrap=at not in fold,

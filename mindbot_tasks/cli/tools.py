@@ -90,12 +90,10 @@ def _show(lines: list[Line], lang: Lang) -> None:
     heads = [say(f"agent.head_{head}", lang) for head in ("tool", "group", "asks", "calls", "failed", "mean", "about")]
     rows = []
     for line in lines:
-        about = line.tool.description.splitlines()[0]
+        about = line.tool.description.splitlines()[0].partition(". ")[0]  # its first sentence
         asks = say("agent.asks" if line.tool.effects else "agent.asks_not", lang)
         mean = "-" if line.mean_ms is None else f"{line.mean_ms} ms"
-        rows.append(
-            [line.tool.name, line.tool.group or "-", asks, str(line.calls), str(line.failed), mean, about[:200]]
-        )
+        rows.append([line.tool.name, line.tool.group or "-", asks, str(line.calls), str(line.failed), mean, about])
     tables.show(heads, rows, right=(3, 4, 5), fold=(6,))
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 import struct
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,6 @@ DIFY_ERRORS = Counter("mindbot_dify_errors", "Failures of Dify apps by Dify's co
 TOOL_SECONDS = Histogram(
     "mindbot_tool_seconds", "Time of one call of a tool of the agent.", ["tool", "outcome"], buckets=_SLOW
 )
-#: outcome: found, nothing, or the trouble there was
 RETRIES = Counter("mindbot_retries", "Stages that will be tried again, by kind of error.", ["stage", "kind"])
 OCCURRENCES = Counter("mindbot_occurrences", "What happened on a platform and is no message.", ["platform", "kind"])
 FEED_PAGES = Counter("mindbot_feed_pages", "Pages read from what a platform only announces.", ["platform"])
@@ -105,14 +105,22 @@ def _sum_of(directory: str) -> list[Metric]:
 
 def render() -> bytes:
     """Everything counted so far in the text format of Prometheus."""
+    return as_text(families())
+
+
+def as_text(given: Iterable[Metric]) -> bytes:
+    """Families in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Counted())
+    registry.register(_Given(given))
     return generate_latest(registry)
 
 
-class _Counted(Collector):
-    def collect(self) -> list[Metric]:
-        return families()
+class _Given(Collector):
+    def __init__(self, given: Iterable[Metric]) -> None:
+        self._families = given
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def fold_in_dead_processes(directory: Path) -> None:

@@ -105,6 +105,7 @@ WORDS: Words = {
         "Patterns with * and ?; what is left out matches everything.",
         "支持通配符 * 和 ?;留空表示匹配全部。",
     ),
+    "silence_what": ("Say what is to be silent, or that it is maintenance.", "请填写静默范围,或勾选维护。"),
     "severity": ("Severity", "级别"),
     "any": ("any", "任意"),
     "maintenance": ("Maintenance: tell level 1 when it is over", "维护:结束时通知级别 1"),

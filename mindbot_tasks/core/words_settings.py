@@ -117,6 +117,10 @@ WORDS: Words = {
     "unknown_variable": ("{name} matches no setting", "{name} 不对应任何设置项"),
     "unknown_sampler": ("MindBot has no such sampler; it has: {known}", "MindBot 没有此采样器;可用:{known}"),
     "unknown_provider": ("{name} is not among the configured providers", "{name} 不在已配置的提供方中"),
+    "unknown_model": (
+        "{name} is not among the models of the configured providers, so the usual ones answer",
+        "{name} 不在已配置提供方的模型中，将由通常的模型回答",
+    ),
     "recipient_unreachable": ("{name} has no phone number, e-mail address or chat", "{name} 没有电话、邮箱或聊天地址"),
     "longer_than_answer": (
         "{value} s is longer than times.answer_s ({limit} s), which ends the answer first",

@@ -1,7 +1,7 @@
 """A port with the figures of this process, for processes that have no web side near: workers in containers.
 
 MINDBOT_METRICS_PORT switches it on. MINDBOT_METRICS_HOST is where it listens, by default everywhere, for a container
-has a network of its own.
+has a network of its own. Loads no Celery: the watchdog has one too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from mindbot_tasks.core import metrics
-from mindbot_tasks.exporting import page
+from mindbot_tasks.core.settings import get_settings
+from mindbot_tasks.exporting import machine
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404)
             return
-        text = page.as_text([*metrics.families(), *page.of_machine()])
+        text = metrics.as_text([*metrics.families(), *machine.of_machine(get_settings())])
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE_LATEST)
         self.send_header("Content-Length", str(len(text)))

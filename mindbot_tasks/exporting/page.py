@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from mindbot_tasks.core import metrics
 from mindbot_tasks.core.errors import DatabaseUnavailable
@@ -30,7 +28,7 @@ Families = list[GaugeMetricFamily]
 
 def render() -> tuple[bytes, str]:
     """The page in the text format of Prometheus, and its content type."""
-    return as_text([*metrics.families(), *of_machine(), *of_fleet()]), CONTENT_TYPE_LATEST
+    return metrics.as_text([*metrics.families(), *of_machine(), *of_fleet()]), CONTENT_TYPE_LATEST
 
 
 def of_fleet() -> Families:
@@ -83,18 +81,3 @@ def forget() -> None:
     """For tests."""
     _recorded.forget()
     _machine.forget()
-
-
-def as_text(families: Iterable[Metric]) -> bytes:
-    """Families in the text format."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Given(families))
-    return generate_latest(registry)
-
-
-class _Given(Collector):
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families

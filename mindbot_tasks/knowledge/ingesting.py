@@ -92,6 +92,14 @@ def work_off(
     return taken
 
 
+def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
+    """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
+    try:
+        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
+    except (OSError, DatabaseUnavailable) as exc:
+        log.warning("word_index_waits", base=base, reason=type(exc).__name__)
+
+
 @dataclass(slots=True)
 class _Hold:
     """The document that is ours, as the row says by now."""
@@ -109,14 +117,6 @@ class _Hold:
         """Say that somebody still works on it."""
         with transaction() as connection:
             self.advance(connection, strikes=self.work.strikes)
-
-
-def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
-    """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
-    try:
-        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
-    except (OSError, DatabaseUnavailable) as exc:
-        log.warning("word_index_waits", base=base, reason=type(exc).__name__)
 
 
 def _one(settings: Settings, work: Work, on_progress: OnProgress) -> None:

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 _K1, _B = 1.2, 0.6
 #: postings that one question may look at; rare terms come first, so what is left out says little
-_MOST_POSTINGS = 300_000
+_MOST_POSTINGS = 200_000
 _MOST_TERMS = 400
 #: how long the first question of a process waits for a base that it has not seen yet
 _FIRST_S = 2.0
@@ -53,11 +53,15 @@ class Index:
         import numpy as np
 
         self.born, self.version = manifest.born, manifest.version
-        self._segments = [(segment, np.array(manifest.dead.get(segment.name, ()), np.int64)) for segment in segments]
-        self.pieces = sum(segment.pieces - len(dead) for segment, dead in self._segments)
-        length = sum(int(one.lengths.sum(dtype=np.int64)) - int(one.lengths[dead].sum(dtype=np.int64))
-                     for one, dead in self._segments)  # fmt: skip
-        self._mean = length / self.pieces if length else 1.0
+        dead = [np.array(manifest.dead.get(segment.name, ()), np.int64) for segment in segments]
+        self.pieces = sum(segment.pieces - len(gone) for segment, gone in zip(segments, dead, strict=True))
+        length = sum(
+            int(one.lengths.sum(dtype=np.int64)) - int(one.lengths[gone].sum(dtype=np.int64))
+            for one, gone in zip(segments, dead, strict=True)
+        )
+        mean = length / self.pieces if length else 1.0
+        norms = [(_K1 * (1 - _B) + one.lengths * (_K1 * _B / mean)).astype(np.float32) for one in segments]
+        self._segments = list(zip(segments, dead, norms, strict=True))
 
     @classmethod
     def open(cls, folder: Path) -> Index:
@@ -83,22 +87,22 @@ class Index:
         if not self.pieces or not asked:
             return []
         hashes = np.array([hash_of(term) for term in asked], np.uint64)
-        runs = [segment.runs(hashes) for segment, _ in self._segments]
+        runs = [segment.runs(hashes) for segment, _, _ in self._segments]
         seen = sum((end - begin for begin, end in runs), np.zeros(len(asked), np.int64))
         weights = np.array([self._weight(term, int(count)) for term, count in zip(asked, seen, strict=True)])
         order = np.argsort(seen, kind="stable")
         order = order[(np.cumsum(seen[order]) <= _MOST_POSTINGS) & (seen[order] > 0)]
         whole = float(weights.sum())
         hits: list[Hit] = []
-        for (segment, dead), (begin, end) in zip(self._segments, runs, strict=True):
+        for (segment, dead, norm), (begin, end) in zip(self._segments, runs, strict=True):
             here = [int(one) for one in order if end[one] > begin[one]]
             if not here:
                 continue
             found = np.concatenate([segment.postings[begin[one] : end[one]] for one in here])
             weight = np.repeat(weights[here], (end - begin)[here])
             place = (found >> np.uint32(TF_BITS)).astype(np.int64)
-            tf = (found & np.uint32(TF_MOST)).astype(np.float64)
-            tf /= tf + _K1 * (1 - _B) + (_K1 * _B / self._mean) * segment.lengths[place]
+            tf = (found & np.uint32(TF_MOST)).astype(np.float32)
+            tf /= tf + norm[place]
             scores = np.bincount(place, weight * tf, segment.pieces)
             scores[dead] = 0.0
             best = np.argpartition(scores, -limit)[-limit:] if len(scores) > limit else np.arange(len(scores))

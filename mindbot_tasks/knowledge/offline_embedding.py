@@ -43,22 +43,27 @@ def embed(text: str) -> list[float]:
     return vector
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=50_000)
 def _place(piece: str) -> tuple[int, float]:
     hashed = zlib.crc32(piece.encode())
     return hashed % DIMENSION, 1.0 if hashed & 0x8000_0000 else -1.0
 
 
-@functools.lru_cache(maxsize=20_000)
 def _pieces(word: str) -> tuple[tuple[str, float], ...]:
-    if not word.isascii():
-        chars = [(char, _CHAR) for char in word if char not in STOP_HAN]
-        pairs = [
-            (word[at : at + 2], _PAIR)
-            for at in range(len(word) - 1)
-            if not (word[at] in STOP_HAN and word[at + 1] in STOP_HAN)
-        ]
-        return (*chars, *pairs)
+    if word.isascii():
+        return _parts(word)
+    chars = [(char, _CHAR) for char in word if char not in STOP_HAN]
+    pairs = [
+        (word[at : at + 2], _PAIR)
+        for at in range(len(word) - 1)
+        if not (word[at] in STOP_HAN and word[at + 1] in STOP_HAN)
+    ]
+    return (*chars, *pairs)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _parts(word: str) -> tuple[tuple[str, float], ...]:
+    """Of an English word; a run of Chinese is half a sentence and hardly comes again."""
     if word in STOP_WORDS:
         return ()
     edged = f"^{stem(word)}$"

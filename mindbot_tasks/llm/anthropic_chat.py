@@ -6,7 +6,7 @@ Events, errors and headers: Anthropic's API documentation and Python SDK 2.11, r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import orjson
@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
-from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
-from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
+from mindbot_tasks.core.http import Response, refuse, retry_after_s
+from mindbot_tasks.llm.attachments import divided, in_base64
+from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
+from mindbot_tasks.llm.one_model import OneModel
 from mindbot_tasks.model.answer import Usage
 
 DEFAULT_BASE = "https://api.anthropic.com"
@@ -45,23 +46,14 @@ _takes_none: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class AnthropicModel:
+class AnthropicModel(OneModel):
     """One model of Anthropic, or of a server that speaks its protocol."""
 
     name: str  #: "provider:anthropic"
     model: str
     api_key: SecretStr
     base_url: str = ""  #: "": Anthropic's own
-    max_tokens: int = _DEFAULT_MAX_TOKENS
-    temperature: float | None = None
-    system_prompt: str = ""
-    patience: Patience | None = None
-    vision: bool = False
-    extra: Mapping[str, Any] | None = None  #: more fields of the body
-    http: Http | None = None
-
-    def takes(self, attachment: Attachment) -> bool:
-        return self.vision and is_picture(attachment)
+    max_tokens: int = field(default=_DEFAULT_MAX_TOKENS, kw_only=True)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""

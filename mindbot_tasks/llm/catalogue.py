@@ -63,7 +63,9 @@ def models_called(settings: Settings, name: str) -> list[str]:
     known = choices(settings)
     exact = [one for one in known if one.casefold() == wanted]
     alone = [one for one in known if "/" in one and one.partition("/")[2].casefold() == wanted]
-    return exact or alone or [one for one in known if one.partition("/")[0].casefold() == wanted][:1]
+    provider = wanted.partition("/")[0]
+    whole = [one for one in known if "/" not in one and one.casefold() == provider]  # "coze/bot" is coze
+    return exact or alone or whole or [one for one in known if one.partition("/")[0].casefold() == wanted][:1]
 
 
 def first_model(settings: Settings, provider: str) -> str:

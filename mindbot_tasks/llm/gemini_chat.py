@@ -18,10 +18,11 @@ from pydantic import SecretStr
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
-from mindbot_tasks.llm.attachments import divided, in_base64, is_picture
-from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
+from mindbot_tasks.core.http import Response, refuse, retry_after_s
+from mindbot_tasks.llm.attachments import divided, in_base64
+from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
+from mindbot_tasks.llm.one_model import OneModel
 from mindbot_tasks.model.answer import Usage
 
 DEFAULT_BASE = "https://generativelanguage.googleapis.com"
@@ -47,23 +48,13 @@ _STATUSES: Mapping[str, RaisedFor] = {
 
 
 @dataclass(frozen=True, slots=True)
-class GeminiModel:
+class GeminiModel(OneModel):
     """One model of Google."""
 
     name: str  #: "provider:google"
     model: str
     api_key: SecretStr
     base_url: str = ""  #: "": Google's own
-    max_tokens: int | None = None
-    temperature: float | None = None
-    system_prompt: str = ""
-    patience: Patience | None = None
-    vision: bool = False
-    extra: Mapping[str, Any] | None = None  #: more fields of the body
-    http: Http | None = None
-
-    def takes(self, attachment: Attachment) -> bool:
-        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""

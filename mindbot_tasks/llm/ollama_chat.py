@@ -5,7 +5,7 @@ Fields and errors: Ollama's API documentation and Python client 0.6, read 2026-1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,36 +15,27 @@ from pydantic import SecretStr
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected
-from mindbot_tasks.core.http import Http, Patience, Response, Stream, refuse, retry_after_s
-from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
-from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
+from mindbot_tasks.core.http import Response, Stream, refuse, retry_after_s
+from mindbot_tasks.llm.attachments import divided, in_base64, without_contents
+from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, call, merged, raise_problem
+from mindbot_tasks.llm.one_model import OneModel
 from mindbot_tasks.model.answer import Usage
 
 DEFAULT_BASE = "http://127.0.0.1:11434"
 
 
 @dataclass(frozen=True, slots=True)
-class OllamaModel:
+class OllamaModel(OneModel):
     """One model of an Ollama server."""
 
     name: str  #: "provider:ollama"
     model: str
     base_url: str = DEFAULT_BASE
     api_key: SecretStr | None = None  #: for a proxy in front of it
-    max_tokens: int | None = None
-    temperature: float | None = None
     context_tokens: int = 0  #: 0: as the server is set up, which may be little
-    system_prompt: str = ""
     keep_alive: str = ""
     thinking: bool | None = None
-    patience: Patience | None = None
-    vision: bool = False
-    extra: Mapping[str, Any] | None = None  #: more fields of the body
-    http: Http | None = None
-
-    def takes(self, attachment: Attachment) -> bool:
-        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""

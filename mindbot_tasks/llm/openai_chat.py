@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Http, Patience, Response, refuse, retry_after_s
-from mindbot_tasks.llm.attachments import divided, in_base64, is_picture, without_contents
-from mindbot_tasks.llm.base import Attachment, OnText, Question, Spoken
+from mindbot_tasks.core.http import Response, refuse, retry_after_s
+from mindbot_tasks.llm.attachments import divided, in_base64, without_contents
+from mindbot_tasks.llm.base import OnText, Question, Spoken
 from mindbot_tasks.llm.one_call import Ask, Heard, RaisedFor, call, merged, raise_problem
+from mindbot_tasks.llm.one_model import OneModel
 from mindbot_tasks.model.answer import Usage
 
 _QUOTA: RaisedFor = (Rejected, "quota")
@@ -63,26 +64,16 @@ _takes_less: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class ChatModel:
+class ChatModel(OneModel):
     """One model of one provider."""
 
     name: str  #: "provider:openai"
     url: str  #: of chat/completions
     model: str
     api_key: SecretStr | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    system_prompt: str = ""
-    patience: Patience | None = None
-    extra: Mapping[str, Any] | None = None  #: more fields of the body
     thinking: Mapping[str, Any] | None = None  #: those that switch it; left out where they are refused
     max_tokens_field: str = "max_tokens"
     stream: bool = True
-    vision: bool = False
-    http: Http | None = None
-
-    def takes(self, attachment: Attachment) -> bool:
-        return self.vision and is_picture(attachment)
 
     def answer(self, question: Question, deadline: Deadline, on_text: OnText) -> Spoken:
         """Answer, telling `on_text` how it grows. Raises Rejected, Throttled, Unavailable or a Stopped."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -142,6 +144,26 @@ def test_people_take_turns() -> None:
     assert told(frozen, 1, now=BEGIN + 13 * HOUR) == ["Bob sms", "Bob email"]
     assert told(frozen, 1, now=BEGIN - HOUR) == ["Bob sms", "Bob email"]
     assert told(frozen, 1, now=BEGIN + 24 * HOUR) == ["Ann sms", "Ann email"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Shanghai"])
+def test_shifts_change_at_the_same_hour_in_summer_and_winter(zone: str) -> None:
+    turns = {"members": ["Ann", "Bob"], "starts": "2026-01-05T09:00", "shift_hours": 168, "timezone": zone}
+    frozen = policy(rotations={"ops": turns})
+    for week in range(52):
+        changes = datetime(2026, 1, 5, 9, tzinfo=ZoneInfo(zone)) + timedelta(weeks=week)  # by the clock on the wall
+        at = int(changes.timestamp() * 1000)
+        first, second = ("Ann", "Bob") if week % 2 == 0 else ("Bob", "Ann")
+        assert told(frozen, 1, now=at - MINUTE) == [f"{second} sms", f"{second} email"]
+        assert told(frozen, 1, now=at + MINUTE) == [f"{first} sms", f"{first} email"]
+
+
+def test_quiet_hours_end_by_the_clock_on_the_wall_when_clocks_are_changed() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    for evening in (datetime(2026, 3, 28, 23, tzinfo=berlin), datetime(2026, 10, 24, 23, tzinfo=berlin)):
+        morning = (evening + timedelta(days=1)).replace(hour=7)
+        ends = within_hours("22:00-07:00", "Europe/Berlin", now=int(evening.timestamp() * 1000))
+        assert ends == int(morning.timestamp() * 1000)
 
 
 def test_quiet_hours_hold_back_what_is_mild() -> None:

@@ -128,3 +128,26 @@ def test_thinking_takes_the_words_of_the_vendors(files: Files, written: str, wan
 @pytest.mark.parametrize("name", ["deepseek", "qwen", "kimi", "zhipu", "openrouter"])
 def test_every_hosted_vendor_needs_a_key(files: Files, name: str) -> None:
     assert files.load(f"providers: {{{name}: {{models: [m]}}}}").off == {f"providers.{name}": "api_key is not given"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("mine/big", None),
+        ("BIG", None),
+        ("mine", None),
+        ("mine/bog", "chat.model: mine/bog is not among the models of the configured providers, so the usual ones"
+         " answer (did you mean mine/big?)"),
+    ],
+)  # fmt: skip
+def test_a_bots_model_that_no_provider_has_is_told(files: Files, wanted: str, told: str | None) -> None:
+    given = files.load(
+        "providers: {mine: {type: openai, api_key: k, base_url: 'http://h/v1', models: [{name: big}, small]}}\n"
+        f"chat: {{secrets: [whsec_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa], model: {wanted}}}\n"
+    )
+    assert [warning.text().partition(": ")[2] for warning in given.warnings] == ([] if told is None else [told])
+
+
+def test_other_models_by_name_are_looked_for_as_well(files: Files) -> None:
+    given = files.load("context: {summary_model: x}\nbudgets: {cheaper_model: y, user: {cost: 1}}")
+    assert [warning.path for warning in given.warnings] == ["context.summary_model", "budgets.cheaper_model"]

@@ -81,6 +81,7 @@ SERVICE_KEYS: dict[str, type | tuple[type, ...]] = {
     "image": str,
     "init": bool,
     "mem_limit": str,
+    "cpu_shares": int,
     "ports": list,
     "profiles": list,
     "read_only": bool,

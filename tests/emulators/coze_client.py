@@ -1,4 +1,4 @@
-"""Coze's own SDK as a program, in an environment of its own: calls argv[1] and prints one JSON object."""
+"""Coze's own SDK as a program of its own, beside our environment: calls argv[1] and prints one JSON object."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import json
 import re
 import subprocess
@@ -47,18 +48,20 @@ METHODS = {"debug", "info", "warning", "error", "critical", "exception", "bind"}
 PASSED_ON = {"action", "alert", "target", "code", "kind", "outcome", "status"}
 
 
+@functools.cache
 def fields_in_calls() -> dict[str, str]:
     """Every field that a call of our code gives to the log, or binds to what follows -> where."""
     found = {}
     for path in [*(ROOT / "mindbot_tasks").rglob("*.py"), *(ROOT / "webhooks").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "structlog" in text else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _logs(node.func):
                 found |= {each.arg: f"{path.name}:{node.lineno}" for each in node.keywords if each.arg}
     return found
 
 
 def _logs(function: ast.Attribute) -> bool:
-    if function.attr == "bound_contextvars":
+    if function.attr in ("bound_contextvars", "bind_contextvars"):
         return True
     return function.attr in METHODS and re.search(r"\blog\b|get_logger", ast.unparse(function.value)) is not None
 

@@ -213,3 +213,9 @@ def test_the_doctor_writes_a_figure_and_hears_that_nobody_listens(sink: Sink, ea
     found = list(look_at_targets(settings))
     assert [(one.level, one.what) for one in found] == [("fail", "metrics.influxdb"), ("warn", "metrics.statsd")]
     assert list(look_at_targets(Settings())) == []
+
+
+def test_the_port_of_the_watchdog_loads_no_celery() -> None:
+    code = "import sys; import mindbot_tasks.exporting.listener; print({'celery', 'flask', 'kombu'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -83,9 +83,9 @@ def test_it_finds_what_the_formula_says_after_any_changes(
     for number in range(12):
         index = change(f"{number}.md")
     for question in QUESTIONS:
-        wanted = {number: round(score, 6) for number, score in expected(base, question).items()}
+        wanted = {number: pytest.approx(score, rel=1e-5) for number, score in expected(base, question).items()}
         hits = index.search(question, 1000)
-        assert {hit.chunk_id: round(hit.score, 6) for hit in hits} == wanted
+        assert {hit.chunk_id: hit.score for hit in hits} == wanted
         assert all(0 < hit.coverage <= 1 for hit in hits)
     for _ in range(12):  # how rare a word is, is then known roughly: until a file is written anew, the dead count
         index = change(f"{chance.randrange(12)}.md")

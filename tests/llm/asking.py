@@ -6,9 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.llm.base import Question
+from mindbot_tasks.core.errors import FarSideError
+from mindbot_tasks.core.http import Patience
+from mindbot_tasks.llm.base import Answerer, Question
 from mindbot_tasks.model.answer import Classification, Turn
+
+#: with a far side on this machine
+PATIENCE = Patience(1, 10, 10)
 
 
 def question(text: str = "hello", **fields: Any) -> Question:
@@ -22,6 +30,15 @@ def question(text: str = "hello", **fields: Any) -> Question:
         "language": "en",
     }
     return Question(**(values | fields))
+
+
+def refused_as(error: type[FarSideError], kind: str, answerer: Answerer, far: Emulator, status: int, body: Any) -> None:
+    """The answerer raises this error for this answer, and the vendor's own words stay out of it."""
+    far.control.fault("status", status=status, body=body, content_type="application/json")
+    with pytest.raises(error) as caught:
+        answerer.answer(question(), Deadline(5), nobody)
+    assert caught.value.kind == kind
+    assert "what you said" not in str(caught.value)
 
 
 def nobody(_: str) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from emulators.running import Emulator
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.dify.app import DifyApp, Manner
+from tests.llm.asking import PATIENCE
 
 CHAT, RUN = "/v1/chat-messages", "/v1/workflows/run"
-PATIENCE = Patience(1, 10, 10)
 
 
 def app(far: Emulator, key: str, endpoint: str = "/v1", **manner: Any) -> DifyApp:

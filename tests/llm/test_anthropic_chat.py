@@ -11,10 +11,9 @@ from pydantic import SecretStr
 from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.anthropic_chat import AnthropicModel
 from mindbot_tasks.model.answer import Turn
-from tests.llm.asking import nobody, question
+from tests.llm.asking import PATIENCE, nobody, question, refused_as
 from tests.llm.contract import AnswererContract
 
 
@@ -33,7 +32,7 @@ def answerer(far: Emulator) -> AnthropicModel:
         max_tokens=100,
         temperature=1.5,
         system_prompt="You are kind.",
-        patience=Patience(1, 10, 10),
+        patience=PATIENCE,
     )
 
 
@@ -103,11 +102,7 @@ def test_more_fields_can_be_configured(far: Emulator, answerer: AnthropicModel) 
 def test_errors_have_a_meaning(
     far: Emulator, answerer: AnthropicModel, status: int, body: Any, error: type[FarSideError], kind: str
 ) -> None:
-    far.control.fault("status", status=status, body=body, content_type="application/json")
-    with pytest.raises(error) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
-    assert caught.value.kind == kind
-    assert "what you said" not in str(caught.value)
+    refused_as(error, kind, answerer, far, status, body)
 
 
 def test_an_error_in_mid_stream_is_an_error(far: Emulator, answerer: AnthropicModel) -> None:

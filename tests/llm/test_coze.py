@@ -10,9 +10,8 @@ from pydantic import SecretStr
 from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.coze import CozeBot
-from tests.llm.asking import nobody, question, stopping
+from tests.llm.asking import PATIENCE, nobody, question, refused_as, stopping
 from tests.llm.contract import AnswererContract
 
 
@@ -23,7 +22,7 @@ def far(coze: Emulator) -> Emulator:
 
 @pytest.fixture
 def answerer(far: Emulator) -> CozeBot:
-    return CozeBot("provider:coze", "bot-1", SecretStr("pat_test"), f"{far.url}/v1", patience=Patience(1, 10, 10))
+    return CozeBot("provider:coze", "bot-1", SecretStr("pat_test"), f"{far.url}/v1", patience=PATIENCE)
 
 
 class TestContract(AnswererContract):
@@ -72,11 +71,7 @@ def test_whoever_goes_early_cancels(far: Emulator, answerer: CozeBot) -> None:
 def test_errors_have_a_meaning(
     far: Emulator, answerer: CozeBot, status: int, body: Any, error: type[FarSideError], kind: str
 ) -> None:
-    far.control.fault("status", status=status, body=body, content_type="application/json")
-    with pytest.raises(error) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
-    assert caught.value.kind == kind
-    assert "what you said" not in str(caught.value)
+    refused_as(error, kind, answerer, far, status, body)
 
 
 def test_an_error_in_mid_stream_is_an_error(far: Emulator, answerer: CozeBot) -> None:

@@ -21,10 +21,9 @@ from mindbot_tasks.core.errors import (
     Throttled,
     Unavailable,
 )
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.dify.address import base_of
 from mindbot_tasks.llm.dify.app import DifyApp
-from tests.llm.asking import nobody, question, stopping
+from tests.llm.asking import PATIENCE, nobody, question, stopping
 from tests.llm.contract import AnswererContract
 
 CHAT = "/v1/chat-messages"
@@ -41,9 +40,7 @@ def answerer(far: Emulator) -> DifyApp:
 
 
 def app(far: Emulator, key: str) -> DifyApp:
-    return DifyApp(
-        "workflow:general_chat", far.url + CHAT, SecretStr(key), workflow="general_chat", patience=Patience(1, 10, 10)
-    )
+    return DifyApp("workflow:general_chat", far.url + CHAT, SecretStr(key), workflow="general_chat", patience=PATIENCE)
 
 
 class TestContract(AnswererContract):

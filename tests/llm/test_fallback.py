@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from emulators.running import Emulator
+from mindbot_tasks.alerting.remedies import OFF_S
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, DeadlineExceeded, Draining, Rejected, Throttled, Unavailable
 from mindbot_tasks.core.http import Patience
@@ -22,7 +23,7 @@ from mindbot_tasks.llm.dify.app import DifyApp
 from mindbot_tasks.llm.fallback import Way, answer
 from mindbot_tasks.llm.openai_chat import ChatModel
 from mindbot_tasks.model.answer import Answer, Usage
-from mindbot_tasks.stores import breaker, spending
+from mindbot_tasks.stores import breaker, limiter, spending
 from mindbot_tasks.stores.leave import NO_LIMITS, Bucket, Limits
 from mindbot_tasks.stores.limiter import Rate
 from mindbot_tasks.stores.spending import Whose
@@ -145,6 +146,16 @@ def test_nobody_calls_during_the_pause_that_a_server_asked_for() -> None:
         assert caught.value.code == "our_pause"
         assert 15 < (caught.value.retry_after_s or 0) <= 20
     assert len(first.asked) == 1
+
+
+def test_who_was_switched_off_by_an_alert_keeps_nobody_waiting() -> None:
+    first, second = Scripted("a", "hello"), Scripted("b", "hello")
+    limiter.pause("a", OFF_S)
+    assert ask(way(first), way(second)).answerer == "b"
+    with pytest.raises(Unavailable) as caught:
+        ask(way(first))
+    assert (caught.value.code, caught.value.retry_after_s) == ("switched_off", 15.0)
+    assert not first.asked
 
 
 def test_the_fleet_wide_limit_of_an_answerer_is_kept() -> None:

@@ -10,10 +10,9 @@ from pydantic import SecretStr
 from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.gemini_chat import GeminiModel
 from mindbot_tasks.model.answer import Turn
-from tests.llm.asking import nobody, question
+from tests.llm.asking import PATIENCE, nobody, question, refused_as
 from tests.llm.contract import AnswererContract
 
 
@@ -32,7 +31,7 @@ def answerer(far: Emulator) -> GeminiModel:
         max_tokens=100,
         temperature=0.5,
         system_prompt="You are kind.",
-        patience=Patience(1, 10, 10),
+        patience=PATIENCE,
     )
 
 
@@ -79,11 +78,7 @@ def _error(status: str, *details: dict[str, Any]) -> dict[str, Any]:
 def test_errors_have_a_meaning(
     far: Emulator, answerer: GeminiModel, status: int, body: Any, error: type[FarSideError], kind: str
 ) -> None:
-    far.control.fault("status", status=status, body=body, content_type="application/json")
-    with pytest.raises(error) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
-    assert caught.value.kind == kind
-    assert "what you said" not in str(caught.value)
+    refused_as(error, kind, answerer, far, status, body)
 
 
 def test_the_wait_stands_in_the_body(far: Emulator, answerer: GeminiModel) -> None:

@@ -11,10 +11,9 @@ from emulators.ollama import THOUGHT
 from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.base import Attachment
 from mindbot_tasks.llm.ollama_chat import OllamaModel
-from tests.llm.asking import nobody, question, stopping
+from tests.llm.asking import PATIENCE, nobody, question, stopping
 from tests.llm.contract import AnswererContract
 
 PICTURE = Attachment("image", "a.png", "image/png", 3, 7, b"png")
@@ -36,7 +35,7 @@ def answerer(far: Emulator) -> OllamaModel:
         context_tokens=8192,
         system_prompt="You are kind.",
         keep_alive="30m",
-        patience=Patience(1, 10, 10),
+        patience=PATIENCE,
         vision=True,
     )
 

@@ -12,9 +12,8 @@ from emulators.openai import THOUGHT
 from emulators.running import Emulator, running
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import Patience
 from mindbot_tasks.llm.openai_chat import ChatModel
-from tests.llm.asking import nobody, question
+from tests.llm.asking import PATIENCE, nobody, question
 from tests.llm.contract import AnswererContract
 
 
@@ -33,7 +32,7 @@ def answerer(far: Emulator) -> ChatModel:
         max_tokens=100,
         temperature=0.5,
         system_prompt="You are kind.",
-        patience=Patience(1, 10, 10),
+        patience=PATIENCE,
     )
 
 

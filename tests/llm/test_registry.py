@@ -83,6 +83,7 @@ def test_which_models_can_be_asked_for() -> None:
     assert catalogue.models_called(given, "mine/big") == ["mine/big"]
     assert catalogue.models_called(given, "OPENAI") == ["openai/small"]
     assert catalogue.choices(given) == [*catalogue.models(given), "dify"]
+    assert catalogue.models_called(given, "Dify/app") == ["dify"]
     assert catalogue.models_called(given, "off") == []
     asked = models(given, model="dify")
     assert (asked[0], asked.count("provider:dify")) == ("provider:dify", 1)

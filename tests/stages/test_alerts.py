@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from mindbot_tasks import obey
-from mindbot_tasks.alerting import answering, registry
+from mindbot_tasks.alerting import answering, registry, watching
+from mindbot_tasks.alerting.probes import vendors
+from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.app import app
-from mindbot_tasks.core.settings import AlertManagerSettings
+from mindbot_tasks.core.deadline import Deadline
+from mindbot_tasks.core.settings import AlertManagerSettings, get_settings
 from mindbot_tasks.escalate import escalate
 from mindbot_tasks.judge import judge
 from mindbot_tasks.model.alert import Channel, Event
 from mindbot_tasks.model.message import State
 from mindbot_tasks.notify import ChatNotifier, notify
+from mindbot_tasks.platforms.condition import Condition
 from mindbot_tasks.probe import _intervals as intervals
 from mindbot_tasks.probe import know_configured, probe
 from mindbot_tasks.purge import purge
 from mindbot_tasks.stores import alert_probes, alerts, history, outbox, workers
 from mindbot_tasks.stores.alert_probes import Finding, Plan
 from mindbot_tasks.stores.database import one_statement, reading, transaction
+from mindbot_tasks.stores.tables import DutyRow
 from tests.alerting.world import Recorder, settings
 from tests.stages.conftest import Configure, Ledger
 
@@ -204,3 +210,99 @@ def test_where_alerts_are_off_nothing_is_done(configure: Configure) -> None:
     assert (judge.run(), escalate.run(), notify.run()) == (0, 0, 0)
     configure(alert_manager=AlertManagerSettings(enabled=False))
     assert (judge.run(), escalate.run(), notify.run()) == (0, 0, 0)
+
+
+def test_workers_without_a_beat_that_ever_was_there_are_noticed_by_the_watchdog(phone: Recorder) -> None:
+    def beat() -> bool | None:
+        return watching.looks(get_settings())["beat"][0]()
+
+    assert beat() is None, "where nobody works nobody misses it"
+    with one_statement() as connection:
+        workers.register(connection, "worker_fast@here:1", ["classify"])
+    assert beat() is False
+    judge.run("beat")
+    assert beat() is True
+
+
+def drained(phone: Recorder, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """A rule that drains a queue fires; returns what workers are told."""
+    told: list[tuple[str, str]] = []
+    rule = {"condition": "error_rate > 10%", "keep_firing_for": 0, "remedy": {"action": "drain", "target": "collect"}}
+    configure(alert_manager=settings(rules={"dr": rule}, default_rules=False), secret_key=SecretStr("s"))
+    monkeypatch.setattr(app.control, "cancel_consumer", lambda queue: told.append(("stop", queue)))
+    monkeypatch.setattr(app.control, "add_consumer", lambda queue, destination: told.append(("go", queue)))
+    monkeypatch.setattr(app.control, "ping", lambda timeout: [{"fast@here": {"ok": "pong"}}])
+    with one_statement() as connection:
+        workers.register(connection, "worker_fast@here:1", ["classify", "collect"])
+    find(error_rate=0.5)
+    assert judge.run() == 1
+    return told
+
+
+def slots_pass() -> None:
+    with transaction() as connection:
+        connection.execute(update(DutyRow).values(ran_at=DutyRow.ran_at - 20_000))
+
+
+def test_a_drained_queue_stays_drained_and_is_given_back_once(
+    phone: Recorder, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = drained(phone, configure, monkeypatch)
+    slots_pass()
+    judge.run()
+    assert set(told) == {("stop", "collect")}
+    assert len(told) >= 2, "a worker that was started again is told, too"
+    told.clear()
+    find(error_rate=0.0)
+    for _ in range(3):
+        slots_pass()
+        judge.run()
+    assert [one for one in told if one[0] == "go"] == [("go", "collect")]
+    assert told[-1] == ("go", "collect")
+    with reading() as connection:
+        (row,) = history.listed(connection)
+        kinds = [one["kind"] for one in history.of(connection, row["id"])]
+    assert [kind for kind in kinds if "remedy" in kind] == ["remedy", "remedy done", "remedy taken back"]
+
+
+def test_a_queue_whose_judge_was_killed_before_it_gave_it_back_is_given_back_by_the_next(
+    phone: Recorder, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = drained(phone, configure, monkeypatch)
+    with transaction() as connection:
+        (row,) = alerts.open_alerts(connection)
+        answering.resolve(connection, row["id"], by="rule", now=workers.database_time(connection))
+    find(error_rate=0.0)
+    told.clear()
+    for _ in range(2):
+        slots_pass()
+        judge.run()
+    assert told == [("go", "collect")]
+
+
+def test_a_remedy_that_cannot_be_carried_out_says_so(
+    phone: Recorder, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"condition": "error_rate > 10%", "remedy": {"action": "recycle_pool", "target": "nobody"}}
+    configure(alert_manager=settings(rules={"r": rule}, default_rules=False), secret_key=SecretStr("s"))
+    monkeypatch.setattr(app.control, "ping", lambda timeout: [{"fast@here": {"ok": "pong"}}])
+    find(error_rate=0.5)
+    judge.run()
+    with reading() as connection:
+        found = history.of(connection, the_alert()["id"])
+    assert [one["kind"] for one in found if "remedy" in one["kind"]] == ["remedy", "remedy failed"]
+
+
+def test_a_stream_that_begins_anew_is_no_outage_and_one_that_stays_away_is_one_within_half_a_minute(
+    phone: Recorder, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ["online"] + ["closed"] * 5
+    row: dict[str, Any] = {"subject": "", "failures": 0, "memory": {}, "readings": {}}
+    told = []
+    for turn, state in enumerate(states):
+        one = Condition("dingtalk", "default", state == "online", "", cast(Any, state))
+        monkeypatch.setattr("mindbot_tasks.alerting.probes.vendors.conditions", lambda _settings, one=one: [one])
+        found = vendors.connections(Context(get_settings(), row, Deadline(3), 1_000_000 + turn * 10_000))
+        row |= {"memory": dict(found.memory), "readings": dict(found.readings)}
+        told.append(row["readings"]["dingtalk_connection_status"].get("dingtalk:default"))
+    assert told == ["connected", "connected", "connected", "disconnected", "disconnected", "disconnected"]

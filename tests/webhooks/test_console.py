@@ -132,9 +132,10 @@ def test_keys_cannot_be_guessed_quickly(configure: Configure) -> None:
             "/console/sign-in", data={"csrf_token": token, "key": f"guess {n}"},
             environ_overrides={"REMOTE_ADDR": "198.51.100.23"},
         ).status_code
-        for n in range(12)
+        for n in range(25)
     ]  # fmt: skip
-    assert (told[:10], told[-1]) == ([403] * 10, 429)
+    assert set(told) == {403, 429}
+    assert told.count(403) <= 20, "ten in a minute, and the minute may end meanwhile"
 
 
 def test_another_site_cannot_press_the_buttons(app: flask.Flask) -> None:
@@ -161,6 +162,7 @@ def test_silences_of_an_alert_of_its_rule_and_of_anything(app: flask.Flask) -> N
     press(client, f"/console/alerts/{code}/silence", scope="alert", span="30m")
     press(client, f"/console/alerts/{code}/silence", scope="rule", span="4h", comment="=1+1 <i>upgrade</i>")
     press(client, "/console/silences", component="db*", severity="high", maintenance="on", **{"from": "silences"})
+    press(client, "/console/silences", rule=" ", comment="everything?")
     with reading() as connection:
         now = workers.database_time(connection)
         made = silences.current(connection, now=now)

@@ -13,10 +13,9 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
-from sqlalchemy import event, insert
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from mindbot_tasks.core.alert_metrics import METRICS
 from mindbot_tasks.core.settings import (
     AlertManagerSettings,
     ChromaSettings,
@@ -28,13 +27,9 @@ from mindbot_tasks.core.settings import (
 from mindbot_tasks.exporting import catalogue, listener, page
 from mindbot_tasks.stores.database import transaction
 from mindbot_tasks.stores.redis import get_redis
-from mindbot_tasks.stores.spending import Call, Whose, write
-from mindbot_tasks.stores.tables_alerts import AlertRow, NotificationRow, ProbeRow
-from mindbot_tasks.stores.tables_knowledge import DocumentRow, KnowledgeBaseRow
+from tests.exporting.rows import fill
 from tests.webhooks.conftest import Configure
 from webhooks.app import create_app
-
-NOW_MS = int(time.time() * 1000)
 
 
 @pytest.fixture
@@ -53,48 +48,8 @@ def busy(configure: Configure) -> Settings:
         '{"troubles": {"beat": {"part": "beat", "since": 1}}, "number": 1, "past": []}'
     )
     with transaction() as connection:
-        write(connection, [Call("openai", "gpt", input_tokens=3, output_tokens=5, cost_nano=2_500_000_000)], Whose())
-        write(connection, [Call("openai", "gpt", input_tokens=3, output_tokens=5)], Whose("chat", "default", "ann"))
-        connection.execute(
-            insert(KnowledgeBaseRow).values(name="docs", embedder="e", dimension=3, version=1, created_at=1)
-        )
-        for number, state in enumerate(("ready", "ready", "failed")):
-            connection.execute(
-                insert(DocumentRow).values(
-                    base="docs", source=f"{number}.md", kind="file", title="", size=1, fingerprint="", state=state,
-                    chunks=10, embedded=4, note="", error="", strikes=0, revision=1, added_at=1, changed_at=1,
-                )
-            )  # fmt: skip
-        connection.execute(insert(AlertRow).values(**_alert()))
-        connection.execute(insert(NotificationRow).values(**_notification()))
-        readings = {
-            metric.name: {"it": "connected" if metric.unit == "text" else 500.0} if metric.about else 500.0
-            for metric in METRICS.values()
-        }
-        readings |= {"plugin.tickets": 7.0}
-        connection.execute(
-            insert(ProbeRow).values(
-                name="machine", kind="machine", subject="", interval_ms=60_000, timeout_ms=1000, next_at=NOW_MS,
-                ran_at=NOW_MS, ok=False, took_ms=250, failures=1, successes=0, readings=readings, memory={},
-            )
-        )  # fmt: skip
+        fill(connection, int(time.time() * 1000))
     return settings
-
-
-def _alert() -> dict[str, object]:
-    return {
-        "code": "A1", "rule": "r", "fingerprint": "f", "severity": "critical", "state": "firing", "source": "rule",
-        "component": "c", "summary": "s", "labels": {}, "members": {}, "readings": {}, "policy": {}, "step": 0,
-        "rounds": 0, "opened_at": 1, "fired_at": 1, "reopened": 0,
-    }  # fmt: skip
-
-
-def _notification() -> dict[str, object]:
-    return {
-        "alert_id": 1, "intent": "i", "event": "trigger", "severity": "critical", "level": 1, "recipient": "Ann",
-        "channel": "sms", "address": "+1", "content": {}, "status": "pending", "tried": [], "attempts": 0,
-        "next_try_at": NOW_MS - 60_000, "created_at": 1,
-    }  # fmt: skip
 
 
 @contextmanager

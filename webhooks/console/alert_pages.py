@@ -198,6 +198,8 @@ def end_silence(silence_id: int) -> ResponseReturnValue:
 
 def _silence(matchers: dict[str, str], *, maintenance: bool) -> ResponseReturnValue:
     form = flask.request.form
+    if not matchers and not maintenance:  # everything, by a slip of the hand
+        return back(_return(), tell("silence_what"), well=False)
     span_ms = SPANS.get(form.get("span", ""), SPANS["1h"])
     with transaction() as connection:
         now = workers.database_time(connection)

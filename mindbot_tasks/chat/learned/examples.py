@@ -43,6 +43,11 @@ def held_out() -> list[Labelled]:
     return _of_package("held_out.jsonl")
 
 
+def chatty() -> list[Labelled]:
+    """A second one for measuring only: short and careless, as people write in messengers."""
+    return _of_package("chatty.jsonl")
+
+
 def _of_package(name: str) -> list[Labelled]:
     file = resources.files("mindbot_tasks.chat.learned").joinpath("data", name)
     return list(_read(file.read_bytes(), name, "shipped"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from mindbot_tasks.chat.learned.carelessness import careless
 from mindbot_tasks.chat.learned.examples import Labelled
 from mindbot_tasks.chat.learned.features import counts_for, features
 from mindbot_tasks.chat.learned.measuring import Judged
@@ -25,6 +26,8 @@ FEWEST = 8  #: a label with fewer examples is not learned
 MOST_FEATURES = 30_000
 _FOLDS = 5
 _STRENGTH = 8.0  # scikit-learn's C
+#: what the careless copy of a shipped utterance counts; people's own words are as careless as they are
+_CARELESS = 0.5
 #: what one example counts
 _WEIGHTS = {"shipped": 1.0, "file": 1.0, "correction": 3.0, "reask": 1.0, "thumb": 0.5}
 
@@ -51,13 +54,14 @@ def train(examples: Sequence[Labelled], progress: Progress = lambda *_: None) ->
     steps = _FOLDS + 2
     progress(0, steps, "features")
     seen = [features(one.text) for one in examples]
+    copies = {at: features(careless(one.text, one.lang)) for at, one in enumerate(examples) if one.origin == "shipped"}
     wanted = np.array([labels.index(one.label) for one in examples])
     weights = _weights(examples, wanted)
     logits = np.zeros((len(examples), len(labels)))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(wanted, wanted)
     for number, (those, others) in enumerate(folds, 1):
         progress(number, steps, "cross-validation")
-        part = _Fit([seen[at] for at in those], wanted[those], weights[those])
+        part = _Fit(*_with_copies(seen, copies, those, wanted, weights))
         logits[others] = part.logits([seen[at] for at in others])
     temperature = _temperature(logits, wanted)
     judged = [
@@ -65,11 +69,21 @@ def train(examples: Sequence[Labelled], progress: Progress = lambda *_: None) ->
         for one, row in zip(examples, logits, strict=True)
     ]
     progress(_FOLDS + 1, steps, "training")
-    fit = _Fit(seen, wanted, weights)
+    fit = _Fit(*_with_copies(seen, copies, range(len(examples)), wanted, weights))
     about = {"examples": len(examples), "labels": {label: counts[label] for label in labels}}
     model = fit.model(tuple(labels), temperature, about)
     progress(steps, steps, "done")
     return Trained(model, judged, left_out)
+
+
+def _with_copies(
+    seen: Sequence[Sequence[str]], copies: Mapping[int, Sequence[str]], those: Sequence[int], wanted: Any, weights: Any
+) -> tuple[list[Sequence[str]], Any, Any]:
+    """The examples of these numbers and their careless copies: what is seen in them, their labels and weights."""
+    copied = [at for at in those if at in copies]
+    at = np.array([*those, *copied], dtype=int)
+    counts = np.concatenate([weights[list(those)], weights[copied] * _CARELESS])
+    return [*(seen[one] for one in those), *(copies[one] for one in copied)], wanted[at], counts
 
 
 def _weights(examples: Sequence[Labelled], wanted: Any) -> Any:

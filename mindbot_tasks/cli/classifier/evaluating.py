@@ -29,16 +29,17 @@ LAYERS = ("both", "learned", "patterns")
     "--file", "file", type=click.Path(path_type=Path, dir_okay=False), help="JSON lines with `text` and `label`; "
     "without it, the examples that come with MindBot for this.",
 )  # fmt: skip
+@click.option("--chatty", is_flag=True, help="Without --file: those that are written as people write in messengers.")
 @click.option("--wrong", is_flag=True, help="List every message that was taken for something else.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @told_plainly
-def evaluate(file: Path | None, wrong: bool, as_json: bool) -> None:
+def evaluate(file: Path | None, chatty: bool, wrong: bool, as_json: bool) -> None:
     """Measure the classifier on labelled messages: accuracy, macro-F1 and a confusion table for each language.
 
     Each message is taken by itself, without a conversation.
     """
     settings = get_settings()
-    wanted = examples.read(file) if file else examples.held_out()
+    wanted = examples.read(file) if file else examples.chatty() if chatty else examples.held_out()
     if settings.classifier.enabled:
         current.follow_if_reachable()
     model = current.in_use()

@@ -10,6 +10,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import FarSideError, SettingsError
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.core.words import lang_of, say
+from mindbot_tasks.knowledge import indexing
 from mindbot_tasks.knowledge.chroma import collection_of, get_chroma
 from mindbot_tasks.knowledge.ingesting import work_off
 from mindbot_tasks.stores import knowledge
@@ -41,7 +42,7 @@ def remove(document: str, base: str) -> None:
 )
 @told_plainly
 def reindex(base: str, wait_s: float) -> None:
-    """Make all vectors of BASE anew from the database, such as after a change of the embedding model."""
+    """Make all vectors of BASE, and the word index, anew from the database, such as for another embedding model."""
     settings = get_settings()
     lang = lang_of(settings.language)
     name = base_named(settings, base)
@@ -55,6 +56,7 @@ def reindex(base: str, wait_s: float) -> None:
             raise SettingsError(f"chroma: {exc}") from None
     with transaction(durable=True) as connection:
         count = knowledge.reindex(connection, name)
+    indexing.forget(settings.home, name)
     click.echo(say("kb.reindexed", lang, count=count))
     with reading() as connection:
         ids = [row.id for row in knowledge.listed(connection, name)]

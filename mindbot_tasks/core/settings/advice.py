@@ -28,7 +28,7 @@ def advise(settings: Settings, root: Item) -> list[Problem]:
         if named is not None:
             warnings += _about_model(settings, named, item)
     warnings = list(dict.fromkeys(warnings))  # what the agent says of a provider stands in two places
-    for more in (_unknown_providers, _long_timeouts, _versions, _recipients, _variants_of_nobody):
+    for more in (_unknown_providers, _long_timeouts, _versions, _recipients, _variants_of_nobody, _models_of_nobody):
         warnings += more(settings, root)
     return warnings
 
@@ -141,4 +141,31 @@ def _variants_of_nobody(settings: Settings, root: Item) -> list[Problem]:
             if one.workflow and one.workflow not in settings.workflows and not rest:
                 what = Sentence("settings.unknown_workflow", name=one.workflow)
                 warnings.append(Problem(item.place, item.path, what))
+    return warnings
+
+
+_BOTS = frozenset({"dingtalk", "wecom", "wecomcs", "aim", "chat"})
+
+
+def _models_of_nobody(settings: Settings, root: Item) -> list[Problem]:
+    """Models named for a bot or a purpose that no provider has: the usual ones would answer in silence."""
+    known = set()
+    for name, provider in find(root, ("providers",))[0].children():
+        entries = dict(provider.children())
+        listed = [child for _, child in entries["models"].children()] if "models" in entries else []
+        models = [str(dict(one.children())["name"].value if "name" in dict(one.children()) else one.value)
+                  for one in listed]  # fmt: skip
+        known |= {str(name), *models, *(f"{name}/{model}" for model in models)}
+    by_any_case = {each.casefold() for each in known}
+    warnings = []
+    for loc, item in walk(root):
+        of_a_bot = loc[-1:] == ("model",) and loc[0] in _BOTS and len(loc) <= 3
+        if not (of_a_bot or loc[-1:] == ("summary_model",) or loc == ("budgets", "cheaper_model")):
+            continue
+        wanted = str(item.value or "").strip()
+        if item.missing or not wanted or wanted.casefold() in by_any_case:
+            continue
+        near = difflib.get_close_matches(wanted, known, n=1)
+        hint = Sentence("settings.did_you_mean", known=near[0]) if near else None
+        warnings.append(Problem(item.place, item.path, Sentence("settings.unknown_model", name=wanted), hint))
     return warnings

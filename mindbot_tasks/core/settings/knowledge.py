@@ -32,7 +32,7 @@ class ChromaSettings(Section):
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
     allowed_hosts: list[str] = []  #: of addresses that may be read although they are not public: `wiki.intra:8080`
-    timeout: Seconds = 3  #: of the whole search; an answer without passages is better than none
+    timeout: Seconds = 3  #: of a search that has its turn; then the answer goes without it
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> ChromaSettings:
