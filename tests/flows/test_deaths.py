@@ -40,7 +40,8 @@ def an_answer_whose_worker_is_killed_is_begun_again_within_15_s(scene: Scene) ->
     (told,) = scene.ended()
     assert told.message["state"] == "replied"
     assert "worker lost" in steps(told)
-    spans = scene.spans(told, "POST /webhooks/dingtalk", "generate (worker lost)", "generate", "reply", "send dingtalk")
+    awaited = "classify", "generate (worker lost)", "generate", "reply", "send dingtalk"
+    spans = scene.spans(told, "POST /webhooks/dingtalk", *awaited)
     assert {span["trace_id"] for span in spans} == {spans[0]["trace_id"]}
     (root,) = [span for span in spans if not span["parent_id"]]
     of_stages = {span["name"]: span for span in spans if span["parent_id"] == root["span_id"]}
