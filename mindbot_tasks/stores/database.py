@@ -32,11 +32,6 @@ _patience_s = _PATIENCE_S
 _HASTY_S = 0.005
 
 
-#: After so many pages (32 MB) a process whose commits are waited for moves the log into the database itself: all its
-#: threads wait meanwhile. Workers do it after SQLite's usual 1,000, so it comes to that only where no worker runs.
-_LATE_CHECKPOINT_PAGES = 8_000
-
-
 def _new_writer() -> None:
     """In a forked child: a thread that held the lock does not exist here, so nobody would ever give it back."""
     global _sqlite_writer
@@ -113,8 +108,6 @@ def _open_sqlite(url: URL, *, durable: bool, pool_size: int, busy_s: float) -> E
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA cache_size=-8000")
-        if durable:
-            cursor.execute(f"PRAGMA wal_autocheckpoint={_LATE_CHECKPOINT_PAGES}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

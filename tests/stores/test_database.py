@@ -209,15 +209,3 @@ def test_a_durable_transaction_waits_for_the_disk_also_where_others_do_not(
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
     finally:
         engine.dispose()
-
-
-def test_whoever_is_waited_for_leaves_the_log_of_sqlite_to_the_workers(sqlite_url: str) -> None:
-    pages = {}
-    for durable in (True, False):
-        engine = open_engine(sqlite_url, durable=durable)
-        with engine.connect() as connection:
-            pages[durable] = connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()
-        engine.dispose()
-    assert pages[False] == 1_000
-    assert pages[True] > 4 * pages[False], "but without any worker it must not grow for ever"
-    assert pages[True] < 100_000
