@@ -219,9 +219,12 @@ def _restarts(history: History, shown: dict[str, list[Shown]], of_marker: dict[s
     found = []
     for marker, said in of_marker.items():
         sends = shown.get(said.msg_id, [])
-        signs = sorted([call.at_ms for call in asked[marker]] + [send.at_ms for send in sends])
-        for call in asked[marker]:
-            if call.outcome == "sent" and not any(other.at_ms > call.at_ms for other in asked[marker]):
+        # once its answer is there, calls with its words are for a summary of the conversation
+        shown_ms = min((send.at_ms for send in sends), default=math.inf)
+        calls = [call for call in asked[marker] if call.at_ms <= shown_ms]
+        signs = sorted([call.at_ms for call in calls] + [send.at_ms for send in sends])
+        for call in calls:
+            if call.outcome == "sent" and not any(other.at_ms > call.at_ms for other in calls):
                 continue  # it came back, and nobody had to ask again
             found += _restart(history, marker, ANSWERER, call.at_ms, call.ended_ms, signs)
         for send, _again in itertools.pairwise(sends):

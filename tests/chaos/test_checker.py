@@ -169,6 +169,16 @@ def test_a_model_call_that_ended_well_before_the_kill_is_no_restart() -> None:
     assert check(told).restarts == []
 
 
+def test_a_summary_that_was_killed_is_no_restart_of_the_answer_that_is_there() -> None:
+    told = History(
+        (ONE,),
+        (answer(ONE, after_ms=500),),
+        (asked(ONE, 1_100, 1_300), asked(ONE, 20_000, 20_150, "client_gone"), asked(ONE, 90_000, 90_300)),
+        (kill("generate", 20_100),),
+    )
+    assert check(told).restarts == []
+
+
 def test_slow_restarts_break_the_promise_unless_something_else_broke_on_the_way() -> None:
     told = History(
         (ONE,),
