@@ -245,8 +245,8 @@ def test_a_person_sees_an_alert_come_and_takes_care_of_it(address: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         card.get_by_role("button", name="确认").click()
         page.get_by_text("已由您确认").wait_for()
+        page.locator(f"#alert-{code}.acknowledged").wait_for()  # a page is parsed in pieces: its top may be there first
         assert page.evaluate("scrollY") == 0, "the word about it can be seen"
-        assert page.locator(f"#alert-{code}.acknowledged").count() == 1
         page.locator(".code").first.click()
         page.locator(".timeline .acknowledged").wait_for()
         browser.close()
