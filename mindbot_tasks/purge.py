@@ -106,7 +106,7 @@ def _purge_the_silent(days: int, ends_at: float) -> None:
             if batch == 0:
                 break
     if any(gone.values()):
-        log.info("silent_purged", **gone)
+        log.info("silent_purged", conversations=gone["conversations"], people=gone["people"])
 
 
 def _purge_agent_files(settings: Settings) -> None:

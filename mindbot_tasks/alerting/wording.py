@@ -18,8 +18,8 @@ from mindbot_tasks.model.alert import Channel, Event
 
 #: figures that every e-mail brings along
 _FIGURES = (
-    "error_rate", "response_time", "throughput", "active_users", "queue_age", "workers", "cpu_usage", "memory_usage",
-    "disk_usage",
+    "error_rate", "response_time", "dify_error_rate", "dify_response_time", "throughput", "active_users", "queue_age",
+    "workers", "cpu_usage", "memory_usage", "disk_usage",
 )  # fmt: skip
 _MOST_PROBES = 30
 #: the colour at the top of an e-mail

@@ -121,7 +121,7 @@ WORDS: Words = {
         "CRITICAL: MindBot {what} at {timestamp}. Immediate attention required.",
         "紧急:MindBot 于 {timestamp} {what},请立即处理。",
     ),
-    "watch_up": ("RESOLVED: MindBot {what} is back after {duration}.", "已恢复:MindBot {what},持续 {duration}。"),
+    "watch_up": ("RESOLVED: MindBot {what}: over after {duration}.", "已恢复:MindBot {what},持续 {duration}。"),
     "watch_database": ("database does not answer", "数据库无响应"),
     "watch_broker": ("broker does not answer", "消息代理无响应"),
     "watch_workers": ("workers are gone", "工作进程全部消失"),
