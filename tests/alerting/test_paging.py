@@ -13,7 +13,7 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.model.alert import Delivery, DeliveryReport, Event
 from mindbot_tasks.stores import outbox
 from mindbot_tasks.stores.database import transaction
-from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, World, settings
+from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, Priced, World, settings
 
 DOWN, UP = "disconnected", "connected"
 
@@ -199,6 +199,24 @@ def test_receipts_come_twice_and_out_of_order(world: World) -> None:
     assert not world.backup.sent
     with transaction(world.engine) as connection:
         assert not outbox.note_delivery(connection, "twilio", "nobody", DeliveryReport(Delivery.SENT), now=world.now)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_a_message_cost_is_asked_for_after_its_receipt(world: World, tells: bool) -> None:
+    """A receipt does not say it, and a cap on what a day may cost must not wait for nothing."""
+    asked = (Priced if tells else Asked)("twilio", world.sms.channel, cost=None)
+    world.notifiers = [asked]
+    lose(world)
+    world.tick()
+    with transaction(world.engine) as connection:
+        assert outbox.note_delivery(connection, "twilio", "twilio-1", DeliveryReport(Delivery.DELIVERED), now=world.now)
+    asked.report = DeliveryReport(Delivery.DELIVERED)  # the vendor does not know it yet
+    world.run(30 * SECOND)
+    asked.report = DeliveryReport(Delivery.DELIVERED, "", 0.0079, "USD")
+    world.run(10 * MINUTE, step=10 * SECOND)
+    row = next(row for row in world.outbox(world.the_alert()["id"]) if row["provider_message_id"] == "twilio-1")
+    assert (row["status"], row["cost"]) == (("delivered", 0.0079) if tells else ("delivered", None))
+    assert row["next_try_at"] is None
 
 
 def test_a_sender_that_was_killed_in_mid_call_is_replaced_after_two_minutes(world: World) -> None:
