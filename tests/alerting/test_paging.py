@@ -121,6 +121,25 @@ def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(sqlite_engi
         assert not [row for row in outbox.due(connection, now=world.now) if row["channel"] == "sms"]
 
 
+def test_a_storm_that_takes_minutes_to_be_seen_is_four_sms_to_each(sqlite_engine: Engine) -> None:
+    """What came after the burst goes together in one, when the window of the burst is over."""
+    rules = {
+        f"rule_{number}": {"condition": f"check_failed['c{number}'] > 2", "severity": "critical", "immediate_sms": True}
+        for number in range(30)
+    }
+    world = World(sqlite_engine, settings(rules=rules, default_rules=False))
+    for seen in range(5, 31, 5):
+        world.see(check_failed={f"c{number}": 3 for number in range(seen)})
+        world.tick()
+        world.later(15 * SECOND)
+    assert len(world.sms.sent) == 3
+    world.run(6 * MINUTE, step=30 * SECOND)
+    told = [one.short for one in world.sms.sent if one.recipient == "Ann"]
+    assert len(told) == 4
+    assert "+2 more" in told[2]
+    assert "+24 more" in told[3]
+
+
 def test_checks_of_one_rule_are_one_alert(world: World) -> None:
     world.see(check_failed={f"c{number}": 3 for number in range(500)})
     world.tick()
