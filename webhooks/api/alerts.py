@@ -194,7 +194,7 @@ def add_to(api: APIBlueprint) -> None:
     @api.doc(summary="Silence alerts",
              description="Alerts that match are recorded and tell nobody for a while. A silence without matchers "
                          "holds for everything, and has to be maintenance.",
-             security="key", tags=["alerts"], responses={**kept, 422: "Nothing to match, or out of range"})  # fmt: skip
+             security="key", tags=["alerts"], responses={**kept, 409: "Everything would be silent"})  # fmt: skip
     def add_silence(body: SilenceBody) -> Any:
         """Whatever matches tells nobody for a while."""
         if refused := _refused():
@@ -204,7 +204,7 @@ def add_to(api: APIBlueprint) -> None:
             starts_in_ms=body.starts_in_s * 1000, comment=body.comment, maintenance=body.maintenance,
         )  # fmt: skip
         if made is None:
-            return errors.error(422, "invalid", "Say what is to be silent, or that it is maintenance.")
+            return errors.error(409, "matches_everything", "Say what is to be silent, or that it is maintenance.")
         return _silence(made)
 
     @api.post("/silences/<int:silence_id>/end")
