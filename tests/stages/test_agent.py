@@ -96,6 +96,12 @@ def test_what_is_not_for_the_agent_stays_where_it_was(configure: Configure, open
     assert lanes.generate_queue(chosen, "chat", "default", "general_chat", 0.5) == "generate"
 
 
+def test_nobody_is_asked_about_arguments_that_do_not_fit(having: Settings, ledger: Ledger) -> None:
+    both = 'call:pay {"amount": "many"} && call:pay {"amount": 7}'
+    assert "wrong arguments: amount" in say(ledger, both)
+    assert (state_of_all(), paid) == ([], [])
+
+
 def test_a_process_that_runs_no_agents_hands_the_message_over_once(
     having: Settings, ledger: Ledger, elsewhere: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
