@@ -28,7 +28,7 @@ def main(
     quick: bool, only: tuple[str, ...], database: str, json_path: Path | None, page: bool | None, strict: bool
 ) -> None:
     """Measure MindBot on real processes on this machine, against its budgets."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that everything is ended in order
     if (load := os.getloadavg()[0]) > 1:
         click.echo(f"this machine is busy already (load {load:.1f}); only ratios will mean something", err=True)
