@@ -107,9 +107,3 @@ _ALL: Final = (
 )  # fmt: skip
 
 METRICS: Final = MappingProxyType({metric.name: metric for metric in _ALL})
-
-
-def unit_of(name: str) -> Unit | None:
-    """None: nobody knows this metric, or it comes with a plugin."""
-    metric = METRICS.get(name)
-    return metric.unit if metric else None
