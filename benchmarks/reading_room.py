@@ -1,7 +1,7 @@
 """A process that reads documents as a worker does, or asks as the threads of a worker do; tells how long it took as JSON.
 
-`python -m benchmarks.reading_room fill SECTIONS`, `... ask SECTIONS THREADS [STARTS_AT]`, `... more SECTIONS` has more of
-them to be read by somebody else, `... count` tells how many pieces have vectors. How far it is stands on standard error.
+`python -m benchmarks.reading_room put SECTIONS`, `... fill` reads them, `... ask SECTIONS THREADS [STARTS_AT]`, `... more SECTIONS`
+has more of them read by `worker_ingest`, `... count` tells how many pieces have vectors. How far it is stands on standard error.
 """
 
 from __future__ import annotations
@@ -34,26 +34,28 @@ _TELL_EVERY_S = 15.0
 _WAKE_UPS = 20  #: each is good for two minutes
 
 
-def fill(settings: Settings, sections: int) -> dict[str, Any]:
-    """The way of `mindbot kb add` and of the workers that read."""
+def put(settings: Settings, sections: int) -> dict[str, Any]:
+    """The way of `mindbot kb add`: nothing is read yet."""
     base = retrieval.default_base(settings)
     for document in Library().documents(sections):
         with transaction() as connection:
             knowledge.add(connection, base, document.source, "file", document.source, document.text.encode())
+    return {}
+
+
+def fill(settings: Settings) -> dict[str, Any]:
+    """The way of the workers that read, until nothing is left that nobody has taken up."""
     started, cpu = time.perf_counter(), time.process_time()
-    screen = _Screen(sections)
+    screen = _Screen()
     while work_off(settings, seconds=60, on_progress=screen.show):
         pass
-    with reading() as connection:
-        pieces = connection.execute(select(func.count()).select_from(ChunkRow)).scalar_one()
-    return {"pieces": pieces, "seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu} | _memory()
+    return {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu, **count(), **_memory()}
 
 
 class _Screen:
-    """Tells the person who waits how far the reading is."""
+    """Tells the person who waits how far this process is."""
 
-    def __init__(self, pieces: int) -> None:
-        self._pieces = pieces
+    def __init__(self) -> None:
         self._began = self._told_at = time.monotonic()
         self._done: Counter[str] = Counter()
 
@@ -62,10 +64,10 @@ class _Screen:
             self._done[progress.source] = progress.done
         if time.monotonic() - self._told_at > _TELL_EVERY_S:
             self._told_at = time.monotonic()
-            done = self._done.total()
-            pace = done / (self._told_at - self._began)
-            left_min = (self._pieces - done) / max(pace, 0.1) / 60
-            _say(f"{done:,} of {self._pieces:,} pieces, {pace:.0f} a second, {left_min:.0f} min left")
+            with reading() as connection:
+                left = knowledge.unfinished(connection)
+            pace = self._done.total() / (self._told_at - self._began)
+            _say(f"{self._done.total():,} pieces read by this process, {pace:.0f} a second; {left} documents to go")
 
 
 def _say(words: str) -> None:
@@ -153,8 +155,10 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     what, *numbers = sys.argv[1:]
     settings = get_settings()
-    if what == "fill":
-        told = fill(settings, int(numbers[0]))
+    if what == "put":
+        told = put(settings, int(numbers[0]))
+    elif what == "fill":
+        told = fill(settings)
     elif what == "more":
         told = more(settings, int(numbers[0]))
     elif what == "count":

@@ -71,14 +71,16 @@ class Stack:
 
     def environment(self, role: str = "bench") -> dict[str, str]:
         """What our processes find; nothing of the caller's but paths."""
-        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
-        metrics = self.folder / "metrics"
-        metrics.mkdir(exist_ok=True)
+        kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        metrics, temporary = self.folder / "metrics", self.folder / "tmp"
+        for each in (metrics, temporary):
+            each.mkdir(exist_ok=True)
         return {
             **kept,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(temporary),  # whoever is killed leaves nothing elsewhere
             "MALLOC_ARENA_MAX": "2",
             "MINDBOT_HOME": str(self.folder),
             "MINDBOT_CONFIG": str(self.folder / "mindbot.yaml"),

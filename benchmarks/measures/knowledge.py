@@ -21,6 +21,7 @@ from benchmarks.stack import Plan, Stack, stack
 
 AT_ONCE = 500
 SIZES = (10_000, 100_000)  #: the first alone in the short form
+_READERS = 2  #: as many processes as `worker_ingest` has
 _MORE = 20_000  #: pieces to be read while questions are asked
 _LONGEST_S = 7200.0
 _COUNTED = "mindbot_knowledge_query_seconds_count{"
@@ -41,11 +42,12 @@ def measure(bench: Bench) -> Measured:
     rows += [(name, *(column[name] for column in columns)) for name in columns[0]]
     return Measured(
         "Knowledge base",
-        f"Documents that a seeded generator makes, half of them Chinese, are read as `worker_ingest` reads them, with the "
-        f"offline model and a Chroma server of this machine. Then questions of which the right passage is known: 200 one "
-        f"after the other, {AT_ONCE} at the same time by as many threads of one process, and the same in two processes; "
-        f"then while `worker_ingest` reads more documents, and {AT_ONCE} messages at once through the whole of MindBot. An error is a search in which anything did not "
-        "work. A worker's own memory does not count the pages of the word index, which all processes of a machine share.",
+        "Documents that a seeded generator makes, half of them Chinese, are read by two processes as `worker_ingest` has "
+        "them, with the offline model and a Chroma server of this machine. Then questions of which the right passage is "
+        f"known: 200 one after the other, {AT_ONCE} at the same time by as many threads of one process, and the same in two "
+        f"processes; then in one while `worker_ingest` reads more documents; then {AT_ONCE} messages at once through the "
+        "whole of MindBot. An error is a search in which anything did not work. A worker's own memory does not count the "
+        "pages of the word index, which all processes of a machine share.",
         figures,
         raw,
         {"By size": rows},
@@ -62,7 +64,8 @@ def _of_size(bench: Bench, size: int) -> tuple[dict[str, Any], dict[str, str]]:
         up.start_role("chroma")
         up.processes.wait_until((folder / "run" / "chroma.port").exists, "the vector store")
         bench.say(f"{size:,} pieces are read")
-        told: dict[str, Any] = {"filled": _child(up, "fill", str(size))}
+        _child(up, "put", str(size))
+        told: dict[str, Any] = {"filled": _children(up, *[_command("fill")] * _READERS)}
         chroma = usage_of(up.processes.pid("chroma"))
         bench.say("questions, one by one and at once")
         told["one"] = _child(up, "ask", str(size), str(AT_ONCE))
@@ -193,13 +196,14 @@ def _figures(size: int, told: dict[str, Any]) -> list[Figure]:
 
 def _column(told: dict[str, Any]) -> dict[str, str]:
     one, filled, single = told["one"], told["filled"], told["one"]["single"]
+    pieces = max(each["vectors"] for each in filled)
     two = [taken for process in told["two"] for each in process["rounds"] for taken in each["taken_ms"]]
     read = told["beside"]
     right = single["right"] / len(single["taken_ms"])
     return {
-        "pieces read per second, one process": f"{filled['pieces'] / filled['seconds']:.0f}",
-        "CPU of the reading process for a piece": f"{filled['cpu_s'] / filled['pieces'] * 1000:.1f} ms",
-        "memory of the reading process": f"{filled['own_mb']:.0f} MB",
+        "pieces read per second, two processes": f"{pieces / max(each['seconds'] for each in filled):.0f}",
+        "CPU of the reading processes for a piece": f"{sum(each['cpu_s'] for each in filled) / pieces * 1000:.1f} ms",
+        "memory of a reading process": f"{max(each['own_mb'] for each in filled):.0f} MB",
         "the first question of a process": f"{one['first_ms']:.0f} ms",
         "one question, p50 / p95": f"{percentile(single['taken_ms'], 0.5):.0f} / {percentile(single['taken_ms'], 0.95):.0f} ms",
         "CPU of a question in the worker / in Chroma": f"{one['cpu_ms']:.1f} / {told['chroma_ms']:.1f} ms",

@@ -86,18 +86,18 @@ def work_off(
             since = changed.setdefault(work.base, time.monotonic())
             _one(settings, work, on_progress)
             if time.monotonic() - since > _WORDS_EVERY_S:
-                _index_words(settings, work.base, stop)
+                _index_words(settings, work.base, stop, wait_s=0.0)  # if somebody else is at it: the next time
                 changed[work.base] = time.monotonic()
     finally:
         for base in changed:
-            _index_words(settings, base, stop)
+            _index_words(settings, base, stop, wait_s=_WORDS_WAIT_S)
     return taken
 
 
-def _index_words(settings: Settings, base: str, stop: Callable[[], bool]) -> None:
+def _index_words(settings: Settings, base: str, stop: Callable[[], bool], *, wait_s: float) -> None:
     """Have the new pieces found by words, too; whoever is asked does it himself where this does not work."""
     try:
-        indexing.bring_up_to_date(settings.home, base, wait_s=_WORDS_WAIT_S, stop=stop)
+        indexing.bring_up_to_date(settings.home, base, wait_s=wait_s, stop=stop)
     except (OSError, DatabaseUnavailable) as exc:
         log.warning("word_index_waits", base=base, reason=type(exc).__name__)
 

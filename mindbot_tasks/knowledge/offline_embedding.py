@@ -26,7 +26,7 @@ _WHOLE, _PART, _PAIR, _CHAR = 1.0, 0.35, 1.0, 0.4
 def embed(text: str) -> list[float]:
     """The vector of a text, of length 1; of an empty one, all zeros but the first."""
     words: Counter[str] = Counter(_WORDS.findall(unicodedata.normalize("NFKC", text).lower()))
-    # a list for each weight, counted as a whole: a third of the time of a dictionary of pieces
+    # a list for each weight, to be counted as a whole: quicker than to look every piece up
     wholes: list[str] = []
     parts: list[str] = []
     pairs: list[str] = []

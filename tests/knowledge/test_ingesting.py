@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import func, select, update
 
@@ -74,6 +76,17 @@ def test_only_what_changed_is_embedded_anew(settings: Settings, base: str, monke
     read(settings, base, "leave.md", TEXT.replace("nine", "ten"))
     assert [text for text in asked[2:] if "Tell your manager before ten." in text] == asked[2:]
     assert (len(asked), count(ChunkRow), vectors(settings, base)) == (3, 2, 2)
+
+
+def test_vectors_of_a_version_stay_what_they_are() -> None:
+    texts = [
+        "Retries of queued messages, retried: a queue is a queue.",
+        "员工的年假是三十天。员工请假",
+        "c++ ab a 我",
+        "",
+    ]
+    made = zlib.crc32(orjson.dumps([offline_embedding.embed(text) for text in texts]))
+    assert (offline_embedding.ID, made) == ("offline-ngrams-1/1024", 2159536449)  # others need another name
 
 
 class Killed(BaseException):
