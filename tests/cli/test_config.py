@@ -179,3 +179,8 @@ def test_the_command_imports_nothing_heavy_in_a_process_of_its_own(elsewhere: Pa
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_a_file_that_cannot_be_written_is_named() -> None:
+    result = run("config", "schema", "--output", "missing/schema.json")
+    assert (result.exit_code, result.stderr) == (1, "mindbot: missing/schema.json: No such file or directory\n")

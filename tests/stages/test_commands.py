@@ -348,6 +348,17 @@ def test_who_asks_too_much_is_told_so_once(ledger: Ledger, asked: Asked, bot: An
     assert ledger.state(ledger.receive("hello", sender_id="u2")) == "received"
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_group_that_is_too_busy_is_told_so_once(ledger: Ledger, bot: Any, away: bool) -> None:
+    changes = {"redis_url": SecretStr("redis://127.0.0.1:1/0")} if away else {}
+    bot(changes, group_rate="2/m", user_rate="9/m")
+    from mindbot_tasks.stores.redis import get_redis
+
+    get_redis.cache_clear()
+    ids = [ledger.receive("hi", sender_id=f"u{n}", conversation_kind="group") for n in range(6)]
+    assert [ledger.state(one) for one in ids] == [*["received"] * 3, *["ignored"] * 3]
+
+
 def test_a_limit_holds_while_redis_is_away(ledger: Ledger, bot: Any) -> None:
     bot({"redis_url": SecretStr("redis://127.0.0.1:1/0")}, user_rate="2/m")
     from mindbot_tasks.stores.redis import get_redis

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mindbot_tasks.chat.response import quality
@@ -56,6 +56,7 @@ def test_nothing_is_done_to_a_plain_answer() -> None:
         max_size=10,
     )
 )  # fmt: skip
+@example(["![p](https://evil", " 13800138000", ".net/p.png)"])
 def test_what_grows_is_the_beginning_of_what_is_sent(pieces: list[str]) -> None:
     text = "".join(pieces)
     if "</think>" in text and "<think>" not in text.split("</think>")[0]:
