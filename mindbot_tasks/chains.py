@@ -129,7 +129,7 @@ def collect(feed_id: int) -> bool:
 
 
 def read_documents() -> bool:
-    """Have whoever reads documents look now. False when the broker does not take it: `tend` will, within 10 s."""
+    """Have whoever reads documents look now. False when the broker does not take it: `tend` will, in ten seconds."""
     wake = app.signature("mindbot.ingest", options={"queue": "ingest", "expires": 30}, immutable=True)
     return _published(wake.apply_async)
 

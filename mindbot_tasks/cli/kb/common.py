@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from mindbot_tasks.core.errors import DatabaseUnavailable, SettingsError
+from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.knowledge.ingesting import work_off
@@ -83,12 +83,3 @@ def follow(settings: Settings, ids: Sequence[int], lang: Lang, *, wait_s: float)
     click.echo(say("kb.done", lang, ready=states[READY], failed=states[FAILED], waiting=waiting))
     if waiting:
         click.echo(say("kb.left", lang))
-
-
-def is_database_ready() -> bool:
-    try:
-        with reading() as connection:
-            knowledge.bases(connection)
-    except DatabaseUnavailable:
-        return False
-    return True
