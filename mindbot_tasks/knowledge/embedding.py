@@ -15,13 +15,18 @@ from pydantic import SecretStr
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
-from mindbot_tasks.core.http import get_http, refuse, retry_after_s
+from mindbot_tasks.core.http import Patience, get_http, refuse, retry_after_s
 from mindbot_tasks.core.settings import ChromaSettings, ProviderSettings, Settings
 from mindbot_tasks.core.settings.known_models import vendor_of
 from mindbot_tasks.knowledge import offline_embedding
 from mindbot_tasks.stores.redis import get_redis
 
 OFFLINE = ("", "offline")
+_BATCH = 32
+#: it says nothing before it is done with all texts; how long whoever asks has time limits it
+_PATIENCE = Patience(connect_s=3, first_byte_s=50, gap_s=15)
+#: address of a server that was too slow -> how many texts it gets at once; of this process
+_slow: dict[str, int] = {}
 _CACHED_S = 24 * 3600
 _MAX_ANSWER = 64_000_000
 #: how alike question and passage are when it says nothing, and when it is sure; they differ from model to model
@@ -69,7 +74,7 @@ class Remote:
     key: SecretStr | None
     is_ollama: bool
     provider: str
-    batch: int = 32
+    batch: int = _BATCH
     query_model: str = ""  #: the same one, as the server calls it for questions
 
     @property
@@ -83,6 +88,10 @@ class Remote:
         except Rejected as exc:
             if exc.status not in (400, 413, 422) or len(texts) < 2:
                 raise
+        except Unavailable as exc:
+            if exc.kind == "timeout" and len(texts) > 1:  # a slow one; fewer at once, when it is tried again
+                _slow[self.url] = len(texts) // 2
+            raise
         middle = len(texts) // 2
         return [*self.embed(texts[:middle], deadline), *self.embed(texts[middle:], deadline)]
 
@@ -97,6 +106,7 @@ class Remote:
             # nothing empty: many servers refuse that
             json={"model": self.model, "input": [text or " " for text in texts]},
             max_bytes=_MAX_ANSWER,
+            patience=_PATIENCE,
         )
         if response.status == 429:
             raise Throttled(
@@ -135,7 +145,8 @@ def embedder_of(settings: Settings) -> Embedder | None:
         return None
     key = wanted.embedding_api_key or (provider.api_key if provider is not None else None)
     url = f"{base.removesuffix('/v1')}/api/embed" if is_ollama else f"{base}/embeddings"
-    return Remote(model, url, key, is_ollama, name or "embeddings", query_model=wanted.embedding_query_model)
+    batch, asks = _slow.get(url, _BATCH), wanted.embedding_query_model
+    return Remote(model, url, key, is_ollama, name or "embeddings", batch, query_model=asks)
 
 
 def _provider_of(settings: Settings, wanted: ChromaSettings) -> tuple[str, str]:

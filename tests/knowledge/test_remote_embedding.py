@@ -13,8 +13,9 @@ from emulators.running import Emulator, running
 from mindbot_tasks.chat import reading as answers
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
+from mindbot_tasks.core.http import Patience
 from mindbot_tasks.core.settings import ChromaSettings, ModelSettings, ProviderSettings, Settings
-from mindbot_tasks.knowledge import retrieval
+from mindbot_tasks.knowledge import embedding, retrieval
 from mindbot_tasks.knowledge.embedding import embedder_of
 from mindbot_tasks.knowledge.ingesting import work_off
 from mindbot_tasks.model.answer import Answer
@@ -89,6 +90,23 @@ def test_a_server_that_takes_few_texts_at_once_gets_few(make: Make, base: str, f
     far.control.fault("status", "/v1/embeddings", status=400, always=True)
     with pytest.raises(Rejected):
         embedder.embed(texts[:2], Deadline(20))
+
+
+def test_a_slow_server_gets_fewer_texts_when_it_is_tried_again(
+    make: Make, base: str, far: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make()
+    monkeypatch.setattr(embedding, "_slow", {})
+    monkeypatch.setattr(embedding, "_PATIENCE", Patience(connect_s=3, first_byte_s=0.3, gap_s=3))
+    embedder = embedder_of(settings)
+    assert embedder is not None
+    far.control.fault("silence")
+    with pytest.raises(Unavailable) as caught:
+        embedder.embed(["a", "b", "c", "d"], Deadline(20))
+    assert caught.value.kind == "timeout"
+    again = embedder_of(settings)
+    assert again is not None
+    assert (again.batch, again.id) == (2, embedder.id)
 
 
 def test_a_server_that_tells_questions_from_passages_is_told(make: Make, base: str, far: Emulator) -> None:

@@ -15,9 +15,10 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from mindbot_tasks import chains
+from mindbot_tasks.core.settings import ChromaSettings
 from mindbot_tasks.model.message import State
-from mindbot_tasks.stores import live
-from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores import knowledge, live
+from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.tables import MessageRow
 from tests.webhooks.conftest import Configure
 from tests.webhooks.ledger import advance, answer
@@ -115,6 +116,7 @@ def test_the_page_speaks_the_reader_s_language(
 
 def test_both_languages_say_the_same_things() -> None:
     assert WORDS["en"].keys() == WORDS["zh"].keys()
+    assert WORDS["en"]["documents_states"].keys() == WORDS["zh"]["documents_states"].keys()  # type: ignore[attr-defined]
     assert WORDS["en"]["states"].keys() == WORDS["zh"]["states"].keys() == {str(state) for state in State}  # type: ignore[attr-defined]
 
 
@@ -130,7 +132,7 @@ def test_the_page_holds_no_inline_script_or_style(client: flask.testing.FlaskCli
 @pytest.fixture
 def address(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The playground on a port, with a stand-in for the workers that answers slowly enough to watch."""
-    app = create_app(configure())
+    app = create_app(configure(chromadb=ChromaSettings()))
     workers: list[threading.Thread] = []
 
     def work(message_id: int, *_: Any) -> bool:
@@ -239,3 +241,56 @@ def test_it_fits_a_phone_in_chinese_and_in_the_dark(page: Any) -> None:
     page.locator(".suggestion").first.click()
     page.locator(".turn .stage.done[data-stage=reply]").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+class TestDocuments:
+    """Dropped on the page, by somebody at this machine or who signed in."""
+
+    def test_a_file_is_handed_in_shown_and_taken_away(self, configure: Configure) -> None:
+        client = create_app(configure(chromadb=ChromaSettings())).test_client()
+        headers = {"X-CSRFToken": token_of(client)}
+        put = client.put("/playground/documents/请假.md", data=b"# Leave", headers=headers)
+        assert put.status_code == 202
+        [shown] = client.get("/playground/documents").get_json()["documents"]
+        assert (shown["source"], shown["state"], shown["finished"]) == ("请假.md", "queued", False)
+        assert client.put("/playground/documents/empty.md", data=b"", headers=headers).status_code == 400
+        assert client.put("/playground/documents/a.md", data=b"x").get_json()["error"]["reason"] == "csrf"
+        assert client.delete(f"/playground/documents/{put.get_json()['id']}", headers=headers).status_code == 204
+        assert client.get("/playground/documents").get_json()["documents"][0]["state"] == "removing"
+        assert client.delete("/playground/documents/999", headers=headers).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("changes", "web"),
+        [
+            ({"chromadb": None}, {}),  # nobody would read it
+            ({}, {"console": False}),
+            ({}, {"public_url": "https://bot.example.com", "playground": True}),
+        ],
+    )
+    def test_a_visitor_may_not_add(self, configure: Configure, changes: dict[str, Any], web: dict[str, Any]) -> None:
+        client = create_app(configure(**({"chromadb": ChromaSettings()} | changes), web=web)).test_client()
+        headers = {"X-CSRFToken": token_of(client)}
+        assert "documents.js" not in client.get("/").text
+        assert client.get("/playground/documents").status_code == 403
+        assert client.put("/playground/documents/a.md", data=b"x", headers=headers).status_code == 403
+        assert client.delete("/playground/documents/1", headers=headers).status_code == 403
+
+    @pytest.mark.browser
+    @pytest.mark.enable_socket
+    def test_a_person_drops_a_file_and_sees_how_far_it_is(self, page: Any) -> None:
+        page.evaluate(
+            """() => {
+                const carried = new DataTransfer();
+                carried.items.add(new File(["# Leave"], "leave.md"));
+                const event = { dataTransfer: carried, bubbles: true, cancelable: true };
+                for (const kind of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, event));
+            }"""
+        )
+        page.locator("#documents-list li[data-state=queued]", has_text="leave.md").wait_for()
+        with transaction() as connection:
+            work = knowledge.claim(connection, lease_ms=60_000)
+            assert work is not None
+            knowledge.advance(connection, work, state=knowledge.READY, chunks=1)
+        page.locator("#documents-list li[data-state=ready]", has_text="leave.md").wait_for()
+        page.locator("#documents-list li", has_text="leave.md").locator("button").click()
+        page.locator("#documents-list li[data-state=removing]", has_text="leave.md").wait_for()
