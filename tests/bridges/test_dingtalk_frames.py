@@ -68,9 +68,9 @@ def test_a_ping_with_odd_data_is_answered_all_the_same(data: str) -> None:
     assert problems == []
 
 
-@pytest.mark.parametrize("data", ['{"nick":"\\ud83d"}', '{"n":123456789012345678901234567890}', '["\\ud83d"]'])
+@pytest.mark.parametrize("data", ['{"nick":"\\ud83d"}', '["\\ud83d"]'])
 def test_data_that_is_no_string_and_odd_is_read_all_the_same(data: str) -> None:
-    frame = frames.read('{"type":"CALLBACK","headers":{"topic":"/t","messageId":"p1"},"data":%s}' % data)
+    frame = frames.read(f'{{"type":"CALLBACK","headers":{{"topic":"/t","messageId":"p1"}},"data":{data}}}')
     assert json.loads(frame.data) == json.loads(data)
 
 
