@@ -199,6 +199,11 @@ WORDS: Words = {
     ),
     "chroma_fine": ("the vector store answers", "向量库正常"),
     "chroma_away": ("the vector store does not answer: words only", "向量库无响应:仅按词检索"),
+    "chroma_other": (
+        "the vectors of {bases} are of another model: words only",
+        "{bases} 的向量由其他模型生成:仅按词检索",
+    ),
+    "chroma_reindex": ("run `mindbot kb reindex {base}`", "请运行 `mindbot kb reindex {base}`"),
     "chroma_start": ("start the role `chroma`, or look at `chromadb.url`", "启动角色 `chroma`,或检查 `chromadb.url`"),
     "files_fine": ("files are kept in {place}", "文件保存在 {place}"),
     "files_unwritable": ("files cannot be written to {place}", "无法写入文件目录 {place}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, NoReturn, Self, TypeAlias
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -112,6 +112,10 @@ class Payload(BaseModel):
     """A part of a platform's body; unknown fields are left alone, a field of the wrong type counts as absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself, for nothing can change it: Pydantic copies a part that is missing, at every message."""
+        return self
 
 
 def an_id(value: str, name: str) -> str:

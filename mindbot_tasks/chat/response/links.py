@@ -65,7 +65,7 @@ _HARMFUL = frozenset(
         "applet",
     ]
 )
-_BARE = re.compile(r"https?://(?:(?![<>\"'`\]])[!-~])+", re.IGNORECASE)
+_BARE = re.compile(r"https?://(?:\[[\w:.%]+\])?(?:(?![<>\"'`\]])[!-~])*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,10 @@ class LinkFilter:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is this machine, or one of a network behind it."""
+    """Whether a host is this machine, one of a network behind it, or was masked: a model repeats what it was told."""
     host = host.strip("[]").rstrip(".").lower()
+    if "*" in host:
+        return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Callable
 
 import pytest
@@ -212,9 +213,10 @@ class TestHtml:
         assert " ".join(markup.to_text(markup.to_html(cleaned)).split()) == cleaned
 
     @pytest.mark.parametrize("said", ["<a href=" * 8000, "<a href=x>" * 6000, "<b " * 20000, "<" * 65000, "&" * 65000])
-    @pytest.mark.timeout(10)
     def test_hostile_html_costs_little(self, said: str) -> None:
+        began_at_s = time.thread_time()  # the processor's: others may have it meanwhile
         markup.to_text("<b>" + said)
+        assert time.thread_time() - began_at_s < 5
 
 
 class TestAnswers:
