@@ -5,6 +5,7 @@ Text frames, one JSON object each; `data` is JSON inside a string, both ways. Di
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,13 +46,24 @@ def read(text: str | bytes) -> Frame:
         raise PayloadInvalid("the frame has no headers")
     data = body.get("data")
     if isinstance(data, dict | list):
-        data = orjson.dumps(data).decode()  # documented as a string; an object means the same
+        data = _as_text(data)  # documented as a string; an object means the same
     return Frame(
         type=text_or_empty(body.get("type")),
         topic=text_or_empty(headers.get("topic")),
         message_id=text_or_empty(headers.get("messageId"))[:255],
         data=data if isinstance(data, str) else "",
     )
+
+
+def _as_text(data: object) -> str:
+    try:
+        return orjson.dumps(data).decode()
+    except TypeError:  # half a character, or a number beyond 64 bits: what holds them can be read all the same
+        pass
+    try:
+        return json.dumps(data)
+    except RecursionError:
+        raise PayloadInvalid("the frame is too deep") from None
 
 
 def acknowledge(frame: Frame, data: Mapping[str, Any], code: int = HANDLED) -> str:

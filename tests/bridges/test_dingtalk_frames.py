@@ -68,6 +68,12 @@ def test_a_ping_with_odd_data_is_answered_all_the_same(data: str) -> None:
     assert problems == []
 
 
+@pytest.mark.parametrize("data", ['{"nick":"\\ud83d"}', '["\\ud83d"]'])
+def test_data_that_is_no_string_and_odd_is_read_all_the_same(data: str) -> None:
+    frame = frames.read(f'{{"type":"CALLBACK","headers":{{"topic":"/t","messageId":"p1"}},"data":{data}}}')
+    assert json.loads(frame.data) == json.loads(data)
+
+
 def test_waits_grow_with_jitter_up_to_their_limit_and_begin_anew_after_success() -> None:
     backoff = Backoff(1, 60, seed=1)
     waits = [backoff.failed() for _ in range(40)]

@@ -27,7 +27,6 @@ from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import budgets, spending
 from mindbot_tasks.stores.spending import Call, Whose
 from tests.stages.conftest import Configure, Ledger
-from tests.stages.test_commands import say
 
 C, G, R = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY
 PROVIDERS = {
@@ -71,14 +70,14 @@ def test_a_person_gets_a_cheaper_model_and_then_a_polite_refusal(
 ) -> None:
     limited(configure, user=BudgetSettings(cost=0.04, soft=0.5))
     before = limit_count("user", "hard")
-    told = [say(ledger, f"question {number}", sender_id="u1") for number in range(5)]
+    told = [ledger.say(f"question {number}", sender_id="u1") for number in range(5)]
     assert told[:4] == ["well"] * 4
     assert "used up your budget" in told[4]
     assert asked == [["large"], ["large"], ["small", "large"], ["small", "large"]]
     assert limit_count("user", "hard") == before + 1
-    assert say(ledger, "and I?", sender_id="u2") == "well", "others have their own"
-    assert "额度" in say(ledger, "我呢？", sender_id="u1")
-    assert "used up" not in say(ledger, "/help", sender_id="u1"), "a command costs nothing"
+    assert ledger.say("and I?", sender_id="u2") == "well", "others have their own"
+    assert "额度" in ledger.say("我呢？", sender_id="u1")
+    assert "used up" not in ledger.say("/help", sender_id="u1"), "a command costs nothing"
 
 
 def test_the_bots_and_everybodys_budget_hold_for_all(
@@ -86,10 +85,10 @@ def test_the_bots_and_everybodys_budget_hold_for_all(
 ) -> None:
     monkeypatch.setattr(budgets, "READ_EVERY_S", 0.0)
     limited(configure, installation=BudgetSettings(tokens=2_000, soft=1))
-    assert [say(ledger, "one", sender_id=f"u{number}") for number in range(2)] == ["well", "well"]
-    assert "I have used up my budget" in say(ledger, "three", sender_id="u3")
+    assert [ledger.say("one", sender_id=f"u{number}") for number in range(2)] == ["well", "well"]
+    assert "I have used up my budget" in ledger.say("three", sender_id="u3")
     limited(configure, installation=BudgetSettings(tokens=9_000), bot=BudgetSettings(tokens=1_000))
-    assert "I have used up my budget" in say(ledger, "four", sender_id="u4")
+    assert "I have used up my budget" in ledger.say("four", sender_id="u4")
     assert asked == [["large"], ["large"]]
 
 
@@ -99,21 +98,21 @@ def test_a_bot_may_have_budgets_of_its_own(
     limited(configure, user=BudgetSettings(tokens=1))
     its_own = BotSettings(user_budget=BudgetSettings(tokens=1_000_000))
     monkeypatch.setattr(Settings, "bot", lambda *_: its_own)
-    assert [say(ledger, "one"), say(ledger, "two")] == ["well", "well"]
+    assert [ledger.say("one"), ledger.say("two")] == ["well", "well"]
 
 
 def test_usage_tells_a_person_what_was_used_and_is_left(ledger: Ledger, configure: Configure, asked: Asked) -> None:
     limited(
         configure, currency="USD", user=BudgetSettings(cost=0.1, tokens=10_000), installation=BudgetSettings(cost=9)
     )
-    assert "0 tokens in 0 calls" in say(ledger, "/usage", sender_id="u1")
-    say(ledger, "hello", sender_id="u1")
-    say(ledger, "hello", sender_id="u2")
-    told = say(ledger, "/usage", sender_id="u1")
+    assert "0 tokens in 0 calls" in ledger.say("/usage", sender_id="u1")
+    ledger.say("hello", sender_id="u1")
+    ledger.say("hello", sender_id="u2")
+    told = ledger.say("/usage", sender_id="u1")
     assert "you used 1,000 tokens in 1 calls of models, which cost 0.0100 USD" in told
     assert "Your budget: 10% used (0.0100 USD of 0.1000 USD, 1,000 of 10,000 tokens)" in told
     assert "everything" not in told, "what all have used is for administrators"
-    chinese = say(ledger, "/用量 今天", sender_id="u1")
+    chinese = ledger.say("/用量 今天", sender_id="u1")
     assert "您今天调用模型 1 次" in chinese
 
 
@@ -122,8 +121,8 @@ def test_administrators_see_all_budgets(
 ) -> None:
     limited(configure, installation=BudgetSettings(cost=0.01))
     monkeypatch.setattr(Settings, "bot", lambda *_: BotSettings(admins=["boss"]))
-    say(ledger, "hello", sender_id="u1")
-    told = say(ledger, "/usage", sender_id="boss")
+    ledger.say("hello", sender_id="u1")
+    told = ledger.say("/usage", sender_id="boss")
     assert "The budget of everything: 100% used" in told
     assert "Nothing is left for today." in told
 
@@ -146,7 +145,7 @@ def test_those_of_a_bot_are_read_every_few_seconds_only(
 
     monkeypatch.setattr(budgets, "spent_today", counted)
     for number in range(3):
-        say(ledger, f"hello {number}")
+        ledger.say(f"hello {number}")
     assert reads == [["bot", "installation"]]
 
 
@@ -155,7 +154,7 @@ def test_alerts_learn_how_much_is_used(ledger: Ledger, configure: Configure, ask
     settings = configure(
         providers=PROVIDERS, chat=chat, budgets=BudgetsSettings(installation=BudgetSettings(cost=0.04))
     )
-    say(ledger, "hello")
+    ledger.say("hello")
     spending.note(Call("openai", "large", input_tokens=1_000), whose=Whose("chat", "default", "u1"))
     spending.flush()
     found = probes.budgets(Context(settings, {}, Deadline(5), 0))
