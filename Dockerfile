@@ -13,6 +13,8 @@ RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin mindb
 WORKDIR /app
 COPY --from=build /app/.venv /app/.venv
 COPY . .
+# what the processes may not write down here themselves, each would compile anew at every start
+RUN /app/.venv/bin/python -m compileall -q mindbot_tasks webhooks emulators beat_schedule.py celeryconfig.py
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -14,6 +14,9 @@ def __getattr__(name: str) -> Any:
     # `celery -A mindbot_tasks` asks for `app`, then for `celery`. Nobody else may load Celery by importing a room:
     # the command line and `config check` must start fast, and say what is wrong with a broken configuration.
     if name in ("app", "celery"):
+        from mindbot_tasks.core import cycles
+
+        cycles.seldom()
         from mindbot_tasks.app import app
 
         return app

@@ -1,1 +1,7 @@
 """The Flask side: verify, parse, record, start, acknowledge; nothing here waits for a model."""
+
+from __future__ import annotations
+
+from mindbot_tasks.core import cycles
+
+cycles.seldom()

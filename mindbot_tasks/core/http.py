@@ -22,7 +22,6 @@ import orjson
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
 from mindbot_tasks.core import sse
 from mindbot_tasks.core.deadline import Deadline
@@ -183,8 +182,7 @@ class _Adapter(HTTPAdapter):
     def build_response(self, req: Any, resp: Any) -> requests.Response:
         response = requests.Response()
         response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.raw = resp
+        response.raw = resp  # with the headers, which need no second dict that is blind to case
         return response
 
 
@@ -259,7 +257,7 @@ class Http:
             raise Rejected("the request cannot be sent", kind="invalid_request", provider=provider) from None
         finally:
             watch_next(None)
-        return Stream(response.raw, response.headers, watch, provider, max_bytes)
+        return Stream(response.raw, response.raw.headers, watch, provider, max_bytes)
 
     def request(self, method: str, url: str, **options: Any) -> Response:
         """Send, and read the whole answer. Arguments and errors as `stream`."""
@@ -277,7 +275,7 @@ def _prepared(
 ) -> requests.PreparedRequest:
     request = requests.PreparedRequest()
     request.prepare_method(method)
-    request.prepare_url(url, params)
+    request.url = _spelled(url) if params is None else _with_params(url, params)
     # identity: a cap on bytes means nothing when a few of them can unfold to millions
     all_headers = {"User-Agent": "MindBot", "Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
     if json is not None:
@@ -288,6 +286,18 @@ def _prepared(
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
     return request
+
+
+def _with_params(url: str, params: Mapping[str, str] | None) -> str:
+    request = requests.PreparedRequest()
+    request.prepare_url(url, params)
+    return str(request.url)
+
+
+@functools.lru_cache(maxsize=512)
+def _spelled(url: str) -> str:
+    """The URL as it is asked for; most calls go to a few of them, again and again."""
+    return _with_params(url, None)
 
 
 _clients: dict[Destinations, Http] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, NoReturn, Self, TypeAlias
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -91,15 +91,31 @@ def _flag_or_none(value: object) -> bool | None:
     return bool(value) if isinstance(value, int) else None
 
 
+def _degrees_or_none(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= 360 else None
+
+
 Text: TypeAlias = Annotated[str, BeforeValidator(text_or_empty)]
 Number: TypeAlias = Annotated[int | None, BeforeValidator(_number_or_none)]
 Flag: TypeAlias = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+Degrees: TypeAlias = Annotated[float | None, BeforeValidator(_degrees_or_none)]  #: of latitude or longitude
 
 
 class Payload(BaseModel):
     """A part of a platform's body; unknown fields are left alone, a field of the wrong type counts as absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself, for nothing can change it: Pydantic copies a part that is missing, at every message."""
+        return self
 
 
 def an_id(value: str, name: str) -> str:

@@ -47,14 +47,9 @@ def numbers_of(settings: Settings, name: str, base: str, lang: Lang) -> list[int
 
 def wake_workers() -> None:
     """Whoever reads documents looks now, and not only in ten seconds."""
-    from kombu.exceptions import OperationalError
+    from mindbot_tasks import chains  # loads Celery
 
-    from mindbot_tasks.app import app
-
-    try:
-        app.send_task("mindbot.ingest", queue="ingest", expires=30)
-    except (OperationalError, OSError):
-        return  # the next beat does it
+    chains.read_documents()
 
 
 def follow(settings: Settings, ids: Sequence[int], lang: Lang, *, wait_s: float) -> None:

@@ -6,6 +6,7 @@ found on the list: DingTalk's own host, and the host configured as `oapi_base`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,11 +68,18 @@ def trusted_webhook(url: str, oapi_base: str) -> str:
         return ""
     if "@" in parts.netloc or not origin:
         return ""
-    for allowed in map(urlsplit, (VENDOR_ORIGIN, oapi_base)):
-        if origin == _origin(allowed):
+    for allowed in (_allowed(VENDOR_ORIGIN), _allowed(oapi_base)):
+        if origin == allowed[0]:
             query = f"?{parts.query}" if parts.query else ""
-            return f"{allowed.scheme}://{allowed.netloc}{parts.path}{query}"
+            return f"{allowed[1]}{parts.path}{query}"
     return ""
+
+
+@functools.cache
+def _allowed(base: str) -> tuple[tuple[str, str, int] | None, str]:
+    """Of an address of ours: its origin to compare, and as it is written. Raises ValueError."""
+    parts = urlsplit(base)
+    return _origin(parts), f"{parts.scheme}://{parts.netloc}"
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int] | None:
