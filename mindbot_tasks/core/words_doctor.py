@@ -99,6 +99,13 @@ WORDS: Words = {
         "CONFIG SET appendonly yes: a restart then keeps the queues; without it the sweeper has to start them again",
         "请执行 CONFIG SET appendonly yes:重启后保留队列,否则要由清扫任务重新启动",
     ),
+    "redis_fills": ("{used} of its maxmemory are used", "已使用 maxmemory 的 {used}"),
+    "give_redis_memory": (
+        "raise maxmemory (MINDBOT_REDIS_MAXMEMORY for the built-in one), or see what else is kept in it",
+        "请调大 maxmemory(内置 Redis 用 MINDBOT_REDIS_MAXMEMORY),或检查其中还存放了什么",
+    ),
+    "redis_cannot_write": ("it cannot write its append-only file", "无法写入 AOF 文件"),
+    "free_redis_disk": ("free space on the disk of Redis, and see its log", "请释放 Redis 所在磁盘的空间并查看其日志"),
     "redis_evicts": ("maxmemory-policy is {policy}", "maxmemory-policy 为 {policy}"),
     "set_noeviction": (
         "CONFIG SET maxmemory-policy noeviction: what Redis evicts are queues",

@@ -47,7 +47,7 @@ OLDEST_UNFINISHED: Final = Gauge(
     "mindbot_oldest_unfinished_seconds", "Age of the oldest message on its way, by state.", ("state",)
 )
 OLDEST_UNSTARTED: Final = Gauge(
-    "mindbot_oldest_unstarted_seconds", "How long the oldest message that nobody has started waits."
+    "mindbot_oldest_unstarted_seconds", "How long the oldest message waits that could be started and was not."
 )
 WORKERS: Final = Gauge("mindbot_workers", "Living worker processes.")
 SWEEP_AGE: Final = Gauge("mindbot_sweep_age_seconds", "Since the last sweep.")

@@ -250,6 +250,10 @@ def test_a_secret_that_cannot_sign_is_found_before_the_first_message() -> None:
         ({"redis_version": "6.2.14", "aof_enabled": 0, "maxmemory_policy": "noeviction"}, "warn"),
         ({"redis_version": "6.0.9", "aof_enabled": 1, "maxmemory_policy": "noeviction"}, "fail"),
         ({"redis_version": "10.0.0", "aof_enabled": 1, "maxmemory_policy": "allkeys-lru"}, "fail"),
+        ({"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 100, "used_memory": 69}, "ok"),
+        ({"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 100, "used_memory": 70}, "warn"),
+        ({"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 100, "used_memory": 101}, "fail"),
+        ({"redis_version": "7.2.4", "aof_enabled": 1, "aof_last_write_status": "err"}, "fail"),
     ],
 )
 def test_a_redis_that_is_old_or_forgets_is_found(info: dict[str, object], worst: str) -> None:

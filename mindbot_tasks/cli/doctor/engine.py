@@ -27,6 +27,7 @@ from mindbot_tasks.stores.migrate import head
 
 FEW_FREE_BYTES = 500_000_000
 SCARCE_FREE_BYTES = 50_000_000
+SCARCE_MEMORY, FULL_MEMORY = 0.7, 0.95  #: of Redis's maxmemory; a full one takes no more wake-ups
 #: the queues that every message goes through, and the one that mends
 NEEDED = ("classify", "generate", "reply", "upkeep")
 #: as /readyz judges them
@@ -135,6 +136,13 @@ def judge_redis(info: dict[str, object]) -> Iterator[Finding]:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         yield fail("redis", "redis_evicts", "set_noeviction", policy=policy)
+    most = int(str(info.get("maxmemory", 0)))
+    used = int(str(info.get("used_memory", 0))) / most if most else 0.0
+    if used >= SCARCE_MEMORY:
+        level = fail if used >= FULL_MEMORY else warn
+        yield level("redis", "redis_fills", "give_redis_memory", used=f"{used:.0%}")
+    if info.get("aof_last_write_status", "ok") != "ok":
+        yield fail("redis", "redis_cannot_write", "free_redis_disk")
 
 
 def _broker(url: str) -> Iterator[Finding]:
