@@ -28,7 +28,8 @@ def main(
     quick: bool, only: tuple[str, ...], database: str, json_path: Path | None, page: bool | None, strict: bool
 ) -> None:
     """Measure MindBot on real processes on this machine, against its budgets."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is ended in order
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that everything is ended in order
     if (load := os.getloadavg()[0]) > 1:
         click.echo(f"this machine is busy already (load {load:.1f}); only ratios will mean something", err=True)
     about = {**report.machine(), "database": database}
@@ -42,7 +43,8 @@ def main(
             measured[name] = ALL[name](bench)
             click.echo(f"  {time.monotonic() - started:.0f} s")
     finally:
-        if sys.exc_info()[0] is None:
+        failure = sys.exc_info()[0]
+        if failure is None or issubclass(failure, (KeyboardInterrupt, SystemExit)):
             shutil.rmtree(folder, ignore_errors=True)
         else:
             click.echo(f"what the processes wrote is in {folder}", err=True)

@@ -78,6 +78,38 @@ class Processes:
         self.watch(process.pid)
         return process.pid
 
+    def run(
+        self, commands: Sequence[Sequence[str]], environment: Mapping[str, str], folder: Path, *, timeout_s: float
+    ) -> list[bytes]:
+        """What each writes to its standard output until it ends, side by side. Nothing is left when we are interrupted.
+
+        Raises CalledProcessError, TimeoutExpired.
+        """
+        until = time.monotonic() + timeout_s
+        running: list[subprocess.Popen[bytes]] = []
+        try:
+            for argv in commands:
+                process = subprocess.Popen(
+                    argv,
+                    env=environment,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                running.append(process)
+                self.watch(process.pid)
+            written = [process.communicate(timeout=until - time.monotonic())[0] for process in running]
+        finally:
+            for process in running:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(10)
+        for process in running:
+            if process.returncode:
+                raise subprocess.CalledProcessError(process.returncode, process.args)
+        return written
+
     def watch(self, group: int) -> None:
         """Kill this group, too, should the benchmark be killed."""
         assert self._reaper.stdin is not None

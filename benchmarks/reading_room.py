@@ -1,6 +1,7 @@
 """A process that reads documents as a worker does, or asks as the threads of a worker do; tells how long it took as JSON.
 
-`python -m benchmarks.reading_room fill SECTIONS` and `... ask SECTIONS THREADS [STARTS_AT]`.
+`python -m benchmarks.reading_room fill SECTIONS`, `... ask SECTIONS THREADS [STARTS_AT]`, `... more SECTIONS` has more of
+them to be read by somebody else, `... count` tells how many pieces have vectors. How far it is stands on standard error.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from benchmarks.documents import Library
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.knowledge import retrieval
-from mindbot_tasks.knowledge.ingesting import work_off
+from mindbot_tasks.knowledge.ingesting import Progress, work_off
 from mindbot_tasks.stores import knowledge
 from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.tables_knowledge import ChunkRow
 
 _ONE_BY_ONE = 200
 _ROUNDS = 3
+_TELL_EVERY_S = 15.0
+_WAKE_UPS = 20  #: each is good for two minutes
 
 
 def fill(settings: Settings, sections: int) -> dict[str, Any]:
@@ -38,11 +41,55 @@ def fill(settings: Settings, sections: int) -> dict[str, Any]:
         with transaction() as connection:
             knowledge.add(connection, base, document.source, "file", document.source, document.text.encode())
     started, cpu = time.perf_counter(), time.process_time()
-    while work_off(settings, seconds=60):
+    screen = _Screen(sections)
+    while work_off(settings, seconds=60, on_progress=screen.show):
         pass
     with reading() as connection:
         pieces = connection.execute(select(func.count()).select_from(ChunkRow)).scalar_one()
     return {"pieces": pieces, "seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu} | _memory()
+
+
+class _Screen:
+    """Tells the person who waits how far the reading is."""
+
+    def __init__(self, pieces: int) -> None:
+        self._pieces = pieces
+        self._began = self._told_at = time.monotonic()
+        self._done: Counter[str] = Counter()
+
+    def show(self, progress: Progress) -> None:
+        if progress.total:
+            self._done[progress.source] = progress.done
+        if time.monotonic() - self._told_at > _TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            done = self._done.total()
+            pace = done / (self._told_at - self._began)
+            left_min = (self._pieces - done) / max(pace, 0.1) / 60
+            _say(f"{done:,} of {self._pieces:,} pieces, {pace:.0f} a second, {left_min:.0f} min left")
+
+
+def _say(words: str) -> None:
+    print(f"    {words}", file=sys.stderr, flush=True)
+
+
+def more(settings: Settings, sections: int) -> dict[str, Any]:
+    """Other documents, for the workers that read; they are woken up as `mindbot kb add` wakes them."""
+    from mindbot_tasks.app import app
+
+    told = count()
+    for document in Library(seed=2).documents(sections):
+        with transaction() as connection:
+            source = f"more/{document.source}"
+            knowledge.add(connection, retrieval.default_base(settings), source, "file", source, document.text.encode())
+    for _ in range(_WAKE_UPS):
+        app.send_task("mindbot.ingest", queue="ingest")
+    return told
+
+
+def count() -> dict[str, Any]:
+    with reading() as connection:
+        having = select(func.count()).select_from(ChunkRow).where(ChunkRow.embedder != "")
+        return {"vectors": connection.execute(having).scalar_one()}
 
 
 def ask(settings: Settings, sections: int, threads: int, starts_at: float) -> dict[str, Any]:
@@ -65,10 +112,12 @@ def ask(settings: Settings, sections: int, threads: int, starts_at: float) -> di
         time.sleep(max(0.0, starts_at - time.time()))
     else:
         cpu = time.process_time()
+        _say(f"{_ONE_BY_ONE} one after the other")
         for question in questions[1 : 1 + _ONE_BY_ONE]:
             one(question)
         told |= {"single": _summed_up(outcomes), "cpu_ms": (time.process_time() - cpu) / len(outcomes) * 1000}
     for number in range(_ROUNDS):
+        _say(f"{threads} at once, {number + 1} of {_ROUNDS}")
         outcomes.clear()
         gate = threading.Barrier(threads)
 
@@ -102,12 +151,16 @@ def _memory() -> dict[str, float]:
 
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    what, sections, *more = sys.argv[1:]
+    what, *numbers = sys.argv[1:]
     settings = get_settings()
     if what == "fill":
-        told = fill(settings, int(sections))
+        told = fill(settings, int(numbers[0]))
+    elif what == "more":
+        told = more(settings, int(numbers[0]))
+    elif what == "count":
+        told = count()
     else:
-        told = ask(settings, int(sections), int(more[0]), float(more[1]) if len(more) > 1 else 0.0)
+        told = ask(settings, int(numbers[0]), int(numbers[1]), float(numbers[2]) if len(numbers) > 2 else 0.0)
     sys.stdout.write(orjson.dumps(told).decode() + "\n")
 
 

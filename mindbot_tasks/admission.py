@@ -86,10 +86,13 @@ def _limited(message: Message, bot: BotSettings) -> Admission | None:
     if not bot.user_rate and not bot.group_rate:
         return None
     whose = f"{message.platform}:{message.bot}"
-    limits = {f"user:{whose}:{message.sender_id}": bot.user_rate} if bot.user_rate else {}
+    user, group = f"user:{whose}:{message.sender_id}", f"group:{whose}:{message.conversation_id}"
+    limits = {user: bot.user_rate} if bot.user_rate else {}
     if bot.group_rate and message.conversation_kind == "group":
-        limits[f"group:{whose}:{message.conversation_id}"] = bot.group_rate
-    refusal = quota.ask(limits, f"{whose}:{message.conversation_id}:{message.sender_id}") if limits else None
+        limits[group] = bot.group_rate
+    # in each conversation somebody is told once, and a group that is too busy once for all that are in it
+    told = {user: f"{whose}:{message.conversation_id}:{message.sender_id}", group: group}
+    refusal = quota.ask(limits, told) if limits else None
     if refusal is None:
         return None
     log.info("message_over_limit", platform=message.platform, bot=message.bot, wait_s=refusal.wait_s)

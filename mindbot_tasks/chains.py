@@ -128,6 +128,12 @@ def collect(feed_id: int) -> bool:
     return _published(fetch(feed_id).apply_async, feed=feed_id)
 
 
+def read_documents() -> bool:
+    """Have whoever reads documents look now. False when the broker does not take it: `tend` will, in ten seconds."""
+    wake = app.signature("mindbot.ingest", options={"queue": "ingest", "expires": 30}, immutable=True)
+    return _published(wake.apply_async)
+
+
 def _published(publish: Callable[[], object], **whose: int) -> bool:
     if not _broker.allows():
         return False

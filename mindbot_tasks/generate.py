@@ -13,7 +13,7 @@ from celery import signals
 
 from mindbot_tasks import chains, standing
 from mindbot_tasks.app import app
-from mindbot_tasks.chat import provenance, reading, rules
+from mindbot_tasks.chat import following, provenance, reading, rewriting, rules
 from mindbot_tasks.chat.attachments import losses
 from mindbot_tasks.chat.budgets import refusal
 from mindbot_tasks.chat.context import question_for, tokens_of, wishes_of
@@ -144,10 +144,14 @@ def _with_knowledge(
     """The question with what was read about it; a workflow that comes first has a knowledge of its own."""
     if not retrieval.is_wanted(settings) or ways[0].answerer.name.startswith("workflow:"):
         return question, NOTHING
-    found = reading.knowledge_for(question, settings, deadline)
+    wanted = following.wanted(question.text, question.history)
+    wanted = rewriting.rewritten(wanted, question, settings, deadline)
+    found = reading.knowledge_for(question, settings, deadline, wanted)
+    if wanted.language is not None:
+        question = replace(question, language=wanted.language)  # "and in Chinese?" is asked for in words of another
     if found.passages:
         return reading.with_knowledge(question, found), found
-    return replace(question, nothing_read=not found.trouble), found
+    return replace(question, nothing_read=found.nothing_read and not found.trouble), found
 
 
 def _route(task: MindBotTask, held: Claim, question: Question, settings: Settings) -> Route:

@@ -98,7 +98,7 @@ def send(
 ) -> inbox.Recorded:
     """A message that nobody asked for, to a person or a group; once for each key. It is recorded, then delivered.
 
-    Raises DatabaseUnavailable.
+    Raises DatabaseUnavailable, or Rejected for somebody who cannot be written to.
     """
     message = Message(
         platform=platform.name,

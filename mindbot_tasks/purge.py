@@ -66,6 +66,7 @@ def purge() -> int:
         with transaction() as connection:
             tallies.forget(connection, older_than_days=TALLY_DAYS)
         _purge_memories(settings, days, ends_at)
+        _purge_the_silent(days, ends_at)
         _purge_files(ends_at)
         if settings.runs_agent:
             _purge_agent_files(settings)
@@ -84,6 +85,28 @@ def _purge_what_hangs_on_nothing(days: int, ends_at: float) -> None:
             with transaction() as connection:
                 if forget(connection, older_than_ms=days * DAY_MS, limit=500) == 0:
                     break
+
+
+def _purge_the_silent(days: int, ends_at: float) -> None:
+    """Once a day: conversations of which nothing is left, and people of whom nobody has heard for as long."""
+    if time.monotonic() >= ends_at:
+        return
+    with one_statement() as connection:
+        if not workers.take_duty(connection, "purge_silent", every_ms=DAY_MS):
+            return
+    gone = {"conversations": 0, "people": 0}
+    for what, forget in (
+        ("conversations", retention.delete_silent_conversations),
+        ("people", retention.delete_silent_people),
+    ):
+        while time.monotonic() < ends_at:
+            with transaction() as connection:
+                batch = forget(connection, older_than_ms=days * DAY_MS, limit=200)
+            gone[what] += batch
+            if batch == 0:
+                break
+    if any(gone.values()):
+        log.info("silent_purged", conversations=gone["conversations"], people=gone["people"])
 
 
 def _purge_agent_files(settings: Settings) -> None:

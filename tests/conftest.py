@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import pytest
 import redis
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -25,6 +26,12 @@ from mindbot_tasks.stores import migrate, spending
 from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
+
+# The same examples in every run, however slow the machine: a failure is a change of ours. New ones are looked for by
+# HYPOTHESIS_PROFILE=fuzz.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=3_000)
+settings.load_profile("fuzz" if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else "steady")
 
 
 #: files that take longest; with several workers they are begun first, or the last of them would run alone at the end

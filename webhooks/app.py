@@ -23,6 +23,7 @@ from webhooks import errors, headers, health, receipts, receive
 from webhooks.alerts import alerts
 from webhooks.api import api
 from webhooks.api.limits import limit_calls
+from webhooks.bodies import Call
 from webhooks.console import console, operators, protect_from_forgery
 from webhooks.own_ports import OwnPorts
 
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         json_errors=False,
         static_folder=None,  # type: ignore[arg-type]
     )
+    app.request_class = Call
     app.config.update(
         SECRET_KEY=_session_key(settings),
         SESSION_COOKIE_NAME="mindbot_session",

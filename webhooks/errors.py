@@ -7,7 +7,8 @@ from http import HTTPStatus
 import structlog
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from gunicorn.http.errors import NoMoreData, ParseException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from mindbot_tasks.core.errors import DatabaseUnavailable, PayloadInvalid, SignatureInvalid
 from mindbot_tasks.platforms.registry import UnknownPlatform
@@ -73,6 +74,8 @@ def _of_bug(exc: Exception) -> Response:
 def register(app: APIFlask) -> None:
     """Say which exception becomes which status."""
     app.register_error_handler(HTTPException, _of_http)
+    for broken in (ParseException, NoMoreData):  # a body in chunks that is cut, or badly made
+        app.register_error_handler(broken, lambda _: _of_http(BadRequest()))
     app.register_error_handler(DatabaseUnavailable, lambda _: database_unavailable())
     app.register_error_handler(SignatureInvalid, lambda exc: error(401, "signature_invalid", str(exc)))
     app.register_error_handler(PayloadInvalid, lambda exc: error(400, "payload_invalid", str(exc)))

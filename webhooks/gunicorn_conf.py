@@ -25,7 +25,7 @@ def _addresses() -> list[str]:
 
 
 bind = _addresses()
-worker_class = "gthread"
+worker_class = "webhooks.gunicorn_worker.Worker"  # gthread, with an end to slow callers
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 16)  # a page that watches an answer holds one
 backlog = 512

@@ -7,7 +7,6 @@ import time
 import flask
 from apiflask import APIBlueprint
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from mindbot_tasks import intake
 from mindbot_tasks.core import telemetry
@@ -58,20 +57,9 @@ def _to_inbound(request: flask.Request) -> Inbound:
         method=request.method,
         headers={name.lower(): value for name, value in request.headers.items()},
         query=request.args.to_dict(),
-        body=_body_of(request),
+        body=request.get_data(cache=False),
         received_at_ms=now_ms(),
     )
-
-
-def _body_of(request: flask.Request) -> bytes:
-    if request.content_length is not None or not request.environ.get("wsgi.input_terminated"):
-        return request.get_data(cache=False)
-    # sent in chunks, without a length: Flask would cut it at the limit and say nothing
-    most = request.max_content_length or 0
-    body: bytes = request.environ["wsgi.input"].read(most + 1)
-    if len(body) > most:
-        raise RequestEntityTooLarge
-    return body
 
 
 @receive.before_request

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import sys
 import time
 import urllib.request
@@ -22,6 +21,8 @@ from benchmarks.stack import Plan, Stack, stack
 
 AT_ONCE = 500
 SIZES = (10_000, 100_000)  #: the first alone in the short form
+_MORE = 20_000  #: pieces to be read while questions are asked
+_LONGEST_S = 7200.0
 _COUNTED = "mindbot_knowledge_query_seconds_count{"
 
 
@@ -43,7 +44,7 @@ def measure(bench: Bench) -> Measured:
         f"Documents that a seeded generator makes, half of them Chinese, are read as `worker_ingest` reads them, with the "
         f"offline model and a Chroma server of this machine. Then questions of which the right passage is known: 200 one "
         f"after the other, {AT_ONCE} at the same time by as many threads of one process, and the same in two processes; "
-        f"then {AT_ONCE} messages at once through the whole of MindBot. An error is a search in which anything did not "
+        f"then while `worker_ingest` reads more documents, and {AT_ONCE} messages at once through the whole of MindBot. An error is a search in which anything did not "
         "work. A worker's own memory does not count the pages of the word index, which all processes of a machine share.",
         figures,
         raw,
@@ -69,13 +70,19 @@ def _of_size(bench: Bench, size: int) -> tuple[dict[str, Any], dict[str, str]]:
         told["chroma_mb"] = usage_of(up.processes.pid("chroma")).memory_bytes / 1e6
         told["chroma_ms"] = (usage_of(up.processes.pid("chroma")) - chroma).cpu_s * 1000 / _asked(told)
         told["words_mb"] = sum(path.stat().st_size for path in (folder / "words").rglob("*.words")) / 1e6
+        told["beside"] = _beside_reading(bench, up, size)
         told["messages"] = _messages(bench, up)
     return told, _column(told)
 
 
 def _child(up: Stack, *arguments: str) -> Any:
-    done = subprocess.run(_command(*arguments), env=up.environment(), cwd=up.folder, stdout=subprocess.PIPE, check=True)
-    return orjson.loads(done.stdout.splitlines()[-1])
+    return _children(up, _command(*arguments))[0]
+
+
+def _children(up: Stack, *commands: Sequence[str]) -> list[Any]:
+    """What each told at its end; how far they are stands on the screen meanwhile."""
+    written = up.processes.run(commands, up.environment(), up.folder, timeout_s=_LONGEST_S)
+    return [orjson.loads(told.splitlines()[-1]) for told in written]
 
 
 def _command(*arguments: str) -> Sequence[str]:
@@ -85,8 +92,23 @@ def _command(*arguments: str) -> Sequence[str]:
 def _side_by_side(up: Stack, size: int) -> list[Any]:
     """Two processes that begin at the same moment, with half of the threads each."""
     command = _command("ask", str(size), str(AT_ONCE // 2), str(time.time() + 15))
-    running = [subprocess.Popen(command, env=up.environment(), cwd=up.folder, stdout=subprocess.PIPE) for _ in range(2)]
-    return [orjson.loads(process.communicate()[0].splitlines()[-1]) for process in running]
+    return _children(up, command, command)
+
+
+def _beside_reading(bench: Bench, up: Stack, size: int) -> Any:
+    """The same while `worker_ingest` reads more documents than it can in that time."""
+    begun = _child(up, "more", str(_MORE))["vectors"]
+    up.start_role("worker_ingest")
+
+    def is_at_it() -> bool:
+        return int(_child(up, "count")["vectors"]) > begun
+
+    up.processes.wait_until(is_at_it, "the reading", timeout_s=120)
+    bench.say("questions beside the reading of more documents")
+    told = _child(up, "ask", str(size), str(AT_ONCE))
+    told["read"] = int(_child(up, "count")["vectors"]) - begun
+    up.processes.stop("worker_ingest")
+    return told
 
 
 def _messages(bench: Bench, up: Stack) -> dict[str, Any]:
@@ -126,11 +148,25 @@ def _asked(told: dict[str, Any]) -> int:
     return len(told["one"]["single"]["taken_ms"]) + sum(len(each["taken_ms"]) for each in _rounds(told))
 
 
+def _count(asked: Any) -> int:
+    return sum(len(part["taken_ms"]) for part in (asked["single"], *asked["rounds"]))
+
+
 def _errors(told: dict[str, Any]) -> int:
     parts = [told["one"]["single"], *_rounds(told)]
     troubles = sum(sum(part["troubles"].values()) for part in parts)
     fine = ("found", "nothing")
     return troubles + sum(count for name, count in told["messages"]["outcomes"].items() if name not in fine)
+
+
+def _busy(asked: Any) -> int:
+    """Questions for which nobody had time."""
+    return sum(part["troubles"].get("busy", 0) for part in (asked["single"], *asked["rounds"]))
+
+
+def _by_words(asked: Any) -> int:
+    """Questions for which the vectors had no time."""
+    return sum(part["troubles"].get("vectors", 0) for part in (asked["single"], *asked["rounds"]))
 
 
 def _at_once_ms(told: dict[str, Any]) -> list[float]:
@@ -148,6 +184,7 @@ def _figures(size: int, told: dict[str, Any]) -> list[Figure]:
         at_most(f"knowledge, {size:,}: {AT_ONCE} at once, p95", percentile(_at_once_ms(told), 0.95), 5000, "ms", digits=0),
         Figure(f"knowledge, {size:,}: questions per second", f"{_per_s(told['one']['rounds']):.0f}"),
         at_most(f"knowledge, {size:,}: errors", _errors(told), 0.5, "", digits=0),
+        at_most(f"knowledge, {size:,}: not searched while documents are read", _busy(told["beside"]), 0.5, "", digits=0),
         at_least(f"knowledge, {size:,}: messages answered of {AT_ONCE} at once", told["messages"]["answered"], AT_ONCE, "", digits=0),
         at_most(f"knowledge, {size:,}: memory of Chroma", told["chroma_mb"], 300 + size * 0.012, "MB", digits=0),
         at_most(f"knowledge, {size:,}: memory of the worker that answered", told["messages"]["worker_mb"], 500, "MB", digits=0),
@@ -157,6 +194,7 @@ def _figures(size: int, told: dict[str, Any]) -> list[Figure]:
 def _column(told: dict[str, Any]) -> dict[str, str]:
     one, filled, single = told["one"], told["filled"], told["one"]["single"]
     two = [taken for process in told["two"] for each in process["rounds"] for taken in each["taken_ms"]]
+    read = told["beside"]
     right = single["right"] / len(single["taken_ms"])
     return {
         "pieces read per second, one process": f"{filled['pieces'] / filled['seconds']:.0f}",
@@ -169,6 +207,9 @@ def _column(told: dict[str, Any]) -> dict[str, str]:
         f"{AT_ONCE} at once, one process, p50 / p95": f"{percentile(_at_once_ms(told), 0.5):.0f} / {percentile(_at_once_ms(told), 0.95):.0f} ms",
         f"{AT_ONCE} at once, two processes, p50 / p95": f"{percentile(two, 0.5):.0f} / {percentile(two, 0.95):.0f} ms",
         "questions per second": f"{_per_s(one['rounds']):.0f}",
+        "while documents are read: one question, p50 / p95": f"{percentile(read['single']['taken_ms'], 0.5):.0f} / {percentile(read['single']['taken_ms'], 0.95):.0f} ms",
+        f"while documents are read: {AT_ONCE} at once, p95": f"{percentile(_at_once_ms({'one': read}), 0.95):.0f} ms",
+        "while documents are read: by words alone / not searched": f"{_by_words(read)} / {_busy(read)} of {_count(read)}",
         f"{AT_ONCE} messages at once, all answered after": f"{told['messages']['seconds']:.1f} s",
         "memory of a process that asks, its own": f"{one['own_mb']:.0f} MB",
         "memory of worker_generate": f"{told['messages']['worker_mb']:.0f} MB",

@@ -21,7 +21,7 @@ from mindbot_tasks.core.metrics import NOTIFICATIONS
 from mindbot_tasks.core.settings import AlertManagerSettings
 from mindbot_tasks.core.words import say
 from mindbot_tasks.model.alert import AlertState, Channel, Event, Notification, Severity
-from mindbot_tasks.notifiers.base import Notifier, Queries
+from mindbot_tasks.notifiers.base import Notifier, Queries, TellsCost
 from mindbot_tasks.stores import alerts, outbox
 from mindbot_tasks.stores.outbox import Intent
 from mindbot_tasks.stores.records import Record
@@ -37,6 +37,8 @@ NEXT_CHANNEL: Final[Mapping[Channel, tuple[Channel, ...]]] = {
     Channel.INCIDENT: (),
     Channel.WEBHOOK: (),
 }
+#: what a vendor is asked about again: whether it arrived, and then what it cost
+_ASKED_ABOUT: Final = ("accepted", "sent", "delivered")
 #: what people read is put together when there is too much of it
 _RATIONED: Final = (Channel.SMS, Channel.EMAIL, Channel.CHAT)
 EMAILS_PER_SMS: Final = 4
@@ -116,7 +118,7 @@ def _plan(connection: Connection, post: Post, done: Delivered) -> list[Job]:
     jobs: list[Job] = []
     rationed: dict[tuple[str, str], list[Record]] = {}
     for row in outbox.due(connection, now=now):
-        if row["status"] in ("accepted", "sent"):
+        if row["status"] in _ASKED_ABOUT:
             jobs.append(Job(row, row["attempts"], asks=True))
         elif row["status"] == "sending":
             # whoever sent it is gone; a message too many is better than silence where it matters
@@ -350,12 +352,13 @@ def _fall_back(connection: Connection, row: Record, post: Post, now: int) -> boo
 
 
 def _ask(job: Job, post: Post, done: Delivered) -> None:
-    """What became of it?"""
+    """What became of it? And, when it has arrived, what did it cost?"""
     row = job.row
     notifier = next((one for one in post.notifiers if one.name == row["notifier"]), None)
     asked = int(row["content"].get("queries", 0))
     report = None
-    if isinstance(notifier, Queries) and row["provider_message_id"]:
+    worth = isinstance(notifier, TellsCost) or row["status"] != "delivered"
+    if isinstance(notifier, Queries) and row["provider_message_id"] and worth:
         try:
             report = notifier.query(row["provider_message_id"], notification_of(row), Deadline(post.send_s))
         except (Rejected, RetryableError) as exc:
@@ -366,7 +369,8 @@ def _ask(job: Job, post: Post, done: Delivered) -> None:
         if report is not None:
             outbox.note_delivery(connection, row["notifier"], row["provider_message_id"], report, now=now)
         fresh = outbox.by_id(connection, row["id"])
-        if fresh is not None and fresh["status"] in ("accepted", "sent"):
-            more = asked + 1 < outbox.QUERIES and isinstance(notifier, Queries)
+        if fresh is not None and fresh["status"] in _ASKED_ABOUT and fresh["next_try_at"] is not None:
+            open_ = fresh["status"] != "delivered" or (fresh["cost"] is None and isinstance(notifier, TellsCost))
+            more = open_ and asked + 1 < outbox.QUERIES and isinstance(notifier, Queries)
             again = now + outbox.QUERY_AFTER_MS * 2 ** (asked + 1) if more else None
             outbox.ask_again_later(connection, fresh, next_try_at=again)

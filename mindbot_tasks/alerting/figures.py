@@ -44,6 +44,8 @@ def figure(metric: str, value: Value | None, lang: Lang = "en") -> str:
         return say("alerts.no_data", lang)
     if isinstance(value, str):
         return value
+    if value < 0:  # of a line that falls
+        return f"-{figure(metric, -value, lang)}"
     known = METRICS.get(metric)
     unit = known.unit if known else "count"
     if unit == "ratio":
@@ -59,10 +61,10 @@ def figure(metric: str, value: Value | None, lang: Lang = "en") -> str:
     return f"{round(value, 2):g}"
 
 
-def bare(metric: str, value: Value | None) -> str:
+def bare(metric: str, value: Value | None, lang: Lang = "en") -> str:
     """The number alone, for templates that write the unit themselves: percent for shares, milliseconds for times."""
     if value is None or isinstance(value, str):
-        return value or "?"
+        return value or say("alerts.no_value", lang)
     known = METRICS.get(metric)
     if known and known.unit == "ratio":
         return f"{round(value * 100, 1):g}"

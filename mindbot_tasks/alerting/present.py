@@ -95,6 +95,9 @@ def present(probes: Iterable[Mapping[str, Any]], *, now: int, hours: Hours = _no
     found = Present(now, hours=hours, weeks=weeks)
     for row in probes:
         stale = is_stale(row, now=now)
+        for metric, value in (row["readings"] or {}).items():
+            if value is None:  # it exists, and nothing is known of it just now
+                found.known.setdefault(metric, set()).add(row["subject"])
         for metric, subject, value in flat(row["subject"], row["readings"] or {}):
             found.known.setdefault(metric, set()).add(subject)
             if not stale:

@@ -47,6 +47,12 @@ def ration(
     if free <= 0:
         frees_at = sorted(recent)[len(recent) - limits.burst] + window_ms
         return Ration(held=tuple(rest), held_until=max(now + 1000, frees_at), left_out=tuple(left_out))
+    waited = [row for row in rest if row.get("created_at", now) <= now - window_ms / 2]
+    if len(waited) > 1:  # for the end of a burst: this person knows that much is wrong, so one tells of all
+        others = [row for row in rest if row not in waited]
+        return Ration(
+            single=tuple(others[: free - 1]), together=(*waited, *others[free - 1 :]), left_out=tuple(left_out)
+        )
     if len(rest) <= free:
         return Ration(single=tuple(rest), left_out=tuple(left_out))
     return Ration(single=tuple(rest[: free - 1]), together=tuple(rest[free - 1 :]), left_out=tuple(left_out))

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 #: a part may be unwell for so long before anybody is told: a restart or a deployment is no outage
 GRACE_S: Final = 30.0
 #: workers say every two seconds that they live; beat asks for rules to be judged every five
-SILENT_S: Final = 45.0
+SILENT_S: Final = 40.0
 
 
 def looks(settings: Settings) -> Mapping[str, tuple[Look, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -12,13 +13,13 @@ from mindbot_tasks.alerting.figures import bare, duration, figure, moment
 from mindbot_tasks.alerting.rationing import fit_sms
 from mindbot_tasks.core.alert_metrics import METRICS
 from mindbot_tasks.core.conditions import Value
-from mindbot_tasks.core.words import Lang, is_said, say
+from mindbot_tasks.core.words import Lang, is_said, say, template
 from mindbot_tasks.model.alert import Channel, Event
 
 #: figures that every e-mail brings along
 _FIGURES = (
-    "error_rate", "response_time", "throughput", "active_users", "queue_age", "workers", "cpu_usage", "memory_usage",
-    "disk_usage",
+    "error_rate", "response_time", "dify_error_rate", "dify_response_time", "throughput", "active_users", "queue_age",
+    "workers", "cpu_usage", "memory_usage", "disk_usage",
 )  # fmt: skip
 _MOST_PROBES = 30
 #: the colour at the top of an e-mail
@@ -27,6 +28,9 @@ _TONES = {
     "resolve": "#0c9d77",
 }  # fmt: skip
 _MOST_HISTORY = 50
+#: what a figure of all of MindBot means in an alert about a Dify app
+_OF_DIFY = {"error_rate": "dify_error_rate", "response_time": "dify_response_time"}
+_WITH_UNIT = re.compile(r"\{(\w+)\}(?:%|ms)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,19 @@ def _from_template(alert: Mapping[str, Any], fields: Mapping[str, str], lang: La
     own = policy.get("template_zh") if lang == "zh" else policy.get("template")
     if own := own or policy.get("template"):
         try:
-            return _one_line(str(own).format_map(_Fields(fields)))
+            return _one_line(_without_lone_units(str(own), fields, lang).format_map(_Fields(fields)))
         except (ValueError, LookupError, AttributeError, TypeError):
             return say("alerts.sms_any", lang, **fields)  # better a plain text than none
     key = f"alerts.sms_{alert['rule']}"
-    return _one_line(say(key if is_said(key) else "alerts.sms_any", lang, **fields))
+    if not is_said(key):
+        return _one_line(say("alerts.sms_any", lang, **fields))
+    return _one_line(_without_lone_units(template(key, lang), fields, lang).format_map(_Fields(fields)))
+
+
+def _without_lone_units(text: str, fields: Mapping[str, str], lang: Lang) -> str:
+    """Where there is no value, there is no unit after it either: "n/a", not "n/a%"."""
+    nothing = say("alerts.no_value", lang)
+    return _WITH_UNIT.sub(lambda found: nothing if fields.get(found[1]) == nothing else found[0], text)
 
 
 class _Fields(dict[str, str]):
@@ -89,7 +101,7 @@ class _Fields(dict[str, str]):
 
 def _fields(alert: Mapping[str, Any], scene: Scene, lang: Lang, timezone: str, *, now: int) -> dict[str, str]:
     subjects = list(alert["members"])
-    metrics = {name: bare(name, _value_for(name, subjects, alert, scene)) for name in METRICS}
+    metrics = {name: bare(name, _value_for(name, subjects, alert, scene), lang) for name in METRICS}
     return _Fields(
         {
             **metrics,
@@ -108,6 +120,8 @@ def _fields(alert: Mapping[str, Any], scene: Scene, lang: Lang, timezone: str, *
 
 def _value_for(name: str, subjects: Sequence[str], alert: Mapping[str, Any], scene: Scene) -> Value | None:
     """As it was when the alert fired, else as it is now: of what the alert is about, else of all of MindBot."""
+    if name in _OF_DIFY and any(metric.startswith("dify_") for metric in alert["readings"]):
+        name = _OF_DIFY[name]
     for values in (alert["readings"].get(name), scene.values.get(name)):
         if isinstance(values, Mapping) and values:
             for subject in (*subjects, ""):
@@ -115,8 +129,7 @@ def _value_for(name: str, subjects: Sequence[str], alert: Mapping[str, Any], sce
                     return values[subject]
             if len(values) == 1:
                 return next(iter(values.values()))
-    related = {"response_time": "dify_response_time"}.get(name)
-    return _value_for(related, subjects, alert, scene) if related else None
+    return None
 
 
 Section = tuple[str, list[str]]

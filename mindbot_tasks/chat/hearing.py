@@ -9,6 +9,7 @@ import structlog
 
 from mindbot_tasks.core.errors import Rejected, RetryableError
 from mindbot_tasks.llm.recording import PROVIDER as CONVERTER
+from mindbot_tasks.model import message
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +18,7 @@ Part = dict[str, Any]
 
 def words_of(parts: Sequence[Mapping[str, Any]]) -> str:
     """All words of a message, in order; as `Message.text`."""
-    return "\n".join(part["text"] for part in parts if part["text"]).strip()
+    return message.words_of((part["kind"], part["text"], part["data"]) for part in parts)
 
 
 def to_hear(parts: Sequence[Mapping[str, Any]]) -> bool:

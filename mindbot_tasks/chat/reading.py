@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mindbot_tasks.chat import following, narrowing
+from mindbot_tasks.chat.following import Wanted
 from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.settings import Settings
+from mindbot_tasks.core.settings import ChromaSettings, Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.knowledge import retrieval
 from mindbot_tasks.llm.base import Question
@@ -28,16 +30,32 @@ _RULES = (
 )
 
 
-def knowledge_for(question: Question, settings: Settings, deadline: Deadline) -> Found:
-    """The passages about a question from the knowledge bases that its bot may use. Raises a Stopped only."""
+def knowledge_for(question: Question, settings: Settings, deadline: Deadline, wanted: Wanted | None = None) -> Found:
+    """The passages about a question from the knowledge bases that its bot may use. Raises a Stopped only.
+
+    wanted: what to look up for it; None: as the rules of `following` say.
+    """
     if not question.text or not retrieval.is_wanted(settings):
         return NOTHING
-    return _searched(settings, question.text, _bases(question, settings), deadline)
+    wanted = wanted or following.wanted(question.text, question.history)
+    bases = _bases(question, settings)
+    if wanted.kind == "courtesy":
+        return NOTHING
+    if wanted.kind == "alone" and wanted.language is None:
+        return _searched(settings, wanted.query, bases, deadline)
+    count = (settings.chromadb or ChromaSettings()).results
+    found = _searched(settings, wanted.query, bases, deadline, limit=3 * count)
+    if wanted.kind == "topic" and wanted.own:
+        alone = _searched(settings, wanted.own, bases, deadline, limit=2 * count)
+        found = Found(narrowing.joined(found.passages, alone.passages), found.trouble or alone.trouble)
+    return replace(found, passages=narrowing.best(found.passages, wanted, count))
 
 
-def _searched(settings: Settings, query: str, bases: Sequence[str], deadline: Deadline) -> Found:
+def _searched(
+    settings: Settings, query: str, bases: Sequence[str], deadline: Deadline, *, limit: int | None = None
+) -> Found:
     with telemetry.span("search knowledge", attributes={"mindbot.knowledge.bases": len(bases)}) as traced:
-        found = retrieval.search(settings, query, bases, deadline)
+        found = retrieval.search(settings, query, bases, deadline, limit=limit)
         traced.set({"mindbot.knowledge.passages": len(found.passages)})
         if found.trouble:
             traced.fail(found.trouble)

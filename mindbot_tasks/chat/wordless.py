@@ -21,6 +21,5 @@ def answer_to(parts: Sequence[Mapping[str, Any]], language: Lang, *, max_mb: int
         told[-1] += " " if language == "en" else ""
         told[-1] += say("attachments.please_write", language)
         return Answer(text="\n".join(told), provider="mindbot")
-    kinds = sorted({str(part["kind"]) for part in parts} - {"text", "markdown", "mention", "quote"})
-    text = say("chat.cannot_read", language, kinds=", ".join(kinds)) if kinds else say("chat.nothing_said", language)
-    return Answer(text=text, provider="mindbot")
+    unreadable = {str(part["kind"]) for part in parts} - {"text", "markdown", "mention", "quote"}
+    return Answer(text=say("chat.cannot_read" if unreadable else "chat.nothing_said", language), provider="mindbot")

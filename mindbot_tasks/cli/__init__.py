@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
+from typing import Any
 
 import click
+
+from mindbot_tasks.cli.failing import log_beside_output, prepare_streams, told_plainly
 
 #: name -> where it is, and what it does; one whose module is not installed is not shown
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -51,6 +55,15 @@ class _Lazy(click.Group):
         module, attribute = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
+        if args is None:  # this process is the command, rather than a test that calls it
+            prepare_streams()
+            log_beside_output()
+        return super().main(args, *others, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return told_plainly(super().invoke)(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, COMMANDS[name][1]) for name in self.list_commands(ctx) if name not in HIDDEN]

@@ -46,7 +46,7 @@ def explain(text: str, user: str, of_bot: str, as_json: bool) -> None:
     classifier = Classifier.of(settings.workflows, bot.workflows, rules=settings.classifier)
     classification = classifier.classify(meant, bot.default_workflow)
     wishes = Wishes(bot.model, bot.system_prompt, tuple(bot.workflows))
-    route = registry.route(settings, classification, wishes, user)
+    route = registry.route(settings, classification, wishes, user, probing=False)
     rows = _rows(settings, classification.label, route, bot, lang)
     then = _then(settings, platform, name or "default", classification.label)
     off = {**settings.off, **catalogue.not_built(settings)}
@@ -111,8 +111,7 @@ def _why(number: int, name: str, label: str, settings: Settings, route: Route, b
     if kind == "workflow":
         if name == route.variant_answerer:
             return say("explain.its_variant", lang, variant=route.variant)
-        why = say("explain.its_workflow" if of == label else "explain.helps_out", lang)
-        return f"{why}, {say('explain.probed', lang)}" if name in route.probed else why
+        return say("explain.its_workflow" if of == label else "explain.helps_out", lang)
     if kind == "provider":
         if number == 0 and bot.model:
             return say("explain.by_name", lang)

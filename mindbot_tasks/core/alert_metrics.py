@@ -42,6 +42,9 @@ _ALL: Final = (
     # answers
     Metric("dify_health_check_failed", "count", "endpoint", "Checks of a Dify app that failed in a row",
            "Dify 应用连续检查失败的次数"),
+    Metric("dify_error_rate", "ratio", "endpoint",
+           "Share of the last five checks of a Dify app that failed, or of its calls of three minutes, if that is more",
+           "Dify 应用最近 5 次检查或近 3 分钟调用的失败比例(取较大者)"),
     Metric("dify_response_time", "ms", "endpoint", "How long a Dify app took to answer a check",
            "Dify 应用响应检查的耗时"),
     Metric("provider_check_failed", "count", "provider", "Checks of a provider that failed in a row",
@@ -104,9 +107,3 @@ _ALL: Final = (
 )  # fmt: skip
 
 METRICS: Final = MappingProxyType({metric.name: metric for metric in _ALL})
-
-
-def unit_of(name: str) -> Unit | None:
-    """None: nobody knows this metric, or it comes with a plugin."""
-    metric = METRICS.get(name)
-    return metric.unit if metric else None

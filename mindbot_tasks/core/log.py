@@ -356,6 +356,8 @@ def configure(role: str, settings: Settings | None = None) -> None:
     """
     settings = settings or get_settings()
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    if role == "cli" and "log_level" not in settings.model_fields_set:
+        level = logging.WARNING  # what a command has to say, it says
     _role["role"] = role
     _sink.open(2 if role == "cli" else 1, settings.log_file)
     register_secrets_of(settings)

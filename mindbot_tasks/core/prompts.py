@@ -38,11 +38,6 @@ def unknown_in(template: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in VARIABLES]
 
 
-def has_variables(template: str) -> bool:
-    """Whether `fill` would change it."""
-    return "{" in template and _MARKS.search(template) is not None
-
-
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with its variables; what has no value becomes empty. Values are never looked at again."""
     if "{" not in template:

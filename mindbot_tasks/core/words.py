@@ -29,6 +29,12 @@ def say(key: str, lang: Lang = "en", /, **fields: object) -> str:
     return (english if lang == "en" else chinese).format(**told)
 
 
+def template(key: str, lang: Lang = "en") -> str:
+    """The sentence `room.name` as it is written, for who fills in its fields in another way."""
+    room, name = key.split(".", 1)
+    return _table(room)[name][lang != "en"]
+
+
 def is_said(key: str) -> bool:
     """Whether there is such a sentence."""
     room, name = key.split(".", 1)

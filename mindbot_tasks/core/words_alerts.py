@@ -36,7 +36,7 @@ WORDS: Words = {
     "reason": ("{reading} is {value}", "{reading} 为 {value}"),
     "reason_limit": ("{reading} is {value} ({comparison})", "{reading} 为 {value}({comparison})"),
     "reason_anomaly": (
-        "{metric} is {value}, usually {mean} ± {deviation} at this hour of the week",
+        "{metric} is {value}, usually {mean} +- {deviation} at this hour of the week",
         "{metric} 为 {value},每周此时通常为 {mean} ± {deviation}",
     ),
     "reason_forecast": (
@@ -50,6 +50,7 @@ WORDS: Words = {
     "reason_of": ("{subject}: {reason}", "{subject}:{reason}"),
     "reason_more": ("{reason}; and {count} more", "{reason};另有 {count} 项"),
     "no_data": ("no data", "无数据"),
+    "no_value": ("n/a", "无"),
     # e-mail
     "subject_trigger": (
         "[MindBot] {severity_word} {rule}: {reason} [{code}]",
@@ -120,7 +121,7 @@ WORDS: Words = {
         "CRITICAL: MindBot {what} at {timestamp}. Immediate attention required.",
         "紧急:MindBot 于 {timestamp} {what},请立即处理。",
     ),
-    "watch_up": ("RESOLVED: MindBot {what} is back after {duration}.", "已恢复:MindBot {what},持续 {duration}。"),
+    "watch_up": ("RESOLVED: MindBot {what}: over after {duration}.", "已恢复:MindBot {what},持续 {duration}。"),
     "watch_database": ("database does not answer", "数据库无响应"),
     "watch_broker": ("broker does not answer", "消息代理无响应"),
     "watch_workers": ("workers are gone", "工作进程全部消失"),

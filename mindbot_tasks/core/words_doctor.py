@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from mindbot_tasks.core.words import Words
 
+_WECOM_CODES: Words = {
+    "40013": (
+        "corpid is wrong: it stands under My Enterprise and begins with ww",
+        "corpid 不正确:见「我的企业」中的企业 ID,以 ww 开头",
+    ),
+    "60020": (
+        "put the address from which this server calls on the app's list of trusted IPs; it takes about a minute",
+        "请将本服务器的出口 IP 加入应用的企业可信 IP,约一分钟后生效",
+    ),
+    "48002": ("allow this API for the app in the admin console", "请在管理后台为该应用开通此接口权限"),
+    "50003": ("the app is switched off in the admin console", "该应用已在管理后台停用,请启用"),
+}
+
 WORDS: Words = {
     "level_ok": ("ok", "正常"),
     "level_warn": ("warn", "注意"),
@@ -152,6 +165,20 @@ WORDS: Words = {
         "compare corpid and secret with the app's page in WeCom's console; this server must be on its trusted IPs",
         "请与企业微信管理后台的应用页面核对 corpid 和 secret,并将本服务器的 IP 加入企业可信 IP",
     ),
+    "wecomcs_credentials": (
+        "take corpid, and the secret of the app that may call the API: the one that Customer Service shows is refused",
+        "请核对 corpid,并使用「可调用接口的应用」的 secret;微信客服自身显示的 secret 已不可用",
+    ),
+    "bot_refused": ("the platform refuses the call ({code})", "平台拒绝了调用({code})"),
+    **{f"{platform}_{code}": words for platform in ("wecom", "wecomcs") for code, words in _WECOM_CODES.items()},
+    "wecomcs_48002": (
+        "choose the app under WeChat Customer Service, API, as one that may call the API",
+        "请在「微信客服」的「API」中,将该应用设为可调用接口的应用",
+    ),
+    **dict.fromkeys(
+        ("wecomcs_95011", "wecomcs_95012", "wecomcs_95017"),
+        ("have the customer service account managed by API", "请将客服账号设为通过 API 管理"),
+    ),
     "chat_fine": ("its secret can be used", "密钥可用"),
     "chat_no_secret": ("it has no secret", "没有密钥"),
     "chat_bad_secret": ("its secret cannot be used: {why}", "密钥不可用:{why}"),
@@ -172,6 +199,11 @@ WORDS: Words = {
     ),
     "chroma_fine": ("the vector store answers", "向量库正常"),
     "chroma_away": ("the vector store does not answer: words only", "向量库无响应:仅按词检索"),
+    "chroma_other": (
+        "the vectors of {bases} are of another model: words only",
+        "{bases} 的向量由其他模型生成:仅按词检索",
+    ),
+    "chroma_reindex": ("run `mindbot kb reindex {base}`", "请运行 `mindbot kb reindex {base}`"),
     "chroma_start": ("start the role `chroma`, or look at `chromadb.url`", "启动角色 `chroma`,或检查 `chromadb.url`"),
     "files_fine": ("files are kept in {place}", "文件保存在 {place}"),
     "files_unwritable": ("files cannot be written to {place}", "无法写入文件目录 {place}"),

@@ -42,8 +42,10 @@ WORDS: Words = {
         "该工作流有变体 {names};用 --user 查看某用户的分组",
     ),
     "its_variant": ("the workflow of this kind, as variant {variant}", "该类消息的工作流,变体 {variant}"),
-    "demoted": ("demoted: it failed too often lately", "已降级:近期失败过多"),
-    "probed": ("demoted, and tried now to see whether it is well again", "已降级,本次用于探测是否恢复"),
+    "demoted": (
+        "demoted: it failed too often lately; about one message in ten still goes to it first",
+        "已降级:近期失败过多;约十条消息中有一条仍先交给它",
+    ),
     "agent": ("the agent with its tools", "带工具的智能体"),
     "basic_dify": ("Dify without a workflow comes after the agent", "基础 Dify,接在智能体之后"),
     "by_name": ("the model that this bot asks for", "该机器人指定的模型"),

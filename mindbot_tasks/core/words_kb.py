@@ -68,6 +68,7 @@ WORDS: Words = {
     "head_questions": ("questions", "问题数"),
     "state_queued": ("waits to be read", "等待读取"),
     "state_embedding": ("vectors are made", "生成向量中"),
+    "state_waits": ("tried again soon", "稍后重试"),
     "state_ready": ("ready", "就绪"),
     "state_failed": ("failed", "失败"),
     "state_removing": ("is taken away", "移除中"),

@@ -21,6 +21,7 @@ WORDS: Words = {
     "key_not_text": ("a key must be plain text", "键必须是普通文本"),
     "unknown_tag": ("YAML tag {tag} is not supported", "不支持 YAML 标签 {tag}"),
     "refers_to_itself": ("this alias contains itself", "该别名引用了自身"),
+    "too_deep": ("nested more than {limit} levels deep", "嵌套超过 {limit} 层"),
     "too_large": ("more than {limit} values", "超过 {limit} 个值"),
     "not_a_mapping": ("expected a mapping of sections (key: value)", "顶层应为映射(键: 值)"),
     "not_utf8": ("this file is not UTF-8 text", "文件不是 UTF-8 文本"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.knowledge.chroma import get_chroma
@@ -13,6 +16,17 @@ from mindbot_tasks.stores.knowledge_state import KnowledgeState
 _CALL_S = 2.0
 
 
+def of_other_models(settings: Settings) -> list[str]:
+    """The bases whose vectors are of another model than the one that is configured. Raises DatabaseUnavailable."""
+    with reading() as connection:
+        return _others(settings, knowledge.bases(connection))
+
+
+def _others(settings: Settings, bases: Mapping[str, Any]) -> list[str]:
+    embedder = embedder_of(settings)
+    return sorted(name for name, row in bases.items() if embedder and row.embedder not in ("", embedder.id))
+
+
 def look(settings: Settings) -> KnowledgeState:
     """Raises DatabaseUnavailable."""
     with reading() as connection:
@@ -20,7 +34,7 @@ def look(settings: Settings) -> KnowledgeState:
         pieces, vectors = knowledge_chunks.totals(connection)
         waiting, failed = knowledge.waiting_and_failed(connection)
     embedder = embedder_of(settings)
-    others = sorted(name for name, row in bases.items() if embedder and row.embedder not in ("", embedder.id))
+    others = _others(settings, bases)
     reason = ""
     if embedder is None:
         reason = "nobody makes vectors: documents are found by words only"

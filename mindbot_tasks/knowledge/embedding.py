@@ -53,7 +53,7 @@ class Offline:
     """Ours."""
 
     id: str = offline_embedding.ID
-    batch: int = 64
+    batch: int = 128
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> list[list[float]]:
         deadline.check()

@@ -24,7 +24,7 @@ from mindbot_tasks.knowledge.chroma import WrongSize, collection_of, get_chroma
 from mindbot_tasks.knowledge.embedding import Embedder, embedder_of
 from mindbot_tasks.knowledge.extraction import Unreadable, extract
 from mindbot_tasks.knowledge.fetching import WEB, fetch
-from mindbot_tasks.stores import knowledge, knowledge_chunks
+from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_traffic
 from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.knowledge import EMBEDDING, FAILED, MAX_STRIKES, QUEUED, READY, REMOVING, Work
 
@@ -36,6 +36,8 @@ _CALL_S = 60.0
 _LONG_S = 5.0
 _WAIT_MS, _LONGEST_WAIT_MS = 15_000, 300_000
 _WORDS_EVERY_S, _WORDS_WAIT_S = 5.0, 10.0
+#: while somebody waits for a search: a pause before each batch, and so few pieces at once
+_PAUSE_S, _LOOK_EVERY_S, _FEW = 1.0, 0.2, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +215,20 @@ def _embed(settings: Settings, hold: _Hold, on_progress: OnProgress) -> None:
         chroma.delete(collection, gone, Deadline(_CALL_S))
         with transaction() as connection:
             knowledge_chunks.forget(connection, gone)
+    has_agreed = False
     while True:
+        count = _give_way(embedder.batch)
         with reading() as connection:
-            rows = knowledge_chunks.without_vector(connection, work.id, embedder.id, embedder.batch)
+            rows = knowledge_chunks.without_vector(connection, work.id, embedder.id, count)
             total, done = knowledge_chunks.counts(connection, work.id, embedder.id)
         on_progress(Progress(work.source, EMBEDDING, done, total))
         if not rows:
             break
         began = time.monotonic()
         vectors = embedder.embed([f"{row.title}\n{row.text}" for row in rows], Deadline(_CALL_S))
-        _agree(settings, work.base, embedder, len(vectors[0]))
+        if not has_agreed:
+            _agree(work.base, embedder, len(vectors[0]))
+            has_agreed = True  # what changes it also takes the document from us
         if time.monotonic() - began > _LONG_S:
             hold.renew()
         try:
@@ -240,13 +246,26 @@ def _embed(settings: Settings, hold: _Hold, on_progress: OnProgress) -> None:
         hold.advance(connection, lease_ms=None, state=READY, chunks=total, embedded=done, error="")
 
 
-def _agree(settings: Settings, base: str, embedder: Embedder, dimension: int) -> None:
+def _give_way(batch: int) -> int:
+    """How many pieces to take next. The vector store does one thing at a time: whoever asks shall not wait for us."""
+    ends_at = time.monotonic() + _PAUSE_S
+    while knowledge_traffic.is_busy():
+        if time.monotonic() >= ends_at:
+            return min(batch, _FEW)
+        time.sleep(_LOOK_EVERY_S)
+    return batch
+
+
+def _agree(base: str, embedder: Embedder, dimension: int) -> None:
     """Vectors of two models do not go into one base. Raises Rejected with the way out."""
-    with transaction() as connection:
+    with reading() as connection:
         known = knowledge.bases(connection)[base]
-        if not known.embedder:
-            knowledge.set_embedder(connection, base, embedder.id, dimension)
-            return
+    if not known.embedder:
+        with transaction() as connection:
+            known = knowledge.bases(connection)[base]
+            if not known.embedder:
+                knowledge.set_embedder(connection, base, embedder.id, dimension)
+                return
     if (known.embedder, known.dimension) != (embedder.id, dimension):
         raise Rejected(
             f"the vectors of {base} are of {known.embedder} ({known.dimension}), not of {embedder.id} ({dimension}); "

@@ -21,7 +21,7 @@ from mindbot_tasks.knowledge.lexical import NotIndexed, lexicon
 from mindbot_tasks.knowledge.measuring import timed
 from mindbot_tasks.knowledge.reranking import reranked
 from mindbot_tasks.model.knowledge import NOTHING, Found, Passage
-from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_version
+from mindbot_tasks.stores import knowledge, knowledge_chunks, knowledge_traffic, knowledge_version
 from mindbot_tasks.stores.database import reading
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,10 @@ _WIDEST = 2400  #: characters of a passage with its neighbours
 _FRESH_S = 2.0
 #: for one's turn, when very many ask at once; it does not count for `chromadb.timeout`
 _LONGEST_WAIT_S = 20.0
+#: whoever has waited so long for his turn is answered by words, which takes milliseconds whatever the vectors take
+_LATE_S = 10.0
+#: for the vectors of one question; from then on who reads documents gives way
+_SLOW_S = 0.3
 _LONGEST_QUESTION = 2000
 
 
@@ -116,10 +120,14 @@ def _searched(settings: Settings, wanted: ChromaSettings, asked: _Asked, deadlin
     if embedder is not None and not isinstance(embedder, Offline):
         # a server of its own is waited for outside of the turn: meanwhile others can search
         ahead = _vector(embedder, asked.question, deadline.within(wanted.timeout))
-    waiting = deadline.within(_LONGEST_WAIT_S)
+    waiting, came = deadline.within(_LONGEST_WAIT_S), time.monotonic()
+    if turns.searches.are_taken:
+        knowledge_traffic.say_busy()
     with turns.searches.one(waiting):
         soon = deadline.within(wanted.timeout)
-        if isinstance(embedder, Offline):
+        if asked.mode == "hybrid" and embedder is not None and time.monotonic() - came > _LATE_S:
+            ahead = _Vector((), "vectors")
+        elif isinstance(embedder, Offline):
             ahead = _vector(embedder, asked.question, soon)
         candidates: dict[int, _Candidate] = {}
         trouble = ahead.trouble
@@ -180,6 +188,7 @@ def _dense(
     if made_by != embedder.id:
         log.warning("knowledge_of_another_model", base=base, made_by=made_by, configured=embedder.id)
         return "reindex"
+    began = time.monotonic()
     try:
         with telemetry.span("query vectors", "client", {"db.system.name": "chroma"}):
             near = get_chroma(settings).query(collection_of(base), vector, _CANDIDATES, deadline)
@@ -192,6 +201,9 @@ def _dense(
     except FarSideError as exc:
         log.warning("vector_store_unavailable", base=base, kind=exc.kind, status=exc.status)
         return "vectors"
+    finally:
+        if time.monotonic() - began > _SLOW_S:
+            knowledge_traffic.say_busy()
     low, high = scale_of(embedder.id)
     k, weight = fusion_of(embedder.id)
     for rank, (chunk_id, cosine) in enumerate(near):

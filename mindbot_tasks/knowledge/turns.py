@@ -25,6 +25,11 @@ class Turns:
         self._free = self._most
         self._waiting: deque[threading.Event] = deque()
 
+    @property
+    def are_taken(self) -> bool:
+        """Whether the next one has to wait."""
+        return not self._free
+
     @contextlib.contextmanager
     def one(self, deadline: Deadline) -> Iterator[None]:
         """Wait for one's turn, and have it for the block. Raises DeadlineExceeded or a Stopped."""

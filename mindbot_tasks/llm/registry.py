@@ -73,13 +73,15 @@ def route(
     *,
     waiting: str = "",
     turn: int | None = None,
+    probing: bool = True,
 ) -> Route:
     """The ways to answer a message of this kind, best first, as `agent.workflows.routing_strategy` says.
 
     person: decides on the variant of a workflow that has some. waiting: a workflow that waits for what this person says
     next; it gets to hear it, whatever the words look like and the strategy says. turn: whose turn it is with
     `round_robin`, the number of the message, so that all processes deal out from the same pack; None: some turn. A
-    model that was asked for by name goes before everything else. Only when there is no way: the offline answerer.
+    model that was asked for by name goes before everything else. probing: False leaves every sick workflow behind the
+    others, also when it would be this message's turn to try one. Only when there is no way: the offline answerer.
     """
     label, variant = divided(settings, waiting) if waiting else (kind.label, "")
     variant = variant or variant_of(settings, label, person)
@@ -87,7 +89,7 @@ def route(
     flows = (settings.agent.workflows if settings.agent else None) or _NO_WORKFLOWS
     together = (settings.agent or _NO_AGENT).integration
     judged = together.performance_tracking and not waiting
-    sick, probed = _sick(settings, known.watched) if judged else ((), ())
+    sick, probed = _sick(settings, known.watched, probing=probing) if judged else ((), ())
     ways = known.ways
     if len(known.models) > 1:
         ways = routing.Ways(
@@ -133,13 +135,13 @@ def _known(settings: Settings, label: str, wishes: Wishes, variant: str) -> _Kno
     return ways
 
 
-def _sick(settings: Settings, watched: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _sick(settings: Settings, watched: Sequence[str], *, probing: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Who goes behind the others, and who is tried all the same."""
     if not watched:
         return (), ()
     seen = performance.seen(watched, threshold=settings.provider_selection.performance_threshold)
     sick = [name for name in watched if name in seen and seen[name].sick]
-    probed = tuple(name for name in sick if random.random() < routing.PROBES)  # noqa: S311 - nothing secret
+    probed = tuple(name for name in sick if probing and random.random() < routing.PROBES)  # noqa: S311 - nothing secret
     return tuple(name for name in sick if name not in probed), probed
 
 

@@ -41,10 +41,11 @@ class Found:
 
     passages: tuple[Passage, ...] = ()
     trouble: str = ""  #: what did not work: vectors, embeddings, words, database, busy; "" if all did
+    looked: bool = True  #: False: there was nothing to look up, or nowhere to look
 
     @property
     def nothing_read(self) -> bool:
-        return not self.passages
+        return self.looked and not self.passages
 
 
-NOTHING = Found()
+NOTHING = Found(looked=False)

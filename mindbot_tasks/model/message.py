@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
@@ -109,7 +109,33 @@ class Message:
     @property
     def text(self) -> str:
         """All words of the message, in order."""
-        return "\n".join(part.text for part in self.parts if part.text).strip()
+        return words_of((part.kind, part.text, part.data) for part in self.parts)
+
+
+def words_of(parts: Iterable[tuple[str, str, Mapping[str, JSON]]]) -> str:
+    """All words of the parts (kind, text, data), in order; of a place also where it is, of a link where it leads.
+
+    >>> words_of([("quote", "E = mc2", {}), ("text", "What does it mean?", {})])
+    '> E = mc2\\n\\nWhat does it mean?'
+    """
+    return "\n".join(words for part in parts if (words := _words_of(*part))).strip()
+
+
+def _words_of(kind: str, text: str, data: Mapping[str, JSON]) -> str:
+    match kind:
+        case "quote" if text:  # somebody else's words, or earlier ones: whoever answers must be able to tell
+            return "\n".join(f"> {line}".rstrip() for line in text.splitlines()) + "\n"
+        case "location":
+            point = [data.get("latitude"), data.get("longitude")]
+            where = f"({point[0]}, {point[1]})" if all(isinstance(each, int | float) for each in point) else ""
+            name = text or "\n".join(each for each in (data.get("name"), data.get("address")) if isinstance(each, str))
+            return " ".join(filter(None, (name, where)))
+        case "link":
+            title, url = text or data.get("title"), data.get("url")
+            named = title if isinstance(title, str) else ""
+            return "\n".join(filter(None, (named, url if isinstance(url, str) and url not in named else "")))
+        case _:
+            return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.model.alert import Accepted, Channel, DeliveryReport, Notification
@@ -36,3 +36,10 @@ class Examined(Protocol):
 
     def examine(self, deadline: Deadline) -> str:
         """A sentence about the account. Raises Rejected for credentials that do not hold, or Unavailable."""
+
+
+@runtime_checkable
+class TellsCost(Protocol):
+    """One whose vendor says what a message cost, some time after it took it: `query` brings it along."""
+
+    tells_cost: ClassVar[Literal[True]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -31,6 +31,7 @@ class TwilioSms:
     """Messages of one account."""
 
     channel: ClassVar[Channel] = Channel.SMS
+    tells_cost: ClassVar[Literal[True]] = True
 
     def __init__(self, name: str, settings: SmsProviderSettings, *, status_callback: str = "") -> None:
         self.name = name

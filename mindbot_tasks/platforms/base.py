@@ -109,7 +109,7 @@ class WritesFirst(Platform, Protocol):
     """A platform on which the bot can write to somebody who has not asked."""
 
     def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
-        """What `send` needs to reach this person, or, with a conversation, this group."""
+        """What `send` needs to reach this person, or, with a conversation, this group. Raises Rejected: it cannot."""
 
 
 @runtime_checkable

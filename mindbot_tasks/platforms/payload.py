@@ -91,9 +91,21 @@ def _flag_or_none(value: object) -> bool | None:
     return bool(value) if isinstance(value, int) else None
 
 
+def _degrees_or_none(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= 360 else None
+
+
 Text: TypeAlias = Annotated[str, BeforeValidator(text_or_empty)]
 Number: TypeAlias = Annotated[int | None, BeforeValidator(_number_or_none)]
 Flag: TypeAlias = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+Degrees: TypeAlias = Annotated[float | None, BeforeValidator(_degrees_or_none)]  #: of latitude or longitude
 
 
 class Payload(BaseModel):

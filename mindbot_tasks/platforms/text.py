@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import grapheme
 import orjson
 
+from mindbot_tasks.core.words import Lang
+
 
 def utf8_size(text: str) -> int:
     """Bytes of a text on the wire."""
@@ -21,6 +23,11 @@ def utf8_size(text: str) -> int:
 def json_size(text: str) -> int:
     """Bytes of a text inside a JSON string, its quotes not counted. The text must be `clean`."""
     return len(orjson.dumps(text)) - 2
+
+
+def language_of(text: str) -> Lang:
+    """Chinese where it has Chinese characters: platforms do not know the rooms that know more."""
+    return "zh" if any("一" <= character <= "鿿" for character in text[:2000]) else "en"
 
 
 @dataclass(frozen=True, slots=True)

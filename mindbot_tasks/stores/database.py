@@ -213,11 +213,29 @@ def _as_unavailable() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as exc:
         if getattr(getattr(exc, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise  # a mistake in the statement, not in the database
-        raise DatabaseUnavailable(f"the database does not answer ({type(exc.__cause__ or exc).__name__})") from exc
+        raise DatabaseUnavailable(f"the database does not answer ({_reason(exc)})") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:
             raise DatabaseUnavailable("the connection to the database was lost") from exc
+        if _is_unfit(exc):
+            raise DatabaseUnavailable(f"the database cannot be used ({_reason(exc)})") from exc
         raise
+
+
+def _is_unfit(exc: DBAPIError) -> bool:
+    """Whether it answers but cannot serve: it is damaged, or a PostgreSQL that only reads, as a standby does."""
+    code = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF
+    state = getattr(exc.orig, "pgcode", None) or ""
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or state == "25006" or state.startswith("XX")
+
+
+def _reason(exc: Exception) -> str:
+    """What the database says, where that is one of its own few sentences; else the kind of error and its code."""
+    original = getattr(exc, "orig", None)
+    if isinstance(original, sqlite3.Error):
+        return str(original)
+    name = type(original or exc).__name__
+    return f"{name} {code}" if (code := getattr(original, "pgcode", None)) else name
 
 
 @contextlib.contextmanager

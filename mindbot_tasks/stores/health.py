@@ -19,7 +19,7 @@ class HealthSnapshot:
 
     canary_age_s: dict[str, float] = field(default_factory=dict)  #: queue -> since a canary last came through
     sweep_age_s: float | None = None  #: None: nobody ever swept
-    oldest_unstarted_s: float | None = None  #: None: nothing waits
+    oldest_unstarted_s: float | None = None  #: of those whose turn it is; None: nothing waits
     unfinished: dict[str, int] = field(default_factory=dict)  #: state -> messages, together at most COUNT_LIMIT
     workers: int = 0
     served: frozenset[str] = frozenset()  #: queues that some living worker serves
@@ -31,14 +31,17 @@ def snapshot(connection: Connection) -> HealthSnapshot:
     """The present state, in three statements."""
     ages = {name: age / 1000 for name, age in connection.execute(select(DutyRow.name, DB_NOW - DutyRow.ran_at))}
     # by due time, so that both databases find the small index, and what waits longest is among those looked at
-    looked_at = (
-        select(MessageRow.state, MessageRow.attempt, MessageRow.received_at)
+    found = (
+        select(MessageRow.id, MessageRow.conversation_id, MessageRow.state, MessageRow.attempt, MessageRow.received_at)
         .where(MessageRow.finished_at.is_(None))
         .order_by(MessageRow.wake_at)
         .limit(COUNT_LIMIT)
         .subquery()
     )
-    unstarted = (looked_at.c.state == "received") & (looked_at.c.attempt == 0)
+    # who waits for an earlier message of the same conversation is not forgotten by the workers
+    first = func.min(found.c.id).over(partition_by=found.c.conversation_id) == found.c.id
+    looked_at = select(found.c.state, found.c.attempt, found.c.received_at, first.label("first")).subquery()
+    unstarted = looked_at.c.first & (looked_at.c.state == "received") & (looked_at.c.attempt == 0)
     counted = connection.execute(
         select(
             looked_at.c.state,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 from typing import Any
@@ -35,20 +37,28 @@ class Recorded:
     ignored: bool = False
 
 
-class _Known:
-    """Rows that this process has seen committed, so that it need not make sure again; bounded."""
+#: so long a process takes a person for known; then it says again that they were seen
+BELIEVED_MS = 86_400_000
 
-    def __init__(self, size: int = 10_000) -> None:
+
+class _Known:
+    """Rows that this process has seen committed, so that it need not make sure again so soon; bounded."""
+
+    def __init__(self, size: int = 10_000, *, for_s: float = math.inf) -> None:
         self._size = size
-        self._seen: OrderedDict[tuple[str, ...], str] = OrderedDict()
+        self._for_s = for_s
+        self._seen: OrderedDict[tuple[str, ...], tuple[str, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def has(self, key: tuple[str, ...], value: str = "") -> bool:
-        return self._seen.get(key) == value
+        found = self._seen.get(key)
+        return found is not None and found[0] == value and found[1] > time.monotonic()
 
     def add(self, key: tuple[str, ...], value: str = "") -> None:
+        if self.has(key, value):  # from when it was made sure, not from the last message
+            return
         with self._lock:
-            self._seen[key] = value
+            self._seen[key] = (value, time.monotonic() + self._for_s)
             while len(self._seen) > self._size:
                 self._seen.popitem(last=False)
 
@@ -58,7 +68,7 @@ class _Known:
 
 
 _conversations = _Known()
-_users = _Known()
+_users = _Known(for_s=BELIEVED_MS / 1000)
 
 
 def _plausible(at: int | None) -> int | None:

@@ -185,6 +185,14 @@ def listed(connection: Connection, base: str = "", ids: Sequence[int] = ()) -> S
     return connection.execute(wanted).all()
 
 
+def newest(connection: Connection, base: str, limit: int) -> tuple[int, Sequence[Row[Any]]]:
+    """How many documents a base has; those that are worked on, then those that changed last."""
+    count = connection.execute(select(func.count()).where(DocumentRow.base == base)).scalar_one()
+    wanted = select(*DocumentRow.__table__.c).where(DocumentRow.base == base)
+    order = (DocumentRow.due_at.is_(None), DocumentRow.changed_at.desc(), DocumentRow.id.desc())
+    return count, connection.execute(wanted.order_by(*order).limit(limit)).all()
+
+
 def unfinished(connection: Connection, ids: Sequence[int] = ()) -> int:
     """How many documents are still to be worked on."""
     wanted = select(func.count()).where(DocumentRow.due_at.is_not(None))

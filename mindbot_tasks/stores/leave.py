@@ -55,11 +55,6 @@ class Limits:
     def counts_tokens(self) -> bool:
         return any(bucket.counts == "tokens" for bucket in self.buckets)
 
-    @property
-    def needs_end(self) -> bool:
-        """Whether the end of a call has to be told at once: a place to give back, or tokens to correct."""
-        return self.at_once > 0 or self.counts_tokens
-
 
 NO_LIMITS = Limits()
 

@@ -315,11 +315,13 @@ def note_delivery(
     if row is None:
         return False
     known = {"accepted": 0, "sent": 1, "delivered": 2}.get(row["status"])
-    if known is None or report.state.rank <= known:
-        return True
     values: dict[str, Any] = {}
     if report.cost is not None:
         values |= {"cost": report.cost, "currency": report.currency[:10]}
+    if known is None or report.state.rank <= known:
+        if values and row["cost"] is None:  # nothing new but what it cost
+            connection.execute(update(NotificationRow).where(NotificationRow.id == row["id"]).values(**values))
+        return True
     if report.state is Delivery.UNDELIVERED:
         values |= {
             "status": "pending",
@@ -329,7 +331,9 @@ def note_delivery(
             "accepted_at": row["accepted_at"],
         }
     elif report.state is Delivery.DELIVERED:
-        values |= {"status": "delivered", "delivered_at": now, "next_try_at": None}
+        # a receipt does not say what it cost: who can be asked is asked once more
+        asks = row["next_try_at"] is not None and row["cost"] is None and report.cost is None
+        values |= {"status": "delivered", "delivered_at": now, "next_try_at": now + QUERY_AFTER_MS if asks else None}
     else:
         values |= {"status": report.state.value}
     connection.execute(

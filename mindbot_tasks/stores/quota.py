@@ -25,25 +25,22 @@ _ASK = (
     + TAKE_LUA
     + """
 local now = now_us('')
-local longest, window = 0, 0
-for number, key in ipairs(KEYS) do
-  if string.sub(key, 1, 15) ~= 'mindbot:notice:' then
-    local at = (number - 1) * 3
-    local interval, burst = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local full_at = math.max(now, tonumber(redis.call('GET', key) or '0'))
-    local wait = full_at - (burst - 1) * interval - now
-    if wait > longest then longest, window = wait, tonumber(ARGV[at + 3]) end
-  end
+local longest, window, notice = 0, 0, ''
+local count = #KEYS / 2
+for number = 1, count do
+  local at = (number - 1) * 3
+  local interval, burst = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local full_at = math.max(now, tonumber(redis.call('GET', KEYS[number]) or '0'))
+  local wait = full_at - (burst - 1) * interval - now
+  if wait > longest then longest, window, notice = wait, tonumber(ARGV[at + 3]), KEYS[count + number] end
 end
 if longest == 0 then
-  for number, key in ipairs(KEYS) do
-    if string.sub(key, 1, 15) ~= 'mindbot:notice:' then
-      take(key, now, tonumber(ARGV[(number - 1) * 3 + 1]), tonumber(ARGV[(number - 1) * 3 + 2]))
-    end
+  for number = 1, count do
+    take(KEYS[number], now, tonumber(ARGV[(number - 1) * 3 + 1]), tonumber(ARGV[(number - 1) * 3 + 2]))
   end
   return {'0', 0}
 end
-local first = redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', window)
+local first = redis.call('SET', notice, '1', 'NX', 'PX', window)
 return {string.format('%.0f', math.ceil(longest)), first and 1 or 0}
 """
 )
@@ -73,8 +70,8 @@ def _rate(text: str) -> Rate:
     return Rate(interval_us, max(1, int(float(text.partition("/")[0]))))
 
 
-def ask(limits: dict[str, str], notice: str) -> Refusal | None:
-    """None: go ahead, and it is counted. `limits` are rates by name; `notice` names whom a notice is for."""
+def ask(limits: dict[str, str], notices: dict[str, str]) -> Refusal | None:
+    """None: go ahead, and it is counted. `limits` are rates by name; `notices` say by the same names who is told."""
     rates = {name: _rate(rate) for name, rate in limits.items()}
     windows = {name: window_s(rate) for name, rate in limits.items()}
     if _holdoff.allows():
@@ -83,7 +80,7 @@ def ask(limits: dict[str, str], notice: str) -> Refusal | None:
         ]
         try:
             wait_us, first = script(_ASK)(
-                keys=[*(limit_key(name) for name in rates), f"mindbot:notice:{notice}"], args=arguments
+                keys=[*map(limit_key, rates), *(f"mindbot:notice:{notices[name]}" for name in rates)], args=arguments
             )
         except redis.RedisError as exc:
             _holdoff.failed()
@@ -91,14 +88,16 @@ def ask(limits: dict[str, str], notice: str) -> Refusal | None:
         else:
             _holdoff.worked()
             return Refusal(math.ceil(int(wait_us) / 1_000_000), bool(first)) if int(wait_us) else None
-    return _ask_here(rates, max(windows.values()), notice)
+    return _ask_here(rates, windows, notices)
 
 
-def _ask_here(rates: dict[str, Rate], window: int, notice: str) -> Refusal | None:
+def _ask_here(rates: dict[str, Rate], windows: dict[str, int], notices: dict[str, str]) -> Refusal | None:
     now_us = monotonic_us()
-    wait_us = max(_local.take(name, rate, now_us) for name, rate in rates.items())
+    waits_us = {name: _local.take(name, rate, now_us) for name, rate in rates.items()}
+    name, wait_us = max(waits_us.items(), key=lambda one: one[1])
     if not wait_us:
         return None
+    notice, window = notices[name], windows[name]
     with _told_lock:
         tell = _told.get(notice, 0.0) <= now_us
         if tell:

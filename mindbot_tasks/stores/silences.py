@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, insert, select, update
 
-from mindbot_tasks.stores.records import Record, many
+from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables_alerts import SilenceRow
 
 
@@ -47,6 +47,10 @@ def end(connection: Connection, silence_id: int, *, now: int) -> bool:
         .returning(SilenceRow.id)
     ).first()
     return done is not None
+
+
+def by_id(connection: Connection, silence_id: int) -> Record | None:
+    return one(connection.execute(select(SilenceRow.__table__).where(SilenceRow.id == silence_id)))
 
 
 def current(connection: Connection, *, now: int) -> list[Record]:

@@ -68,6 +68,7 @@ class MessageRow(Base):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("platform", "bot", "external_id"),
+        Index("ix_messages_conversation_id", "conversation_id"),  # for the purge, and the foreign key that it meets
         Index(
             "ix_messages_history",
             "conversation_id",

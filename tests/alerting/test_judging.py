@@ -37,7 +37,7 @@ def test_an_anomaly_is_told_with_what_is_usual(engine: Engine) -> None:
     assert not world.tick().changes
     world.see(response_time=4000.0)
     world.tick()
-    assert "response_time is 4000ms, usually 1000ms ± 100ms at this hour of the week" in world.the_alert()["summary"]
+    assert "response_time is 4000ms, usually 1000ms +- 100ms at this hour of the week" in world.the_alert()["summary"]
 
 
 def test_a_forecast_is_told_with_when_it_will_be_full(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.model.alert import Delivery, DeliveryReport, Event
 from mindbot_tasks.stores import outbox
 from mindbot_tasks.stores.database import transaction
-from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, World, settings
+from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, Priced, World, settings
 
 DOWN, UP = "disconnected", "connected"
 
@@ -121,6 +121,25 @@ def test_a_storm_of_five_hundred_failing_checks_is_three_sms_at_most(sqlite_engi
         assert not [row for row in outbox.due(connection, now=world.now) if row["channel"] == "sms"]
 
 
+def test_a_storm_that_takes_minutes_to_be_seen_is_four_sms_to_each(sqlite_engine: Engine) -> None:
+    """What came after the burst goes together in one, when the window of the burst is over."""
+    rules = {
+        f"rule_{number}": {"condition": f"check_failed['c{number}'] > 2", "severity": "critical", "immediate_sms": True}
+        for number in range(30)
+    }
+    world = World(sqlite_engine, settings(rules=rules, default_rules=False))
+    for seen in range(5, 31, 5):
+        world.see(check_failed={f"c{number}": 3 for number in range(seen)})
+        world.tick()
+        world.later(15 * SECOND)
+    assert len(world.sms.sent) == 3
+    world.run(6 * MINUTE, step=30 * SECOND)
+    told = [one.short for one in world.sms.sent if one.recipient == "Ann"]
+    assert len(told) == 4
+    assert "+2 more" in told[2]
+    assert "+24 more" in told[3]
+
+
 def test_checks_of_one_rule_are_one_alert(world: World) -> None:
     world.see(check_failed={f"c{number}": 3 for number in range(500)})
     world.tick()
@@ -199,6 +218,24 @@ def test_receipts_come_twice_and_out_of_order(world: World) -> None:
     assert not world.backup.sent
     with transaction(world.engine) as connection:
         assert not outbox.note_delivery(connection, "twilio", "nobody", DeliveryReport(Delivery.SENT), now=world.now)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_a_message_cost_is_asked_for_after_its_receipt(world: World, tells: bool) -> None:
+    """A receipt does not say it, and a cap on what a day may cost must not wait for nothing."""
+    asked = (Priced if tells else Asked)("twilio", world.sms.channel, cost=None)
+    world.notifiers = [asked]
+    lose(world)
+    world.tick()
+    with transaction(world.engine) as connection:
+        assert outbox.note_delivery(connection, "twilio", "twilio-1", DeliveryReport(Delivery.DELIVERED), now=world.now)
+    asked.report = DeliveryReport(Delivery.DELIVERED)  # the vendor does not know it yet
+    world.run(30 * SECOND)
+    asked.report = DeliveryReport(Delivery.DELIVERED, "", 0.0079, "USD")
+    world.run(10 * MINUTE, step=10 * SECOND)
+    row = next(row for row in world.outbox(world.the_alert()["id"]) if row["provider_message_id"] == "twilio-1")
+    assert (row["status"], row["cost"]) == (("delivered", 0.0079) if tells else ("delivered", None))
+    assert row["next_try_at"] is None
 
 
 def test_a_sender_that_was_killed_in_mid_call_is_replaced_after_two_minutes(world: World) -> None:

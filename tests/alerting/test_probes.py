@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from mindbot_tasks.alerting.present import present
 from mindbot_tasks.alerting.probes import catalogue, machinery, models, own, vendors
 from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.core.deadline import Deadline
@@ -100,6 +101,31 @@ def test_a_dify_app_that_is_away_counts_its_failures(status: int, failed: int, e
         found = vendors.dify(context(Settings(workflows={"w": app}), "w", failures=3))
     assert (found.ok, found.error) == (not error, error)
     assert found.readings["dify_health_check_failed"] == failed
+    assert found.readings["dify_error_rate"] == float(bool(error))
+    assert found.readings["dify_response_time"] is not None, "an error page tells how slow it is"
+
+
+def test_the_error_rate_of_dify_is_that_of_its_last_checks() -> None:
+    with far_side(answering(http(200, "{}"))) as url:
+        app = WorkflowSettings(dify_endpoint=f"{url}/v1", dify_api_key=SecretStr("app-key"))
+        whole = Settings(workflows={"w": app})
+        found = vendors.dify(context(whole, "w", memory={"checks": [0, 0, 0, 1, 1]}))
+    assert (found.readings["dify_error_rate"], found.memory["checks"]) == (pytest.approx(0.4), [0, 0, 1, 1, 1])
+
+
+def test_a_dify_server_that_is_gone_has_no_response_time() -> None:
+    """However quickly the connection is refused."""
+    app = WorkflowSettings(dify_endpoint="http://127.0.0.1:1/v1", dify_api_key=SecretStr("app-key"))
+    found = vendors.dify(context(Settings(workflows={"w": app}), "w", failures=1))
+    assert (found.readings["dify_error_rate"], found.readings["dify_response_time"]) == (1.0, None)
+
+
+def test_what_is_not_measured_just_now_still_exists(world: World) -> None:
+    """A rule about a response time stays as it was while nothing answers."""
+    world.see("w", dify_response_time=None)
+    with reading(world.engine) as connection:
+        seen = present(alert_probes.every(connection), now=world.now)
+    assert (seen.known["dify_response_time"], seen.value("dify_response_time", "w")) == ({"w"}, None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import Engine
 
@@ -63,6 +63,13 @@ class Asked(Recorder):
     def query(self, provider_message_id: str, notification: Notification, deadline: Deadline) -> DeliveryReport | None:
         self.asked += 1
         return self.report
+
+
+@dataclass
+class Priced(Asked):
+    """One whose vendor says afterwards what a message cost."""
+
+    tells_cost: ClassVar[Literal[True]] = True
 
 
 def settings(**changes: Any) -> AlertManagerSettings:

@@ -10,7 +10,7 @@ import pytest
 from tests.chaos import report, trial
 from tests.chaos.trial import Database, Settings
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 #: another one can be tried without touching the file; a failure names it
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))

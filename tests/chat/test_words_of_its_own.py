@@ -58,8 +58,8 @@ def part(kind: str, text: str = "", **data: object) -> dict[str, object]:
         ([part("voice", unavailable="no_codec"), part("text"), part("mention")],
          "I could not read your voice message: the recording is in a format I cannot convert. "
          "Please write your question.", "我无法读取您的语音:录音格式无法转换。请用文字告诉我您的问题。"),
-        ([part("location"), part("card")], say("chat.cannot_read", "en", kinds="card, location"),
-         say("chat.cannot_read", "zh", kinds="card, location")),
+        ([part("location"), part("card")], say("chat.cannot_read", "en"),
+         say("chat.cannot_read", "zh")),
     ],
 )  # fmt: skip
 def test_what_could_not_be_read_is_named(parts: list[dict[str, object]], english: str, chinese: str) -> None:

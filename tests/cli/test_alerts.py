@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
 from collections.abc import Iterator
@@ -86,6 +87,9 @@ def test_silences_begin_are_listed_and_end(run) -> None:  # type: ignore[no-unty
     assert run("silence", "--end", "1").exit_code == 0
     assert run("silence", "--end", "1").exit_code == 1
     assert run("silence", "nonsense").exit_code == 1
+    began, ended = csv.DictReader(io.StringIO(run("export", "--format", "csv").output))
+    assert (began["kind"], began["note"], began["code"], began["rule"]) == ("silenced", "1: rule=dify_*", "", "")
+    assert (ended["kind"], ended["actor"]) == ("silence ended", getpass.getuser())
     assert run("silence").output == "no silences\n"
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from mindbot_tasks.cli import COMMANDS, main
 from tests.core.settings_files import VOCABULARY
 
 ROOT = Path(__file__).parents[2]
+PROVIDER_PAGES = sorted(page for page in (ROOT / "docs" / "providers").glob("*.md") if "zh-CN" not in page.name)
 HEAVY = ("celery", "kombu", "langchain", "langchain_core", "chromadb", "sqlalchemy", "flask", "requests", "redis")
 
 
@@ -111,6 +114,28 @@ def test_check_accepts_the_example_as_it_is() -> None:
     assert "warnings: 0" in result.output
 
 
+@pytest.mark.parametrize("page", PROVIDER_PAGES, ids=lambda page: page.stem)
+def test_check_accepts_what_the_page_of_each_provider_says(page: Path, elsewhere: Path) -> None:
+    written = _yaml_of(page)
+    assert yaml.safe_load(written) == yaml.safe_load(_yaml_of(page.with_name(f"{page.stem}.zh-CN.md")))
+    for index in ("docs/provider-setup.md", "mkdocs.yml"):
+        assert f"providers/{page.name}" in (ROOT / index).read_text(encoding="utf-8")
+    (elsewhere / "mindbot.yaml").write_text(written, encoding="utf-8")
+    given = dict.fromkeys(re.findall(r"\$\{(\w+)", written), "k-1")
+    result = run("config", "check", "--json", **given)
+    told = json.loads(result.output)
+    assert (result.exit_code, told["warnings"]) == (0, [])
+    rows = {row["name"]: row for row in told["rows"]}
+    for name, provider in yaml.safe_load(written)["providers"].items():
+        row = rows[f"providers.{name}"]
+        assert row["on"] or (provider.get("type") == "transformers" and "mindbot[local]" in row["why"]), row
+
+
+def _yaml_of(page: Path) -> str:
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return str(block)
+
+
 def test_schema_prints_json_that_an_editor_can_read() -> None:
     schema = json.loads(run("config", "schema").output)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -118,8 +143,6 @@ def test_schema_prints_json_that_an_editor_can_read() -> None:
 
 
 def test_the_variables_of_the_example_are_all_in_the_env_example() -> None:
-    import re
-
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "mindbot.example.yaml").read_text(encoding="utf-8"))) - {"NAME"}
     offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert used <= offered
@@ -156,3 +179,8 @@ def test_the_command_imports_nothing_heavy_in_a_process_of_its_own(elsewhere: Pa
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_a_file_that_cannot_be_written_is_named() -> None:
+    result = run("config", "schema", "--output", "missing/schema.json")
+    assert (result.exit_code, result.stderr) == (1, "mindbot: missing/schema.json: No such file or directory\n")

@@ -113,10 +113,19 @@ def test_every_platform_is_asked_by_its_own_adapter() -> None:
             },
             wecomcs={"right": WeComCsSettings(**keys, secret="right", api_base=wecom.url)},
         )
+        for path in ("getcallbackip", "kf/account/list"):
+            wecom.control.call("POST", "/errcodes", {"path": path, "errcode": 60020, "times": 1})
+        refused = ask_vendors(
+            wecom={"right": WeComSettings(**keys, secret="right", api_base=wecom.url)},
+            wecomcs={"right": WeComCsSettings(**keys, secret="right", api_base=wecom.url)},
+        )
     levels = {what: finding.level for what, finding in told.items() if what.startswith("wecom")}
     assert levels == {"wecom.right": "ok", "wecom.wrong": "fail", "wecomcs.right": "ok"}
     assert "getcallbackip" in told["wecom.right"].text
     assert "corpid and secret" in str(told["wecom.wrong"].advice)
+    for what in ("wecom.right", "wecomcs.right"):
+        assert "(60020)" in refused[what].text
+        assert "trusted IPs" in str(refused[what].advice), "the credentials are right, and are not called wrong"
     assert "platforms" not in told, "there is a door"
 
 

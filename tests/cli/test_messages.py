@@ -56,6 +56,24 @@ def ledger(use: None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> dic
     return {"done": done, "open": open_.message_id}
 
 
+def test_a_database_without_tables_names_the_command_that_makes_them(
+    use: None, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _settle(empty_database_url, monkeypatch)
+    result = CliRunner().invoke(main, ["messages"])
+    assert result.exit_code == 1
+    assert result.stderr.endswith("create or upgrade them: mindbot db upgrade\n")
+
+
+def test_a_file_that_is_no_database_is_called_that(use: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mindbot.db").write_bytes(b"something else " * 1000)
+    _settle(f"sqlite:///{tmp_path / 'mindbot.db'}", monkeypatch)
+    result = CliRunner().invoke(main, ["messages"])
+    assert result.exit_code == 1
+    why = "mindbot: the database cannot be used (file is not a database); `mindbot doctor` says more\n"
+    assert result.stderr == why
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
     found: list[tuple[int, Stage]] = []

@@ -57,6 +57,15 @@ def test_needs_exactly_one_receiver_and_a_platform_that_can(configure: Any) -> N
     assert run("send", "nowhere", "hello", "--user", "u")[0] == 1
 
 
+def test_says_why_somebody_cannot_be_written_to(configure: Any) -> None:
+    account = {"username": "MindBot", "password": SecretStr("p"), "server": "127.0.0.1"}
+    configure(aim={"default": account})
+    assert run("send", "aim", "hello", "--conversation", "room") == (
+        1,
+        "mindbot: on AIM the bot writes to persons only",
+    )
+
+
 def test_registers_each_bot_that_needs_it(configure: Any) -> None:
     with far_side() as server:
         server.script.extend([Say(200, {"accessToken": "t", "expireIn": 7200}), Say(200, {"success": True})])

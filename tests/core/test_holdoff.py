@@ -21,9 +21,9 @@ def test_after_a_failure_nobody_tries_for_a_while() -> None:
 
 
 def test_after_the_pause_one_of_many_tries() -> None:
-    holdoff = Holdoff(pause_s=0.2)
+    holdoff = Holdoff(pause_s=1)
     holdoff.failed()
-    time.sleep(0.25)
+    time.sleep(1.05)
     with ThreadPoolExecutor(8) as crowd:
         allowed = [future.result() for future in [crowd.submit(holdoff.allows) for _ in range(40)]]
     assert allowed.count(True) == 1

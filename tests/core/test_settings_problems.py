@@ -28,11 +28,11 @@ __all__ = ["files"]
         ("log_file: no",
          "mindbot.yaml:1:11: log_file: expected text; found no, which YAML reads as false (put it in quotes)"),
         ("log_file: 12", "mindbot.yaml:1:11: log_file: expected text; found 12 (put it in quotes)"),
-        ("providrs: {}", "mindbot.yaml:1:11: providrs: unknown key (did you mean providers?)"),
+        ("providrs: {}", "mindbot.yaml:1:1: providrs: unknown key (did you mean providers?)"),
         ("dingtalk:\n  client_id: a\n  client_secert: b\n  client_secret: c",
-         "mindbot.yaml:3:18: dingtalk.client_secert: unknown key (did you mean client_secret?)"),
+         "mindbot.yaml:3:3: dingtalk.client_secert: unknown key (did you mean client_secret?)"),
         ("wecom:\n  corpid: a\n  secret: b\n  token: c",
-         "mindbot.yaml:2:3: wecom.encoding_aes_key: this key is required"),
+         "mindbot.yaml:1:1: wecom.encoding_aes_key: this key is required"),
         ("web: {port: 1}\nweb: {port: 2}", "mindbot.yaml:2:1: web: this key stands twice; the first is on line 1"),
         ("redis_url: http://x",
          "mindbot.yaml:1:12: redis_url: expected an address that starts with redis://, rediss://, unix://"),
@@ -42,6 +42,9 @@ __all__ = ["files"]
          "(for a literal ${ write $${)"),
         ("log_file: !python/name:os.system x",
          "mindbot.yaml:1:11: log_file: YAML tag !python/name:os.system is not supported"),
+        ("wecom: !include secret.yaml\nchat: !python/object {}",
+         "mindbot.yaml:2:7: chat: YAML tag !python/object is not supported"),
+        ("web: " + "[" * 50_000 + "]" * 50_000, "mindbot.yaml:1:105: nested more than 100 levels deep"),
         ("wecom: &w\n  corpid: *w", "mindbot.yaml:1:8: wecom.corpid: this alias contains itself"),
         ("dingtalk: [{name: a, client_id: x, client_secret: y}, {name: a, client_id: z, client_secret: y}]",
          "mindbot.yaml:1:55: dingtalk[1]: two entries are called a"),
@@ -49,6 +52,12 @@ __all__ = ["files"]
 )  # fmt: skip
 def test_a_problem_says_where_what_was_expected_and_what_was_found(files: Files, text: str, told: str) -> None:
     assert told in [problem.text() for problem in files.problems(text)]
+
+
+def test_aliases_cannot_nest_without_end_either(files: Files) -> None:
+    chain = "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 3000))
+    told = [problem.text() for problem in files.problems(f"a0: &a0 x\n{chain}")]
+    assert any(text.endswith("nested more than 100 levels deep") for text in told)
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(files: Files) -> None:

@@ -47,10 +47,10 @@ def test_a_seed_repeats_the_same_calls() -> None:
 
 
 def test_a_rule_can_heal_by_itself() -> None:
-    armed = Armed(parse_rules({"action": "drop", "for_s": 0.05})[0])
+    armed = Armed(parse_rules({"action": "drop", "for_s": 0.5})[0])
     assert armed.strikes("POST", "/", b"")
     assert armed.strikes("POST", "/", b"")
-    time.sleep(0.06)
+    time.sleep(0.51)
     assert not armed.strikes("POST", "/", b"")
 
 

@@ -142,6 +142,8 @@ def test_a_sick_workflow_goes_behind_the_others_and_is_probed_now_and_then(monke
     monkeypatch.setattr(registry.random, "random", lambda: 0.01)
     assert order(given) == ["workflow:code_analysis", "provider:openai"]
     assert registry.route(given, Classification("code_analysis", 1, "")).probed == ("workflow:code_analysis",)
+    told = registry.route(given, Classification("code_analysis", 1, ""), probing=False)  # as `mindbot explain` asks
+    assert (told.probed, told.sick) == ((), ("workflow:code_analysis",))
 
 
 def experiment(**variants: Any) -> Settings:

@@ -132,6 +132,17 @@ def test_files_come_as_parts() -> None:
     )
 
 
+def test_a_place_and_a_link_say_where_they_are() -> None:
+    place = {"kind": "location", "name": "West Lake", "latitude": 30.25, "longitude": "120.15", "address": "Hangzhou"}
+    link = {"kind": "link", "url": "https://example.com/a", "title": "A page", "latitude": "nowhere"}
+    message = parsed({"user_id": "u1", "parts": [place, link]})
+    assert [part.data for part in message.parts] == [
+        {"name": "West Lake", "address": "Hangzhou", "latitude": 30.25, "longitude": 120.15},
+        {"url": "https://example.com/a", "title": "A page"},
+    ]
+    assert message.text == "West Lake\nHangzhou (30.25, 120.15)\nA page\nhttps://example.com/a"
+
+
 def test_a_file_may_come_along_or_leave_its_kind_to_its_type() -> None:
     parts = [
         {"mime": "image/png", "content": "aGk=", "name": "a.png"},

@@ -266,6 +266,51 @@ RICH = [
             },
             [Part("quote", "ab", {"type": "richText"}), Part("text", "and this?")],
         ),
+        (
+            {
+                "text": {
+                    "content": "what is this?",
+                    "isReplyMsg": True,
+                    "repliedMsg": {"msgId": "m0", "msgType": "picture", "content": '{"downloadCode":"c1"}'},
+                }
+            },
+            [
+                Part("quote", "", {"message_id": "m0", "type": "picture"}),
+                Part("image", "", {"download_code": "c1"}),
+                Part("text", "what is this?"),
+            ],
+        ),
+        (
+            {
+                "text": {
+                    "content": "sum up",
+                    "repliedMsg": {"msgType": "file", "content": {"downloadCode": "c1", "fileName": "a.pdf"}},
+                }
+            },
+            [
+                Part("quote", "a.pdf", {"type": "file"}),
+                Part("file", "", {"download_code": "c1", "name": "a.pdf"}),
+                Part("text", "sum up"),
+            ],
+        ),
+        (
+            {
+                "text": {
+                    "content": "and what did she say?",
+                    "repliedMsg": {"msgType": "audio", "content": {"downloadCode": "c1", "recognition": "hello"}},
+                }
+            },
+            [Part("quote", "hello", {"type": "audio"}), Part("text", "and what did she say?")],
+        ),
+        (
+            {"text": {"content": "both?", "repliedMsg": {"msgType": "richText", "content": {"richText": RICH}}}},
+            [
+                Part("quote", "@小助手look here\nand there", {"type": "richText"}),
+                Part("image", data={"download_code": "c1"}),
+                Part("image", data={"download_code": "p2"}),
+                Part("text", "both?"),
+            ],
+        ),
     ],
 )
 def test_every_kind_of_message_becomes_parts(changes: dict[str, Any], parts: list[Part]) -> None:

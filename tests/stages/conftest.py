@@ -10,10 +10,13 @@ from kombu import pools
 from pydantic import SecretStr
 from sqlalchemy import Engine, update
 
+from emulators.running import Emulator
 from mindbot_tasks import admission, chains, intake, presence
 from mindbot_tasks.app import app
 from mindbot_tasks.core import shutdown
 from mindbot_tasks.core.settings import Settings, reset_settings
+from mindbot_tasks.llm.agent import models
+from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.stores import cancelling, database, inbox, limiter, people, quota, trace
@@ -21,8 +24,11 @@ from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
 from mindbot_tasks.stores.tables import MessageRow
 from mindbot_tasks.stores.trace import Trace
+from tests.emulated import dify_process, fresh, logs, openai_process
 from tests.stages.stooge import Stooge
 from tests.stores.words import message
+
+__all__ = ["dify_process", "logs", "openai_process"]
 
 Configure = Callable[..., Settings]
 
@@ -137,6 +143,16 @@ class Ledger:
             ended = app.tasks[f"mindbot.{stage}"].apply(args=(message_id,)).state
         return ended
 
+    def say(self, text: str, **fields: Any) -> str:
+        """Say something and let all stages do their work; returns what is shown then."""
+        message_id = self.receive(text, **fields)
+        shown = len(self.stooge.shown)
+        self.run(message_id, Stage.CLASSIFY)
+        if self.state(message_id) == "classified":
+            self.run(message_id, Stage.GENERATE)
+        self.run(message_id, Stage.REPLY)
+        return "\n\n".join(self.stooge.shown[shown:])
+
     def change(self, message_id: int, **values: Any) -> None:
         with one_statement() as connection:
             connection.execute(update(MessageRow).where(MessageRow.id == message_id).values(**values))
@@ -150,3 +166,15 @@ class Ledger:
 def ledger(stooge: Stooge, started: list[tuple[int, Stage]]) -> Ledger:
     app.loader.import_default_modules()
     return Ledger(stooge)
+
+
+@pytest.fixture
+def openai(openai_process: Emulator) -> Iterator[Emulator]:
+    yield fresh(openai_process)
+    models.forget()
+
+
+@pytest.fixture
+def dify(dify_process: Emulator) -> Emulator:
+    modes.forget()
+    return fresh(dify_process)

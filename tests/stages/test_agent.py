@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from emulators.running import Emulator, running
+from emulators.running import Emulator
 from mindbot_tasks import chains, lanes
 from mindbot_tasks.app import app
 from mindbot_tasks.core.settings import ChatSettings, Settings, WorkflowSettings
 from mindbot_tasks.llm import agent as agents
-from mindbot_tasks.llm.agent import models
 from mindbot_tasks.llm.agent.tools import catalogue
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.plugins.tools import tool
@@ -40,22 +39,9 @@ def pay(amount: int) -> str:
     return f"paid {amount}"
 
 
-@pytest.fixture(scope="module")
-def openai_process() -> Iterator[Emulator]:
-    with running("openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def openai(openai_process: Emulator) -> Iterator[Emulator]:
-    openai_process.control.reset()
-    paid.clear()
-    yield openai_process
-    models.forget()
-
-
 @pytest.fixture
 def having(configure: Configure, openai: Emulator) -> Settings:
+    paid.clear()
     return configure(providers={"openai": provider(openai)}, agent=agent(f"{__name__}:pay", "calculator"))
 
 
@@ -108,6 +94,12 @@ def test_what_is_not_for_the_agent_stays_where_it_was(configure: Configure, open
         providers={"openai": provider(openai)}, agent=agent(), chat={"default": ChatSettings(model="mock")}
     )  # fmt: skip
     assert lanes.generate_queue(chosen, "chat", "default", "general_chat", 0.5) == "generate"
+
+
+def test_nobody_is_asked_about_arguments_that_do_not_fit(having: Settings, ledger: Ledger) -> None:
+    both = 'call:pay {"amount": "many"} && call:pay {"amount": 7}'
+    assert "wrong arguments: amount" in say(ledger, both)
+    assert (state_of_all(), paid) == ([], [])
 
 
 def test_a_process_that_runs_no_agents_hands_the_message_over_once(

@@ -14,7 +14,7 @@ from mindbot_tasks.alerting.probes import vendors
 from mindbot_tasks.alerting.probes.context import Context
 from mindbot_tasks.app import app
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.settings import AlertManagerSettings, get_settings
+from mindbot_tasks.core.settings import AlertManagerSettings, Settings, WorkflowSettings, get_settings
 from mindbot_tasks.escalate import escalate
 from mindbot_tasks.judge import judge
 from mindbot_tasks.model.alert import Channel, Event
@@ -24,11 +24,13 @@ from mindbot_tasks.platforms.condition import Condition
 from mindbot_tasks.probe import _intervals as intervals
 from mindbot_tasks.probe import know_configured, probe
 from mindbot_tasks.purge import purge
-from mindbot_tasks.stores import alert_probes, alerts, history, outbox, workers
+from mindbot_tasks.stores import alert_probes, alerts, history, outbox, performance, workers
 from mindbot_tasks.stores.alert_probes import Finding, Plan
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.tables import DutyRow
 from tests.alerting.world import Recorder, settings
+from tests.core.far_side import answering as saying
+from tests.core.far_side import far_side
 from tests.stages.conftest import Configure, Ledger
 
 PUBLISHED: list[tuple[str, Any]] = []
@@ -125,6 +127,19 @@ def test_messages_that_end_badly_are_a_rate_and_a_quarantined_one_is_an_alert(ph
     judge.run()
     with reading() as connection:
         assert "message_quarantined" in {one["rule"] for one in alerts.open_alerts(connection)}
+
+
+def test_calls_of_dify_that_fail_are_a_rate_while_its_checks_are_well(phone: Recorder) -> None:
+    with far_side(saying(b"HTTP/1.1 200 X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")) as url:
+        whole = Settings(
+            workflows={"w": WorkflowSettings(dify_endpoint=f"{url}/v1", dify_api_key=SecretStr("app-key"))}
+        )
+        fleet = performance.Performance()
+        for _ in range(4):
+            fleet.note("workflow:w", ok=False, seconds=1)
+        fleet.seen(["workflow:w"])  # hands over
+        found = vendors.dify(Context(whole, {"subject": "w", "failures": 0, "memory": {}}, Deadline(10), 0))
+    assert found.readings["dify_error_rate"] == pytest.approx(0.4), "of at least ten"
 
 
 def _now() -> int:

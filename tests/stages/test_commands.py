@@ -61,17 +61,6 @@ def bot(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Any:
     return give
 
 
-def say(ledger: Ledger, text: str, **fields: Any) -> str:
-    """Say something and let all stages do their work; returns what is shown then."""
-    message_id = ledger.receive(text, **fields)
-    shown = len(ledger.stooge.shown)
-    ledger.run(message_id, C)
-    if ledger.state(message_id) == "classified":
-        ledger.run(message_id, G)
-    ledger.run(message_id, R)
-    return "\n\n".join(ledger.stooge.shown[shown:])
-
-
 def test_a_command_is_answered_without_a_model(ledger: Ledger, asked: Asked, started: Started) -> None:
     one = ledger.receive("/help")
     ledger.run(one, C)
@@ -85,22 +74,22 @@ def test_a_command_is_answered_without_a_model(ledger: Ledger, asked: Asked, sta
 
 
 def test_who_writes_chinese_is_answered_in_chinese(ledger: Ledger) -> None:
-    assert "/新对话" in say(ledger, "／帮助")
+    assert "/新对话" in ledger.say("／帮助")
 
 
 def test_an_unknown_command_gets_help_and_a_path_an_answer(ledger: Ledger, asked: Asked) -> None:
-    assert "I do not know the command `/imagine`" in say(ledger, "/imagine a cat")
-    assert say(ledger, "/etc/passwd is world readable, is that bad?") == "answer 1"
+    assert "I do not know the command `/imagine`" in ledger.say("/imagine a cat")
+    assert ledger.say("/etc/passwd is world readable, is that bad?") == "answer 1"
 
 
 def test_new_forgets_what_was_said(ledger: Ledger, asked: Asked) -> None:
-    say(ledger, "my name is Ada")
-    say(ledger, "and I am 36")
+    ledger.say("my name is Ada")
+    ledger.say("and I am 36")
     assert len(asked[1][0].history) == 2
-    assert "forgotten" in say(ledger, "/new")
-    say(ledger, "who am I?")
+    assert "forgotten" in ledger.say("/new")
+    ledger.say("who am I?")
     assert asked[2][0].history == ()
-    say(ledger, "really?")
+    ledger.say("really?")
     assert [turn.text for turn in asked[3][0].history] == ["who am I?", "answer 3"]
 
 
@@ -118,22 +107,22 @@ def test_new_lets_remote_conversations_begin_anew(
 
     monkeypatch.setattr(claims, "claim", look)
     for text in ("one", "two", "/reset", "three"):
-        say(ledger, text)
+        ledger.say(text)
     assert seen == [{}, {"test": "session-1"}, {}]
 
 
 def test_commands_are_no_part_of_the_conversation(ledger: Ledger, asked: Asked) -> None:
     for text in ("one", "/help", "two"):
-        say(ledger, text)
+        ledger.say(text)
     assert [turn.text for turn in asked[1][0].history] == ["one", "answer 1"]
-    told = say(ledger, "/history")
+    told = ledger.say("/history")
     assert "one" in told
     assert "answer 2" in told
     assert "I know these commands" not in told
 
 
 def test_history_of_nothing(ledger: Ledger) -> None:
-    assert "Nothing was said" in say(ledger, "/history")
+    assert "Nothing was said" in ledger.say("/history")
 
 
 MODELS = {
@@ -148,15 +137,15 @@ MODELS = {
 
 def test_an_administrator_chooses_the_model_of_a_conversation(ledger: Ledger, asked: Asked, bot: Any) -> None:
     bot(MODELS, admins=["u1"])
-    assert "openai/big" in say(ledger, "/model")
-    assert "no model `huge`" in say(ledger, "/model huge")
-    assert "openai/big answers first" in say(ledger, "/model BIG")
-    say(ledger, "hello")
+    assert "openai/big" in ledger.say("/model")
+    assert "no model `huge`" in ledger.say("/model huge")
+    assert "openai/big answers first" in ledger.say("/model BIG")
+    ledger.say("hello")
     assert asked[0][1] == ["big", "small", "deep"]
-    say(ledger, "hello", conversation="another")
+    ledger.say("hello", conversation="another")
     assert asked[1][1] == ["small", "deep"]
-    assert "as configured" in say(ledger, "/model default")
-    say(ledger, "hello again")
+    assert "as configured" in ledger.say("/model default")
+    ledger.say("hello again")
     assert asked[2][1] == ["small", "deep"]
 
 
@@ -170,52 +159,52 @@ def test_every_provider_can_be_chosen_those_without_models_by_their_name(
         "anthropic": ProviderSettings(models=[ModelSettings(name="claude")]),
     }
     bot({"providers": {**MODELS["providers"], **more}}, admins=["u1"])
-    told = say(ledger, "/model")
+    told = ledger.say("/model")
     assert "`deepseek/deep`, `dify`, `coze`" in told
     assert "Not completely configured" in told
     assert "`anthropic`" in told.partition("Not completely")[2]
     assert "Switched off: `chatglm`" in told
-    assert "coze answers first" in say(ledger, "/model Coze")
-    say(ledger, "hello")
+    assert "coze answers first" in ledger.say("/model Coze")
+    ledger.say("hello")
     assert asked[0][1] == ["", "small", "deep", ""]  # Coze, the models, Dify
-    assert "openai/small answers first" in say(ledger, "/model openai")
+    assert "openai/small answers first" in ledger.say("/model openai")
 
 
 def test_others_may_not(ledger: Ledger, bot: Any) -> None:
     bot(MODELS)
-    assert "Only administrators" in say(ledger, "/model big")
-    assert "Only administrators" in say(ledger, "/ack 17")
+    assert "Only administrators" in ledger.say("/model big")
+    assert "Only administrators" in ledger.say("/ack 17")
 
 
 def test_an_alert_that_is_not_open_cannot_be_acknowledged(ledger: Ledger, bot: Any) -> None:
     bot(admins=["u1"])
-    assert "no open alert `A-17`" in say(ledger, "/ack A-17")
-    assert "Which alert" in say(ledger, "/ack")
+    assert "no open alert `A-17`" in ledger.say("/ack A-17")
+    assert "Which alert" in ledger.say("/ack")
 
 
 def test_administrators_have_pages_read_into_what_their_bot_may_search(ledger: Ledger, bot: Any) -> None:
     knows = {"chromadb": ChromaSettings()}
     bot(knows)
-    assert "Only administrators" in say(ledger, "/learn https://example.com/handbook.html")
+    assert "Only administrators" in ledger.say("/learn https://example.com/handbook.html")
     bot(admins=["u1"])
-    assert "`chromadb` is not configured" in say(ledger, "/learn https://example.com/handbook.html")
+    assert "`chromadb` is not configured" in ledger.say("/learn https://example.com/handbook.html")
     bot(knows, admins=["u1"], knowledge=[])
-    assert "no knowledge base" in say(ledger, "/learn https://example.com/handbook.html")
+    assert "no knowledge base" in ledger.say("/learn https://example.com/handbook.html")
     bot(knows, admins=["u1"], knowledge=["manuals"])
-    assert "What shall I read" in say(ledger, "/learn the handbook")
-    told = say(ledger, "/learn <https://example.com/handbook.html>")
+    assert "What shall I read" in ledger.say("/learn the handbook")
+    told = ledger.say("/learn <https://example.com/handbook.html>")
     with one_statement() as connection:
         [document] = knowledge.listed(connection)
         other, _ = knowledge.add(connection, "secrets", "x", "url", "x", None)
     assert (document.base, document.source) == ("manuals", "https://example.com/handbook.html")
     assert f"document {document.id}" in told
-    assert "waits to be read" in say(ledger, f"/learn {document.id}")
-    assert "no document" in say(ledger, f"/learn {other}")
+    assert "waits to be read" in ledger.say(f"/learn {document.id}")
+    assert "no document" in ledger.say(f"/learn {other}")
 
 
 def test_each_bot_has_its_own_agent(ledger: Ledger, asked: Asked, bot: Any) -> None:
     bot(MODELS, model="deepseek/deep", language="zh", default_workflow="desk")
-    say(ledger, "hello")
+    ledger.say("hello")
     question, models = asked[0]
     assert models == ["deep", "small"]
     assert (question.language, question.classification.label) == ("zh", "desk")
@@ -224,7 +213,7 @@ def test_each_bot_has_its_own_agent(ledger: Ledger, asked: Asked, bot: Any) -> N
 def test_status_does_not_wait_for_what_it_asks_about(ledger: Ledger, asked: Asked, started: Started) -> None:
     one, two = ledger.receive("a long one"), ledger.receive("another")
     ledger.run(one, C)
-    told = say(ledger, "/status")
+    told = ledger.say("/status")
     assert f"#{one}" in told
     assert f"#{two}" in told
     assert "(2)" in told
@@ -234,7 +223,7 @@ def test_status_does_not_wait_for_what_it_asks_about(ledger: Ledger, asked: Aske
 
 
 def test_status_of_nothing(ledger: Ledger) -> None:
-    assert "not working on anything else" in say(ledger, "/status")
+    assert "not working on anything else" in ledger.say("/status")
 
 
 def test_stop_takes_the_answer_from_its_worker_at_once(ledger: Ledger, started: Started) -> None:
@@ -295,7 +284,7 @@ def test_without_redis_the_ledger_tells(ledger: Ledger) -> None:
 
 
 def test_stop_with_nothing_to_stop_says_so(ledger: Ledger) -> None:
-    assert "nothing to stop" in say(ledger, "/stop")
+    assert "nothing to stop" in ledger.say("/stop")
 
 
 def test_in_a_group_one_stops_only_what_one_has_asked(ledger: Ledger, bot: Any) -> None:
@@ -359,6 +348,17 @@ def test_who_asks_too_much_is_told_so_once(ledger: Ledger, asked: Asked, bot: An
     assert ledger.state(ledger.receive("hello", sender_id="u2")) == "received"
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_group_that_is_too_busy_is_told_so_once(ledger: Ledger, bot: Any, away: bool) -> None:
+    changes = {"redis_url": SecretStr("redis://127.0.0.1:1/0")} if away else {}
+    bot(changes, group_rate="2/m", user_rate="9/m")
+    from mindbot_tasks.stores.redis import get_redis
+
+    get_redis.cache_clear()
+    ids = [ledger.receive("hi", sender_id=f"u{n}", conversation_kind="group") for n in range(6)]
+    assert [ledger.state(one) for one in ids] == [*["received"] * 3, *["ignored"] * 3]
+
+
 def test_a_limit_holds_while_redis_is_away(ledger: Ledger, bot: Any) -> None:
     bot({"redis_url": SecretStr("redis://127.0.0.1:1/0")}, user_rate="2/m")
     from mindbot_tasks.stores.redis import get_redis
@@ -396,7 +396,7 @@ def test_somebody_else_and_a_command_are_no_part_of_a_burst(ledger: Ledger, bot:
 
 def test_a_bot_that_repeats_our_answers_is_left_alone(ledger: Ledger, asked: Asked) -> None:
     for text in ("hello", "answer 1"):
-        say(ledger, text)
+        ledger.say(text)
     echo = ledger.receive("answer 2")
     ledger.run(echo, C, G)
     assert ledger.state(echo) == "ignored"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import select
 
-from emulators.running import Emulator, running
+from emulators.running import Emulator
 from mindbot_tasks.core.settings import WorkflowSettings
-from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.tables import AnswerRow
@@ -18,25 +15,16 @@ from tests.stages.conftest import Configure, Ledger
 C, G, R = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY
 
 
-@pytest.fixture(scope="module")
-def dify_process() -> Iterator[Emulator]:
-    with running("dify") as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def dify(dify_process: Emulator, configure: Configure) -> Emulator:
-    modes.forget()
-    dify_process.control.reset()
-    order = {"dify_endpoint": dify_process.url, "dify_api_key": "app-workflow", "task_patterns": ["approve"]}
-    chat = {"dify_endpoint": dify_process.url, "dify_api_key": "app-chat"}
+def apps(dify: Emulator, configure: Configure) -> None:
+    order = {"dify_endpoint": dify.url, "dify_api_key": "app-workflow", "task_patterns": ["approve"]}
+    chat = {"dify_endpoint": dify.url, "dify_api_key": "app-chat"}
     configure(
         workflows={
             "orders": WorkflowSettings.model_validate(order),
             "general_chat": WorkflowSettings.model_validate(chat),
         }
     )
-    return dify_process
 
 
 def say(ledger: Ledger, text: str, **fields: str) -> tuple[str, str]:
@@ -48,7 +36,7 @@ def say(ledger: Ledger, text: str, **fields: str) -> tuple[str, str]:
     return row.workflow, row.text
 
 
-def test_a_decision_reaches_the_workflow_that_asked_and_only_once(ledger: Ledger, dify: Emulator) -> None:
+def test_a_decision_reaches_the_workflow_that_asked_and_only_once(ledger: Ledger, apps: None) -> None:
     assert "Shall this be done" in say(ledger, "approve the order")[1]
     assert say(ledger, "1 but quickly") == ("orders", "Decided: Approve (but quickly)")
     workflow, text = say(ledger, "thank you")
@@ -56,7 +44,7 @@ def test_a_decision_reaches_the_workflow_that_asked_and_only_once(ledger: Ledger
     assert "thank you" in text
 
 
-def test_nobody_else_decides(ledger: Ledger, dify: Emulator) -> None:
+def test_nobody_else_decides(ledger: Ledger, apps: None) -> None:
     say(ledger, "approve the order", conversation="g", sender_id="user01")
     assert say(ledger, "1", conversation="g", sender_id="user02")[0] == "general_chat"
     assert say(ledger, "2", conversation="g", sender_id="user01") == ("orders", "Decided: Send back")

@@ -67,18 +67,6 @@ def stooge(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Keeper:
 
 
 @pytest.fixture(scope="module")
-def openai_process() -> Iterator[Emulator]:
-    with running("openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def openai(openai_process: Emulator) -> Emulator:
-    openai_process.control.reset()
-    return openai_process
-
-
-@pytest.fixture(scope="module")
 def dify() -> Iterator[Emulator]:
     with running("dify", "--upload", "image") as emulator:
         yield emulator

@@ -10,13 +10,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from emulators.running import Emulator, running
+from emulators.running import Emulator
 from mindbot_tasks import intake
 from mindbot_tasks.core import telemetry
 from mindbot_tasks.core.errors import Throttled
 from mindbot_tasks.core.settings import TelemetrySettings
 from mindbot_tasks.llm import fallback
-from mindbot_tasks.llm.agent import models
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.stores import replaying
 from mindbot_tasks.stores.database import transaction
@@ -28,19 +27,6 @@ C, G, R = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 Spans = Callable[[], list[ReadableSpan]]
-
-
-@pytest.fixture(scope="module")
-def openai_process() -> Iterator[Emulator]:
-    with running("openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def openai(openai_process: Emulator) -> Iterator[Emulator]:
-    openai_process.control.reset()
-    yield openai_process
-    models.forget()
 
 
 @pytest.fixture

@@ -24,7 +24,18 @@ from mindbot_tasks.purge import DAY_MS, purge
 from mindbot_tasks.stores import feedback, health, workers
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.database import one_statement, reading, transaction
-from mindbot_tasks.stores.tables import AnswerRow, EventRow, FeedbackRow, MessageRow, SendRow, SessionRow, WorkerRow
+from mindbot_tasks.stores.tables import (
+    AnswerRow,
+    ConversationRow,
+    EventRow,
+    FeedbackRow,
+    MessageRow,
+    SendRow,
+    SessionRow,
+    UserRow,
+    WorkerRow,
+)
+from mindbot_tasks.stores.tables_context import FactRow
 from mindbot_tasks.sweep import sweep
 from tests.slack import at_most
 from tests.stages.conftest import Configure, Ledger
@@ -185,6 +196,35 @@ def test_the_purge_takes_what_is_past_its_retention_with_all_that_hangs_on_it(
         assert connection.execute(select(FeedbackRow.message_id)).scalars().all() == [young]
         assert "stale" not in set(connection.execute(select(SessionRow.answerer)).scalars())
         assert "fresh" in set(connection.execute(select(SessionRow.answerer)).scalars())
+
+
+def test_conversations_and_people_go_when_nothing_is_left_of_them(ledger: Ledger, configure: Configure) -> None:
+    configure(retention_days=30)
+    for name in ("gone", "stays", "chosen", "dify", "new", "person"):
+        _finished_days_ago(ledger, 29 if name == "stays" else 31, name)
+    with transaction() as connection:
+        age = {"created_at": DB_NOW - 40 * DAY_MS}
+        connection.execute(update(ConversationRow).where(ConversationRow.external_id != "new").values(age))
+        there = ConversationRow.external_id
+        connection.execute(update(ConversationRow).where(there == "chosen").values(model="m"))
+        connection.execute(update(ConversationRow).where(there == "person").values(with_human_since=DB_NOW))
+        dify = connection.execute(select(ConversationRow.id).where(there == "dify")).scalar_one()
+        row = {"conversation_id": dify, "answerer": "a", "user_ref": "u1", "session_id": "s", "updated_at": DB_NOW}
+        connection.execute(insert(SessionRow).values(row))
+        people = [("gone", 40), ("remembered", 40), ("back", 31)]
+        for name, days in people:
+            seen = {"created_at": 0, "seen_at": DB_NOW - days * DAY_MS}
+            connection.execute(insert(UserRow).values(platform="stooge", external_id=name, name="Ann", **seen))
+        fact = {"platform": "stooge", "bot": "default", "user_ref": "remembered", "text": "likes tea", "private": 1}
+        connection.execute(insert(FactRow).values(conversation_id=1, message_id=1, created_at=DB_NOW, **fact))
+    assert purge.run() == 5
+    with reading() as connection:
+        left = set(connection.execute(select(ConversationRow.external_id)).scalars())
+        assert left == {"stays", "chosen", "dify", "new", "person"}
+        known = set(connection.execute(select(UserRow.external_id).where(UserRow.name == "Ann")).scalars())
+        assert known == {"remembered", "back"}, "of one that a process still believes to know nobody knows better"
+    again = ledger.receive(conversation="gone")
+    assert again, "a process that still believes in the conversation makes it anew"
 
 
 def test_the_purge_never_forgets_what_may_still_come_twice(ledger: Ledger, configure: Configure) -> None:

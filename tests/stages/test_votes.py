@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from emulators.running import Emulator, running
+from emulators.running import Emulator
 from mindbot_tasks import tally as stage
 from mindbot_tasks.core.settings import ProviderSettings, WorkflowSettings
-from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.model.news import Feedback
 from mindbot_tasks.stores import feedback
@@ -22,22 +20,14 @@ from tests.stages.conftest import Configure, Ledger
 C, G, R = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[Emulator]:
-    with running("dify") as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def dify(process: Emulator, configure: Configure) -> Emulator:
-    modes.forget()
-    process.control.reset()
-    chat = {"dify_endpoint": process.url, "dify_api_key": "app-chat", "task_patterns": ["chat"]}
+def dify(dify: Emulator, configure: Configure) -> Emulator:
+    chat = {"dify_endpoint": dify.url, "dify_api_key": "app-chat", "task_patterns": ["chat"]}
     configure(
         workflows={"orders": WorkflowSettings.model_validate(chat)},
-        providers={"dify": ProviderSettings.model_validate({"base_url": process.url, "api_key": "app-chat-basic"})},
+        providers={"dify": ProviderSettings.model_validate({"base_url": dify.url, "api_key": "app-chat-basic"})},
     )
-    return process
+    return dify
 
 
 def answered(ledger: Ledger, text: str = "chat with me") -> int:

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,6 +159,27 @@ def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str) -> None:
                 connection.execute(text("DELETE FROM duties"))
         finally:
             engine.dispose()
+
+
+def test_a_file_that_is_damaged_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "mindbot.db").write_bytes(b"no database " * 1000)
+    engine = open_engine(f"sqlite:///{tmp_path / 'mindbot.db'}")
+    with pytest.raises(DatabaseUnavailable, match=r"cannot be used \(file is not a database\)"), reading(engine):
+        pass
+    engine.dispose()
+
+
+def test_a_server_that_only_reads_as_a_standby_does_is_unavailable(postgresql_url: str) -> None:
+    engine = open_engine(postgresql_url)
+
+    def write_to_a_standby() -> None:
+        with transaction(engine) as connection:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+            connection.execute(text("CREATE TABLE never (id int)"))
+
+    with pytest.raises(DatabaseUnavailable, match=r"cannot be used \(ReadOnlySqlTransaction 25006\)"):
+        write_to_a_standby()
+    engine.dispose()
 
 
 def test_a_thread_that_waits_too_long_for_its_turn_gives_up(sqlite_url: str) -> None:

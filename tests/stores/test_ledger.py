@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part, Stage, State, Verdict
-from mindbot_tasks.stores import health, inbox, steps, sweeping, trace, workers
+from mindbot_tasks.stores import health, inbox, retention, steps, sweeping, trace, workers
 from mindbot_tasks.stores.claims import MAX_STRIKES
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.sweeping import Due, GiveUp, Start, Wait, decide
-from mindbot_tasks.stores.tables import MessageRow
+from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 from tests.stores.words import ANSWER, GENERAL, LEASE_MS, claim, message, must_claim, record, worker
 
 NOW = 1_700_000_000_000
@@ -114,6 +116,9 @@ def test_health_tells_how_old_the_oldest_unstarted_message_is(engine: Engine) ->
     must_claim(engine, started, Stage.CLASSIFY, by)
     with reading(engine) as connection:
         assert health.snapshot(connection).oldest_unstarted_s is None
+    record(engine, message(conversation="c1"))  # its turn has not come: nobody has forgotten it
+    with reading(engine) as connection:
+        assert health.snapshot(connection).oldest_unstarted_s is None
     record(engine, message(conversation="c2"))
     with one_statement(engine) as connection:
         assert workers.take_duty(connection, "sweep", every_ms=1)
@@ -121,7 +126,7 @@ def test_health_tells_how_old_the_oldest_unstarted_message_is(engine: Engine) ->
         found = health.snapshot(connection)
     assert found.oldest_unstarted_s is not None
     assert 0 <= found.oldest_unstarted_s < 60
-    assert found.unfinished == {"received": 2}
+    assert found.unfinished == {"received": 3}
     assert found.workers == 1
     assert found.served == {"classify", "generate", "reply"}
     assert set(found.canary_age_s) == {"reply"}
@@ -222,6 +227,45 @@ def test_postponing_leaves_alone_what_has_moved_on(engine: Engine) -> None:
     with reading(engine) as connection:
         wake_at = {row.id: row.wake_at for row in connection.execute(select(MessageRow.id, MessageRow.wake_at))}
     assert wake_at == {waiting: 27_000, claimed: 20_000 + LEASE_MS}
+
+
+def test_a_message_for_a_conversation_that_is_just_being_purged_is_not_lost(engine: Engine) -> None:
+    """Whichever of the two comes first, in databases where they can meet and in one where they wait for each other."""
+    record(engine, message(conversation="silent"), now=0)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM messages")
+        connection.execute(update(ConversationRow).values(created_at=0))
+    come = ThreadPoolExecutor(1)
+    with come, transaction(engine) as connection:
+        assert retention.delete_silent_conversations(connection, older_than_ms=1, limit=9) == 1
+        late = come.submit(record, engine, message(conversation="silent"))
+    assert late.result().fresh
+    with transaction(engine) as connection:
+        connection.execute(update(ConversationRow).values(created_at=0))
+        assert retention.delete_silent_conversations(connection, older_than_ms=1, limit=9) == 0
+        assert connection.execute(select(MessageRow.conversation_ref)).scalars().all() == ["silent"]
+
+
+def test_a_conversation_into_which_somebody_is_writing_is_left_alone(engine: Engine) -> None:
+    record(engine, message(conversation="silent"), now=0)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM messages")
+        connection.execute(update(ConversationRow).values(created_at=0))
+    if engine.dialect.name != "postgresql":
+        return  # one writes at a time
+    with transaction(engine) as writing, transaction(engine) as purging:
+        inbox.record_once(writing, message(conversation="silent"), deadline_ms=1000)
+        assert retention.delete_silent_conversations(purging, older_than_ms=1, limit=9) == 0
+
+
+def test_people_are_seen_again_every_day(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(engine, message(conversation="c"), now=1)
+    record(engine, message(conversation="c"), now=2)
+    tomorrow = time.monotonic() + 90_000
+    monkeypatch.setattr(time, "monotonic", lambda: tomorrow)
+    record(engine, message(conversation="c"), now=3)
+    with reading(engine) as connection:
+        assert connection.execute(select(UserRow.seen_at)).scalars().all() == [3]
 
 
 def test_a_purged_conversation_is_made_again(engine: Engine) -> None:

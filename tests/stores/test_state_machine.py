@@ -24,7 +24,7 @@ from tests.stores.oracle import SILENT, Hold, Oracle, Row, Worker
 from tests.stores.words import ANSWER, GENERAL, LEASE_MS, message, worker
 
 settings.register_profile("quick", max_examples=25, stateful_step_count=40)
-settings.register_profile("long", max_examples=1_000, stateful_step_count=80)  # `make chaos`
+settings.register_profile("long", max_examples=1_000, stateful_step_count=80, derandomize=False)  # `make chaos`
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
 #: of the sweeper

@@ -29,7 +29,7 @@ def message(external_id: str | None = None, *, conversation: str = "c1", text: s
         bot=other.pop("bot", "default"),
         external_id=external_id or f"m{next(_numbers)}",
         conversation_id=conversation,
-        conversation_kind="one_to_one",
+        conversation_kind=other.pop("conversation_kind", "one_to_one"),
         sender_id=other.pop("sender_id", "u1"),
         sender_name=other.pop("sender_name", "Somebody"),
         parts=(Part("text", text),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import flask
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select, update
 
 from mindbot_tasks.alerting import answering, escalation
 from mindbot_tasks.alerting.rules import plain
@@ -12,6 +13,7 @@ from mindbot_tasks.model.alert import Severity
 from mindbot_tasks.stores import alerts, workers
 from mindbot_tasks.stores.alerts import Opening
 from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.tables_alerts import AlertEventRow, AlertRow
 from tests.alerting.world import settings
 from tests.webhooks.conftest import Configure
 from tests.webhooks.test_api import KEY
@@ -47,6 +49,51 @@ def test_alerts_are_listed_shown_and_acknowledged_once(app: flask.Flask) -> None
     assert client.post(f"/api/v1/alerts/{code}/acknowledge", headers=KEY, json={}).status_code == 409
     assert client.get("/api/v1/alerts/XXXX", headers=KEY).status_code == 404
     assert client.get("/api/v1/alerts?state=firing", headers=KEY).get_json()["alerts"] == []
+
+
+def test_what_no_rule_closes_is_closed_once_and_what_a_rule_closes_is_not(app: flask.Flask) -> None:
+    client, code = app.test_client(), fire()
+    refused = client.post(f"/api/v1/alerts/{code}/resolve", headers=KEY, json={})
+    assert (refused.status_code, refused.get_json()["error"]["reason"]) == (409, "not_by_hand")
+    with transaction() as connection:
+        connection.execute(update(AlertRow).values(source="drill"))
+    assert client.post(f"/api/v1/alerts/{code}/resolve", json={}).status_code == 401
+    done = client.post(f"/api/v1/alerts/{code}/resolve", headers=KEY, json={"by": "Ann"}).get_json()
+    assert (done["state"], [one["actor"] for one in done["history"]]) == ("resolved", ["", "Ann"])
+    assert client.post(f"/api/v1/alerts/{code}/resolve", headers=KEY, json={}).status_code == 409
+    assert client.post("/api/v1/alerts/XXXX/resolve", headers=KEY, json={}).status_code == 404
+
+
+def test_silences_are_made_listed_and_ended(app: flask.Flask) -> None:
+    client = app.test_client()
+    wanted = {"matchers": {"rule": "dify_*"}, "lasts_s": 7200, "starts_in_s": 60, "comment": "upgrade", "by": "Ann"}
+    made = client.post("/api/v1/silences", headers=KEY, json=wanted)
+    assert (made.status_code, made.get_json()["author"]) == (201, "Ann")
+    silence = made.get_json()
+    assert silence["ends_at"] - silence["starts_at"] == 7_200_000
+    assert client.get("/api/v1/silences", headers=KEY).get_json()["silences"] == [silence]
+    assert client.post("/api/v1/silences/1/end", headers=KEY, json={}).get_json()["ends_at"] < silence["ends_at"]
+    assert client.post("/api/v1/silences/1/end", headers=KEY, json={}).status_code == 404
+    assert client.get("/api/v1/silences", headers=KEY).get_json()["silences"] == []
+    assert client.get("/api/v1/silences").status_code == 401
+    with transaction() as connection:
+        told = connection.execute(select(AlertEventRow.kind, AlertEventRow.actor, AlertEventRow.note)).all()
+    assert [tuple(one) for one in told] == [
+        ("silenced", "Ann", "1: rule=dify_*"), ("silence ended", told[1].actor, "1"),
+    ]  # fmt: skip
+    assert told[1].actor.startswith("key "), "the name of the key stands in the history, never the key"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"matchers": {}}, {"matchers": {"rule": "x"}, "lasts_s": 1}, {"matchers": {"rule": 7}}, {"matchers": "all"}],
+)
+def test_everything_is_not_silenced_by_a_slip_of_the_hand(app: flask.Flask, body: dict[str, object]) -> None:
+    client = app.test_client()
+    assert client.post("/api/v1/silences", headers=KEY, json=body).status_code in (400, 422)
+    assert client.get("/api/v1/silences", headers=KEY).get_json()["silences"] == []
+    whole = client.post("/api/v1/silences", headers=KEY, json={"maintenance": True, "lasts_s": 1800})
+    assert (whole.status_code, whole.get_json()["matchers"]) == (201, {})
 
 
 def test_a_link_asks_before_it_acknowledges(app: flask.Flask) -> None:

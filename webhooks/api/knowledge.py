@@ -8,6 +8,7 @@ import flask
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from mindbot_tasks import chains
 from mindbot_tasks.stores import knowledge
 from mindbot_tasks.stores.database import reading, transaction
 from webhooks import access, errors
@@ -91,7 +92,11 @@ def add_to(api: APIBlueprint) -> None:
         """It is fetched by whoever reads documents."""
         if refused := _refused() or _off():
             return refused
-        return _added(body.base, body.url, "url", body.url, None)
+        with transaction(durable=True) as connection:
+            base = body.base or _usual_base()
+            number, fresh = knowledge.add(connection, base, body.url, "url", body.url, None)
+        chains.read_documents()
+        return AddedView(id=number, fresh=fresh)
 
     @api.put("/knowledge/files/<path:name>")
     @api.input(BaseQuery, location="query", arg_name="query")
@@ -104,10 +109,11 @@ def add_to(api: APIBlueprint) -> None:
             return refused
         flask.request.max_content_length = access.settings().files.max_mb * 1_000_000
         content = flask.request.get_data()
-        source = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))[:700]
-        if not content or not source or not source.isprintable():
+        source = source_named(name)
+        if not content or not source:
             return errors.error(400, "bad_request", "The body is empty, or the name is none.")
-        return _added(query.base, source, "file", source.rpartition("/")[2].rpartition(".")[0] or source, content)
+        number, fresh = hand_in(query.base or _usual_base(), source, content)
+        return AddedView(id=number, fresh=fresh)
 
     @api.delete("/knowledge/documents/<int:document_id>")
     @api.output(AddedView, status_code=202)
@@ -124,12 +130,25 @@ def add_to(api: APIBlueprint) -> None:
         return AddedView(id=document_id, fresh=False)
 
 
-def _added(base: str, source: str, kind: str, title: str, content: bytes | None) -> AddedView:
+def source_named(name: str) -> str:
+    """How a file of this name is cited; "" if that is no name."""
+    source = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))[:700]
+    return source if source.isprintable() else ""
+
+
+def hand_in(base: str, source: str, content: bytes) -> tuple[int, bool]:
+    """Record a file that is to be read; returns its number and whether it is new."""
+    title = source.rpartition("/")[2].rpartition(".")[0] or source
+    with transaction(durable=True) as connection:
+        added = knowledge.add(connection, base, source, "file", title, content)
+    chains.read_documents()
+    return added
+
+
+def _usual_base() -> str:
     wanted = access.settings().chromadb
     assert wanted is not None  # noqa: S101 - `_off` has looked
-    with transaction(durable=True) as connection:
-        number, fresh = knowledge.add(connection, base or wanted.collection_name, source, kind, title, content)
-    return AddedView(id=number, fresh=fresh)
+    return wanted.collection_name
 
 
 def _refused() -> flask.Response | None:

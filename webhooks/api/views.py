@@ -141,7 +141,7 @@ def list_platforms() -> Any:
         401: "No valid API key",
         403: "A key is needed",
         404: "No such bot",
-        409: "The bot can only answer on this platform",
+        409: "The bot can only answer there",
         429: "Too many requests",
         503: "Database away",
     },
@@ -154,13 +154,16 @@ def send(body: SendBody) -> Any:
     platform = registry.get(body.platform, body.bot)
     if not isinstance(platform, WritesFirst):
         return errors.error(409, "cannot_write_first", "On this platform the bot can only answer.")
-    sent = intake.send(
-        platform,
-        [Part("markdown", body.text)],
-        user_id="" if body.group else body.to.strip(),
-        conversation_id=body.to.strip() if body.group else "",
-        key=body.key or uuid.uuid4().hex,
-    )
+    try:
+        sent = intake.send(
+            platform,
+            [Part("markdown", body.text)],
+            user_id="" if body.group else body.to.strip(),
+            conversation_id=body.to.strip() if body.group else "",
+            key=body.key or uuid.uuid4().hex,
+        )
+    except Rejected as exc:
+        return errors.error(409, "cannot_write_first", str(exc))
     return SentBody(id=sent.message_id, fresh=sent.fresh)
 
 

@@ -8,12 +8,12 @@ import flask
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from mindbot_tasks.alerting import answering
+from mindbot_tasks.alerting import acting
 from mindbot_tasks.alerting.figures import duration, moment
 from mindbot_tasks.alerting.present import is_stale
 from mindbot_tasks.model.alert import Severity
 from mindbot_tasks.stores import alert_probes, alerts, history, outbox, silences, workers
-from mindbot_tasks.stores.database import reading, transaction
+from mindbot_tasks.stores.database import reading
 from mindbot_tasks.stores.records import Record
 from webhooks import access
 from webhooks.console.alerts_shown import Card, Check, card, check, worst_first
@@ -136,25 +136,15 @@ def all_silences() -> ResponseReturnValue:
 @operators.post("/alerts/<code>/acknowledge")
 def acknowledge(code: str) -> ResponseReturnValue:
     """Somebody takes care; of several who press it one wins."""
-    with transaction() as connection:
-        now = workers.database_time(connection)
-        won = answering.acknowledge(connection, code, by=flask.g.operator.name, via="console", now=now)
-        known = won or alerts.by_code(connection, code)
-    if won is not None:
-        return back(_return(), tell("done_acknowledged", code=won["code"]))
-    if known is None:
-        return back(_return(), tell("unknown"), well=False)
-    by = known["resolved_by"] or known["acknowledged_by"] or "?"
-    return back(_return(), tell("done_late", code=known["code"], state=tell(known["state"]), by=by), well=False)
+    return _told(acting.acknowledge(code, by=flask.g.operator.name, via="console"), "done_acknowledged")
 
 
 @operators.post("/alerts/<code>/silence")
 def silence_alert(code: str) -> ResponseReturnValue:
     """This alert, or its rule, tells nobody for a while."""
-    with reading() as connection:
-        row = alerts.by_code(connection, code)
+    row = acting.find(code)
     if row is None:
-        return back(_return(), tell("unknown"), well=False)
+        return _told(None, "")
     whole = flask.request.form.get("scope") == "rule"
     return _silence({"rule": row["rule"]} if whole else {"code": row["code"]}, maintenance=False)
 
@@ -162,18 +152,20 @@ def silence_alert(code: str) -> ResponseReturnValue:
 @operators.post("/alerts/<code>/resolve")
 def resolve(code: str) -> ResponseReturnValue:
     """Only of what no rule closes again: tests, drills, and what the watchdog told."""
-    with transaction() as connection:
-        row = alerts.by_code(connection, code)
-        if row is None:
-            return back(_return(), tell("unknown"), well=False)
-        if row["source"] not in answering.BY_HAND:
-            return back(_return(), tell("not_by_hand", code=row["code"]), well=False)
-        now = workers.database_time(connection)
-        won = answering.resolve(connection, row["id"], by=flask.g.operator.name, now=now)
-    if won is None:
-        state, by = tell("resolved"), row["resolved_by"] or "?"
-        return back(_return(), tell("done_late", code=row["code"], state=state, by=by), well=False)
-    return back(_return(), tell("done_resolved", code=row["code"]))
+    return _told(acting.resolve(code, by=flask.g.operator.name), "done_resolved")
+
+
+def _told(outcome: acting.Outcome | None, done: str) -> ResponseReturnValue:
+    """Back to where the button was, with what became of it."""
+    if outcome is None:
+        return back(_return(), tell("unknown"), well=False)
+    row = outcome.alert
+    if outcome.result == "not_by_hand":
+        return back(_return(), tell("not_by_hand", code=row["code"]), well=False)
+    if outcome.result == "late":
+        late = tell("done_late", code=row["code"], state=tell(row["state"]), by=outcome.by or "?")
+        return back(_return(), late, well=False)
+    return back(_return(), tell(done, code=row["code"]))
 
 
 @operators.post("/silences")
@@ -187,27 +179,19 @@ def add_silence() -> ResponseReturnValue:
 @operators.post("/silences/<int:silence_id>/end")
 def end_silence(silence_id: int) -> ResponseReturnValue:
     """It is over now; whoever ended it stands in the history."""
-    with transaction() as connection:
-        now = workers.database_time(connection)
-        if silences.end(connection, silence_id, now=now):
-            alerts.note(
-                connection, None, "", "silence ended", now=now, actor=flask.g.operator.name, text=str(silence_id)
-            )
+    acting.end_silence(silence_id, by=flask.g.operator.name)
     return back(flask.url_for(".all_silences"), tell("done_ended", id=silence_id))
 
 
 def _silence(matchers: dict[str, str], *, maintenance: bool) -> ResponseReturnValue:
     form = flask.request.form
-    if not matchers and not maintenance:  # everything, by a slip of the hand
+    made = acting.silence(
+        matchers, by=flask.g.operator.name, lasts_ms=SPANS.get(form.get("span", ""), SPANS["1h"]),
+        comment=form.get("comment", "").strip(), maintenance=maintenance,
+    )  # fmt: skip
+    if made is None:
         return back(_return(), tell("silence_what"), well=False)
-    span_ms = SPANS.get(form.get("span", ""), SPANS["1h"])
-    with transaction() as connection:
-        now = workers.database_time(connection)
-        made = silences.add(
-            connection, matchers, starts_at=now, ends_at=now + span_ms, author=flask.g.operator.name,
-            comment=form.get("comment", "").strip(), maintenance=maintenance, now=now,
-        )  # fmt: skip
-    return back(_return(), tell("done_silenced", id=made, until=moment(now + span_ms, zone())))
+    return back(_return(), tell("done_silenced", id=made["id"], until=moment(made["ends_at"], zone())))
 
 
 def _return() -> str:

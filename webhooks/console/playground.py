@@ -47,12 +47,15 @@ def page() -> ResponseReturnValue:
         flask.session["language"] = flask.request.args["lang"]
     language = words.choose(flask.session.get("language"), access.settings().language, flask.request.accept_languages)
     access.conversation()
+    from webhooks.console.documents import may_add  # joins this blueprint, so it cannot be imported before
+
     html = flask.render_template(
         "playground.html",
         language=language,
         words=words.WORDS[language],
         flower_url=_flower_url(),
         most=LONGEST_TEXT,
+        documents=may_add(),
         alerts=access.console_reachable() and access.settings().alert_manager is not None,
     )
     response = flask.make_response(html)

@@ -13,6 +13,9 @@ from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.stores.alert_probes import Finding, Readings
 from mindbot_tasks.stores.records import Record
 
+#: errors count against at least so many messages or calls: one of one is no rate
+FEWEST = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -46,19 +49,21 @@ class Call:
     ok: bool
     took_ms: int
     error: str = ""
+    kind: str = ""  #: of the error, as `core.errors` names it
 
 
 def timed(work: Callable[[], object]) -> Call:
     """Do it; our own errors are a finding, and everything else is a bug."""
     started = time.monotonic()
-    error = ""
+    error = kind = ""
     try:
         work()
     except FarSideError as exc:
+        kind = exc.kind
         error = " ".join(str(part) for part in (exc.kind, exc.status, exc.code) if part)
     except MindBotError as exc:
         error = type(exc).__name__
-    return Call(not error, int((time.monotonic() - started) * 1000), error)
+    return Call(not error, int((time.monotonic() - started) * 1000), error, kind)
 
 
 def found(call: Call, readings: Readings, memory: Mapping[str, Any] | None = None) -> Finding:

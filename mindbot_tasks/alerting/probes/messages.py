@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, distinct, func, select
 
-from mindbot_tasks.alerting.probes.context import Context
+from mindbot_tasks.alerting.probes.context import FEWEST, Context
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.model.message import FINISHED, State
 from mindbot_tasks.platforms import registry
@@ -23,8 +23,6 @@ USERS_MS = 15 * MINUTE_MS
 QUARANTINE_MS = 10 * MINUTE_MS
 #: events that are read in one run; a gap that is longer is not made up for
 _MOST_EVENTS = 50_000
-#: errors count against at least so many messages: one of one is no rate
-FEWEST = 10
 _BAD = tuple(state.value for state in (State.APOLOGISED, State.EXPIRED, State.QUARANTINED))
 _ENDS = tuple(state.value for state in FINISHED)
 #: seconds of a run that count as the same moment for the list of earlier runs

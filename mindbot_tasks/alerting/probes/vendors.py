@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from mindbot_tasks.alerting.probes.context import Context, found, timed
+from mindbot_tasks.alerting.probes.context import FEWEST, Context, found, timed
 from mindbot_tasks.core.alert_metrics import CONNECTED, DISCONNECTED
 from mindbot_tasks.core.errors import FarSideError, Throttled
 from mindbot_tasks.core.http import Patience, get_http, refuse
@@ -19,6 +19,7 @@ from mindbot_tasks.llm import catalogue, listing
 from mindbot_tasks.platforms import registry
 from mindbot_tasks.platforms.base import Examined
 from mindbot_tasks.platforms.condition import Condition, conditions
+from mindbot_tasks.stores import performance
 from mindbot_tasks.stores.alert_probes import Finding
 
 _PATIENCE = Patience(connect_s=3, first_byte_s=10, gap_s=5)
@@ -30,6 +31,8 @@ _ASKED_OTHERWISE = frozenset({"dify", *catalogue.LOCAL})
 _CONNECTING_S = 20.0
 #: nor is one that begins anew because its process was started again, by a person, a deployment or a remedy
 _GONE_MS = 15_000
+#: the share of failed checks is that of so many
+_LAST_CHECKS = 5
 
 
 def _get(context: Context, url: str, headers: Mapping[str, str]) -> None:
@@ -67,9 +70,17 @@ def dify(context: Context) -> Finding:
     """GET /info, which costs nothing (Dify service API, read 2026-11-20)."""
     base, key = dify_endpoints(context.settings)[context.subject]
     call = timed(lambda: _get(context, f"{base}/info", {"Authorization": f"Bearer {key.get_secret_value()}"}))
-    # how long it took also counts when it failed: it tells a slow server from one that is gone
-    readings = {"dify_health_check_failed": float(context.failures(ok=call.ok)), "dify_response_time": call.took_ms}
-    return found(call, readings)
+    checks = [*context.memory.get("checks", ()), int(call.ok)][-_LAST_CHECKS:]
+    # calls apart from checks: while a breaker keeps calls away only checks fail, and calls before would hide them
+    name = context.subject.partition("/")[0]
+    calls = performance.lately(name if ":" in name else f"workflow:{name}")
+    readings = {
+        "dify_health_check_failed": float(context.failures(ok=call.ok)),
+        "dify_error_rate": max(1 - sum(checks) / len(checks), (calls.calls - calls.ok) / max(calls.calls, FEWEST)),
+        # a time-out tells how slow it is; a connection that is refused tells nothing, however quickly
+        "dify_response_time": None if call.kind == "connection" else call.took_ms,
+    }
+    return found(call, readings, {"checks": checks})
 
 
 def providers(settings: Settings) -> list[str]:

@@ -65,7 +65,7 @@ _HARMFUL = frozenset(
         "applet",
     ]
 )
-_BARE = re.compile(r"https?://(?:(?![<>\"'`\]])[!-~])+", re.IGNORECASE)
+_BARE = re.compile(r"https?://(?:\[[\w:.%]+\])?(?:(?![<>\"'`\]])[!-~])*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,16 @@ class LinkFilter:
         """From here on a growing text cannot be judged yet."""
         if not (self.private or "[" in text or "]" in text or "<" in text):  # nearly every answer, nearly always
             return len(text) - text.endswith(("!", "\\"))
-        start = text.rfind("\n\n") + 1  # links end with their paragraph
-        at = min(_open_bracket(text, start), _open_tag(text, start))
-        return trailing_run(text[:at]) if self.private else at  # an address is judged as a whole
+        at = len(text)
+        while True:  # what is held back for one reason may leave a link open that was complete
+            held = text[:at]
+            start = held.rfind("\n\n") + 1  # links end with their paragraph
+            end = min(_open_bracket(held, start), _open_tag(held, start))
+            if self.private:
+                end = trailing_run(held[:end])  # an address is judged as a whole
+            if end >= at:
+                return at
+            at = end
 
     def clean(self, text: str) -> tuple[str, int]:
         """The text without what may not stay, and how much that was."""
@@ -148,8 +155,10 @@ class LinkFilter:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is this machine, or one of a network behind it."""
+    """Whether a host is this machine, one of a network behind it, or was masked: a model repeats what it was told."""
     host = host.strip("[]").rstrip(".").lower()
+    if "*" in host:
+        return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

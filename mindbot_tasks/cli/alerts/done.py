@@ -6,13 +6,15 @@ import getpass
 
 import click
 
+from mindbot_tasks.alerting import acting
 from mindbot_tasks.cli.alerts.common import clock, tell
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.cli.messages import Since
 from mindbot_tasks.core.errors import SettingsError
-from mindbot_tasks.stores import alerts as store
 from mindbot_tasks.stores import silences, workers
-from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.alerts import normal_code
+from mindbot_tasks.stores.database import reading
+from mindbot_tasks.stores.records import Record
 
 
 @click.command()
@@ -21,18 +23,8 @@ from mindbot_tasks.stores.database import transaction
 @told_plainly
 def ack(code: str, by: str) -> None:
     """Say that somebody takes care: nobody else is called."""
-    from mindbot_tasks.alerting import answering
-
-    with transaction() as connection:
-        now = workers.database_time(connection)
-        won = answering.acknowledge(connection, code, by=by or getpass.getuser(), via="cli", now=now)
-        known = store.by_code(connection, code)
-    if won is not None:
-        click.echo(tell("acknowledged", code=won["code"], rule=won["rule"]))
-        return
-    if known is None:
-        raise SettingsError(tell("unknown", code=store.normal_code(code)))
-    raise SettingsError(tell("too_late", code=known["code"], state=known["state"], by=known["acknowledged_by"] or "-"))
+    won = _done(code, acting.acknowledge(code, by=by or getpass.getuser(), via="cli"))
+    click.echo(tell("acknowledged", code=won["code"], rule=won["rule"]))
 
 
 @click.command()
@@ -41,18 +33,19 @@ def ack(code: str, by: str) -> None:
 @told_plainly
 def resolve(code: str, by: str) -> None:
     """Close an alert that no rule closes again: of a test, a drill or the watchdog."""
-    from mindbot_tasks.alerting import answering
+    won = _done(code, acting.resolve(code, by=by or getpass.getuser()))
+    click.echo(tell("resolved", code=won["code"], rule=won["rule"]))
 
-    with transaction() as connection:
-        row = store.by_code(connection, code)
-        if row is None:
-            raise SettingsError(tell("unknown", code=store.normal_code(code)))
-        if row["source"] not in answering.BY_HAND:
-            raise SettingsError(tell("not_by_hand", code=row["code"]))
-        now = workers.database_time(connection)
-        if answering.resolve(connection, row["id"], by=by or getpass.getuser(), now=now) is None:
-            raise SettingsError(tell("too_late", code=row["code"], state=row["state"], by=row["resolved_by"] or "-"))
-    click.echo(tell("resolved", code=row["code"], rule=row["rule"]))
+
+def _done(code: str, outcome: acting.Outcome | None) -> Record:
+    if outcome is None:
+        raise SettingsError(tell("unknown", code=normal_code(code)))
+    row = outcome.alert
+    if outcome.result == "not_by_hand":
+        raise SettingsError(tell("not_by_hand", code=row["code"]))
+    if outcome.result == "late":
+        raise SettingsError(tell("too_late", code=row["code"], state=row["state"], by=outcome.by or "-"))
+    return row
 
 
 @click.command()
@@ -72,23 +65,21 @@ def silence(
 
     Labels: rule, component, severity, code and those of the rules; patterns may hold * and ?.
     """
-    with transaction() as connection:
-        now = workers.database_time(connection)
-        if ends is not None:
-            if not silences.end(connection, ends, now=now):
-                raise SettingsError(tell("no_silence", id=ends))
-            click.echo(tell("silence_ended", id=ends))
-            return
-        if matches or maintenance:
-            matchers = dict(_matcher(one) for one in matches)
-            made = silences.add(
-                connection, matchers, starts_at=now + int(starts_s * 1000),
-                ends_at=now + int((starts_s + lasts_s) * 1000), author=by or getpass.getuser(),
-                comment=comment, maintenance=maintenance, now=now,
-            )  # fmt: skip
-            click.echo(tell("silenced", id=made, until=clock(now + int((starts_s + lasts_s) * 1000))))
-            return
-        rows = silences.current(connection, now=now)
+    by = by or getpass.getuser()
+    if ends is not None:
+        if acting.end_silence(ends, by=by) is None:
+            raise SettingsError(tell("no_silence", id=ends))
+        click.echo(tell("silence_ended", id=ends))
+        return
+    made = acting.silence(
+        dict(_matcher(one) for one in matches), by=by, lasts_ms=int(lasts_s * 1000), starts_in_ms=int(starts_s * 1000),
+        comment=comment, maintenance=maintenance,
+    )  # fmt: skip
+    if made is not None:
+        click.echo(tell("silenced", id=made["id"], until=clock(made["ends_at"])))
+        return
+    with reading() as connection:
+        rows = silences.current(connection, now=workers.database_time(connection))
     for row in rows:
         about = ", ".join(f"{name}={value}" for name, value in row["matchers"].items()) or "*"
         when = f"{clock(row['starts_at'])} - {clock(row['ends_at'])}"

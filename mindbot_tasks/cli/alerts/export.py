@@ -60,4 +60,6 @@ def _safe(value: Any) -> Any:
     """A spreadsheet must not run what somebody wrote into a note."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=@\t\r" else value
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    return value if value.removeprefix("+").isdigit() else f"'{value}"  # a phone number is harmless

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mindbot_tasks.cli.doctor.finding import Finding, fail, ok, warn
 from mindbot_tasks.core.deadline import Deadline
-from mindbot_tasks.core.errors import FarSideError
+from mindbot_tasks.core.errors import DatabaseUnavailable, FarSideError
 from mindbot_tasks.core.http import get_http
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.stores.file_places import open_place
@@ -39,15 +39,22 @@ def look_at_files(settings: Settings, *, offline: bool) -> Iterator[Finding]:
 
 
 def look_at_knowledge(settings: Settings) -> Iterator[Finding]:
-    """Whether the vector store answers; without it documents are found by their words only."""
+    """Whether the vector store answers, and its vectors are of the model that is configured; else there are words."""
     if settings.chromadb is None:
         return
     from mindbot_tasks.knowledge.chroma import get_chroma
+    from mindbot_tasks.knowledge.condition import of_other_models
 
-    if get_chroma(settings).is_up(Deadline(CALL_S)):
-        yield ok("chromadb", "chroma_fine")
-    else:
+    try:
+        others = of_other_models(settings)
+    except DatabaseUnavailable:  # told elsewhere
+        others = []
+    if not get_chroma(settings).is_up(Deadline(CALL_S)):
         yield warn("chromadb", "chroma_away", "chroma_start")
+    elif others:
+        yield warn("chromadb", "chroma_other", "chroma_reindex", bases=", ".join(others), base=others[0])
+    else:
+        yield ok("chromadb", "chroma_fine")
 
 
 def look_at_speech(settings: Settings) -> Iterator[Finding]:

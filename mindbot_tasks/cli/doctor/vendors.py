@@ -81,6 +81,9 @@ def _platform(asked: Asked, settings: Settings, platform: str, bot: str) -> None
     try:
         called = made.examine(Deadline(CALL_S))
     except FarSideError as exc:
+        if is_said(f"doctor.{platform}_{exc.code}"):  # the platform has said what is wrong
+            asked.findings.append(fail(what, "bot_refused", f"{platform}_{exc.code}", code=exc.code))
+            return
         advice = f"{platform}_credentials" if is_said(f"doctor.{platform}_credentials") else "check_credentials"
         asked.findings.append(refused(what, exc, advice, said_no=not exc.retryable))
         return

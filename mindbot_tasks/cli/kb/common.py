@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from mindbot_tasks.core.errors import DatabaseUnavailable, SettingsError
+from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.knowledge.ingesting import work_off
@@ -47,14 +47,9 @@ def numbers_of(settings: Settings, name: str, base: str, lang: Lang) -> list[int
 
 def wake_workers() -> None:
     """Whoever reads documents looks now, and not only in ten seconds."""
-    from kombu.exceptions import OperationalError
+    from mindbot_tasks import chains  # loads Celery
 
-    from mindbot_tasks.app import app
-
-    try:
-        app.send_task("mindbot.ingest", queue="ingest", expires=30)
-    except (OperationalError, OSError):
-        return  # the next beat does it
+    chains.read_documents()
 
 
 def follow(settings: Settings, ids: Sequence[int], lang: Lang, *, wait_s: float) -> None:
@@ -88,12 +83,3 @@ def follow(settings: Settings, ids: Sequence[int], lang: Lang, *, wait_s: float)
     click.echo(say("kb.done", lang, ready=states[READY], failed=states[FAILED], waiting=waiting))
     if waiting:
         click.echo(say("kb.left", lang))
-
-
-def is_database_ready() -> bool:
-    try:
-        with reading() as connection:
-            knowledge.bases(connection)
-    except DatabaseUnavailable:
-        return False
-    return True

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from mindbot_tasks.cli.failing import told_plainly
 from mindbot_tasks.cli.kb.common import base_named, numbers_of
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.settings import get_settings
-from mindbot_tasks.core.words import lang_of, say
+from mindbot_tasks.core.words import Lang, lang_of, say
 from mindbot_tasks.knowledge import retrieval
 from mindbot_tasks.stores import knowledge, knowledge_chunks
 from mindbot_tasks.stores.database import reading
 
-_COLUMNS = ("id", "base", "source", "title", "state", "chunks", "embedded", "note")
+_WIDE = 160
+_COLUMNS = ("id", "base", "source", "state", "chunks", "embedded")
 
 
 @click.command("list")
@@ -35,13 +38,26 @@ def list_documents(base: str, as_json: bool) -> None:
     if not rows:
         click.echo(say("kb.empty", lang))
         return
-    table = Table(*(say(f"kb.head_{name}", lang) for name in _COLUMNS))
+    columns = [name for name in _COLUMNS if name != "base" or len({row.base for row in rows}) > 1]
+    table = Table(*(Column(say(f"kb.head_{name}", lang), overflow="fold") for name in columns))
     for row in rows:
-        table.add_row(
-            str(row.id), row.base, row.source, row.title, say(f"kb.state_{row.state}", lang), str(row.chunks),
-            str(row.embedded), row.error or row.note,
-        )  # fmt: skip
-    Console().print(table)
+        shown = {
+            "id": str(row.id), "base": row.base, "source": row.source, "state": _state(row, lang),
+            "chunks": str(row.chunks), "embedded": str(row.embedded),
+        }  # fmt: skip
+        table.add_row(*(escape(shown[name]) for name in columns))
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE  # for `grep`: a line for each
+    console.print(table)
+    for row in rows:
+        if row.error or row.note:
+            click.echo(f"{row.id}  {row.source}: {row.error or row.note}")
+
+
+def _state(row: Any, lang: Lang) -> str:
+    waits = row.error and row.state not in (knowledge.FAILED, knowledge.READY, knowledge.REMOVING)
+    return say("kb.state_waits" if waits else f"kb.state_{row.state}", lang)
 
 
 @click.command()

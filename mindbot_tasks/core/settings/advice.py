@@ -144,6 +144,7 @@ def _variants_of_nobody(settings: Settings, root: Item) -> list[Problem]:
     return warnings
 
 
+_OF_A_PURPOSE = (("budgets", "cheaper_model"), ("chromadb", "follow_up_model"))
 _BOTS = frozenset({"dingtalk", "wecom", "wecomcs", "aim", "chat"})
 
 
@@ -160,7 +161,7 @@ def _models_of_nobody(settings: Settings, root: Item) -> list[Problem]:
     warnings = []
     for loc, item in walk(root):
         of_a_bot = loc[-1:] == ("model",) and loc[0] in _BOTS and len(loc) <= 3
-        if not (of_a_bot or loc[-1:] == ("summary_model",) or loc == ("budgets", "cheaper_model")):
+        if not (of_a_bot or loc[-1:] == ("summary_model",) or loc in _OF_A_PURPOSE):
             continue
         wanted = str(item.value or "").strip()
         if item.missing or not wanted or wanted.casefold() in by_any_case:

@@ -20,6 +20,12 @@ class Item:
     raw: str | None = None  #: the text in the file, where the value differs from it
     reference: bool = False  #: the value came out of a ${VARIABLE}
     missing: tuple[str, ...] = ()  #: variables without which there is no value
+    key: Place | None = None  #: where its key stands
+
+    @property
+    def begins(self) -> Place:
+        """Where the key stands, else the value: for what is said about the entry as a whole."""
+        return self.key or self.place
 
     def children(self) -> Iterator[tuple[str | int, Item]]:
         if isinstance(self.value, dict):

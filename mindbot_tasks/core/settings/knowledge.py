@@ -31,6 +31,7 @@ class ChromaSettings(Section):
     rerank_url: Url = ""  #: a server that sorts passages anew: POST {model, query, documents}
     rerank_model: str = ""
     rerank_api_key: SecretStr | None = None
+    follow_up_model: str = ""  #: "provider/model" or "model": writes follow-ups as whole questions; "" means: by rules
     allowed_hosts: list[str] = []  #: of addresses that may be read although they are not public: `wiki.intra:8080`
     timeout: Seconds = 3  #: of a search that has its turn; then the answer goes without it
 

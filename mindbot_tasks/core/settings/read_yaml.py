@@ -11,9 +11,11 @@ from mindbot_tasks.core.settings.problems import Place, Problem
 from mindbot_tasks.core.words import Sentence
 
 MOST_VALUES = 100_000  # aliases can make a small file large
+DEEPEST = 100  # and the parser dies, with the whole process, of some ten thousand brackets
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL = re.compile(r"[-+]?[0-9][0-9_]*\Z")
 _MERGE = _TAG + "merge"
+_COLLECTIONS = (_TAG + "map", _TAG + "seq")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -21,6 +23,8 @@ def read_yaml(text: str, source: str) -> tuple[Item, list[Problem]]:
     """The file as items. With problems the items are as complete as could be."""
     empty = Item({}, Place(source), "")
     try:
+        if (place := _too_deep(text, source)) is not None:
+            return empty, [Problem(place, "", Sentence("settings.too_deep", limit=DEEPEST))]
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as exc:
         return empty, [_broken(exc, text, source)]
@@ -37,6 +41,20 @@ def read_yaml(text: str, source: str) -> tuple[Item, list[Problem]]:
             reader.problems.append(Problem(root.place, "", Sentence("settings.not_a_mapping")))
         root = empty
     return root, reader.problems
+
+
+def _too_deep(text: str, source: str) -> Place | None:
+    """Where the nesting goes too far. Reading events needs no recursion, building nodes does."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                mark = event.start_mark
+                return Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _broken(exc: yaml.MarkedYAMLError, text: str, source: str) -> Problem:
@@ -79,6 +97,11 @@ class _Reader:
         if id(node) in self._open:
             self._problem(node, path, Sentence("settings.refers_to_itself"))
             return Item(None, place, path)
+        if len(self._open) == DEEPEST:  # aliases within aliases
+            self._problem(node, path, Sentence("settings.too_deep", limit=DEEPEST))
+            return Item(None, place, path)
+        if node.tag not in _COLLECTIONS:
+            self._unknown_tag(node, path)
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -106,6 +129,7 @@ class _Reader:
                 continue
             lines[key] = key_node.start_mark.line + 1
             own[key] = self.item(value_node, child_path)
+            own[key].key = self._place(key_node)
         return merged | own
 
     def _merged(self, node: yaml.Node, path: str) -> list[dict[str, Item]]:
@@ -114,11 +138,14 @@ class _Reader:
         items = [self.item(each, path) for each in nodes]
         return [item.value for item in items if isinstance(item.value, dict)]
 
+    def _unknown_tag(self, node: yaml.Node, path: str) -> None:
+        self._problem(node, path, Sentence("settings.unknown_tag", tag=node.tag.replace(_TAG, "!!")))
+
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Item:
         place = self._place(node)
         tag = node.tag.removeprefix(_TAG)
         if tag not in ("null", "bool", "int", "float", "str", "timestamp"):
-            self._problem(node, path, Sentence("settings.unknown_tag", tag=node.tag.replace(_TAG, "!!")))
+            self._unknown_tag(node, path)
             return Item(node.value, place, path)
         # 12:30 is a base-60 number and 0755 an octal one in YAML 1.1; nobody means that here
         if tag in ("str", "timestamp") or (tag == "int" and not _DECIMAL.match(node.value)):

@@ -134,7 +134,7 @@ def _our_keys(item: Item, names: dict[str, str], problems: list[Problem]) -> dic
         if name in ours:
             if _same(child.value, ours[name].value):
                 continue  # the two forms of a section, put together
-            problems.append(Problem(child.place, child.path, Sentence("settings.alias_twice", other=ours[name].path)))
+            problems.append(Problem(child.begins, child.path, Sentence("settings.alias_twice", other=ours[name].path)))
             continue
         ours[name] = child
     return ours
@@ -157,7 +157,7 @@ def _name_bots(item: Item, section: type[BotSettings], problems: list[Problem]) 
             bots[name] = child
         item.value = bots
     elif isinstance(item.value, dict) and not is_by_name(item):
-        single = Item(item.value, item.place, item.path)
+        single = Item(item.value, item.place, item.path, key=item.key)
         item.value = {DEFAULT_BOT: single}
 
 

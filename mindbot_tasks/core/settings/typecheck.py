@@ -47,9 +47,9 @@ def _problem(root: Item, error: Any) -> Problem:
     loc: Loc = error["loc"]
     item, _ = find(root, loc)
     if error["type"] == "missing":
-        return Problem(item.place, item.child_path(str(loc[-1])), Sentence("settings.required"))
+        return Problem(item.begins, item.child_path(str(loc[-1])), Sentence("settings.required"))
     if error["type"] == "extra_forbidden":
-        return Problem(item.place, item.path, Sentence("settings.unknown_key"), _nearest(loc))
+        return Problem(item.begins, item.path, Sentence("settings.unknown_key"), _nearest(loc))
     context: Mapping[str, Any] = error.get("ctx", {})
     wrong = context.get("error")
     if isinstance(wrong, Wrong):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from mindbot_tasks.core.deadline import Deadline
@@ -11,7 +11,7 @@ from mindbot_tasks.core.errors import Rejected, SignatureInvalid, Unavailable
 from mindbot_tasks.core.settings import AimSettings
 from mindbot_tasks.core.words import Lang
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Message, Outgoing, Part
+from mindbot_tasks.model.message import JSON, Message, Outgoing, Part
 from mindbot_tasks.platforms.aim import markup
 from mindbot_tasks.platforms.aim.errors import PROVIDER, not_connected
 from mindbot_tasks.platforms.aim.payload import NAME, cookie_of
@@ -76,6 +76,12 @@ class Aim:
         # the same cookie for every try: whoever looks at it can tell a repetition
         line.send(to, markup.to_html(outgoing.part.text), cookie_of(outgoing.key), deadline)
         return ""
+
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """A person by their screen name; chat rooms are left alone. Raises Rejected."""
+        if conversation_id:
+            raise Rejected("on AIM the bot writes to persons only", kind="not_found", provider=PROVIDER)
+        return {"screen_name": user_id}
 
     def examine(self, deadline: Deadline) -> str:
         """A login without coming online, which disturbs nobody. Raises Rejected or Unavailable."""

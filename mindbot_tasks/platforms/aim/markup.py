@@ -5,18 +5,20 @@ from __future__ import annotations
 import html
 import re
 
-from mindbot_tasks.core.words import Lang
+from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms.base import Capabilities
 from mindbot_tasks.platforms.parts import divide
 from mindbot_tasks.platforms.payload import clean
-from mindbot_tasks.platforms.text import Limit, split_text
+from mindbot_tasks.platforms.text import Limit, language_of, split_text
 
 #: words are all that AIM has: no marks, no files
 CAPABILITIES = Capabilities(called=False)
 #: bytes of encoded text in one message: real clients show about a kilobyte
 MAX_BYTES = 900
+#: messages of one answer: all people of an account share one in 4.3 seconds
+MAX_PIECES = 8
 BEGIN, END = "<HTML><BODY>", "</BODY></HTML>"
 
 # only these make a text HTML: "a < b" and "<stdio.h>" must survive
@@ -81,5 +83,10 @@ def render(answer: Answer, lang: Lang = "en") -> list[Part]:
     text, _ = divide(answer, CAPABILITIES, lang)
     text = text.replace("\r", "")
     narrow = all(ord(character) < 256 for character in text)
-    pieces = split_text(text, NARROW if narrow else WIDE)
-    return [Part("text", piece.strip("\n")) for piece in pieces if piece.strip()]
+    limit = NARROW if narrow else WIDE
+    pieces = [piece.strip("\n") for piece in split_text(text, limit) if piece.strip()]
+    if len(pieces) > MAX_PIECES:
+        notice = "\n" + say("person.cut", language_of(text))
+        last = split_text(pieces[MAX_PIECES - 1], WIDE.without(notice))[0]  # it has letters that are not of Latin-1
+        pieces = [*pieces[: MAX_PIECES - 1], last.rstrip() + notice]
+    return [Part("text", piece) for piece in pieces]

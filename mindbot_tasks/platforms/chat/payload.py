@@ -12,6 +12,7 @@ from mindbot_tasks.core.errors import PayloadInvalid
 from mindbot_tasks.model.message import JSON, Message, Part, PartKind
 from mindbot_tasks.platforms.payload import (
     MAX_NAME_CHARS,
+    Degrees,
     Flag,
     Payload,
     Text,
@@ -27,6 +28,7 @@ _KINDS = frozenset(typing.get_args(PartKind))
 _KIND_BY_TYPE: dict[str, PartKind] = {"image": "image", "audio": "voice", "video": "video"}
 _MAX_PARTS = 100
 _MAX_URL_CHARS = 2000
+_MAX_WORDS_CHARS = 500
 
 
 class SentPart(Payload):
@@ -38,6 +40,11 @@ class SentPart(Payload):
     name: Text = ""
     mime: Text = ""
     content: Text = ""
+    title: Text = ""
+    description: Text = ""
+    address: Text = ""
+    latitude: Degrees = None
+    longitude: Degrees = None
 
 
 class Data(Payload):
@@ -134,8 +141,14 @@ def _parts(data: Data) -> tuple[Part, ...]:
             "name": sent.name[:MAX_NAME_CHARS],
             "mime": sent.mime[:100],
             "content": sent.content,  # until the file is in the store
+            "title": sent.title[:_MAX_WORDS_CHARS],
+            "description": sent.description[:_MAX_WORDS_CHARS],
+            "address": sent.address[:_MAX_WORDS_CHARS],
+            "latitude": sent.latitude,
+            "longitude": sent.longitude,
         }
-        parts.append(Part(kind, sent.text.strip(), {name: value for name, value in about.items() if value}))
+        known = {name: value for name, value in about.items() if value not in ("", None)}
+        parts.append(Part(kind, sent.text.strip(), known))
     return tuple(parts)
 
 

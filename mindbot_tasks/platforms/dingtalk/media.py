@@ -108,7 +108,14 @@ class Files:
         if not code:
             raise Rejected("the message has no download code", kind="not_found", provider=PROVIDER)
         body = {"downloadCode": code, "robotCode": robot_code}
-        answer = self._client.call("/v1.0/robot/messageFiles/download", body, deadline, repeatable=True)
+        try:
+            answer = self._client.call("/v1.0/robot/messageFiles/download", body, deadline, repeatable=True)
+        except Rejected as exc:
+            if exc.kind != "invalid_request":
+                raise
+            # whatever the code says: the body is right, so DingTalk does not know this download code any more
+            words = "DingTalk no longer has the file"
+            raise Rejected(words, kind="not_found", provider=PROVIDER, status=exc.status, code=exc.code) from exc
         url = answer.get("downloadUrl")
         if not isinstance(url, str) or not url:
             raise Unavailable("DingTalk's answer has no address", kind="protocol", provider=PROVIDER)

@@ -182,13 +182,33 @@ def _rich(content: Content, robot_name: str) -> list[Part]:
 
 
 def _quote(content: Content) -> tuple[Part, ...]:
-    """The quoted message, if there is one, as a piece of its own before the words."""
+    """The quoted message, if there is one, as pieces before the words: what it says, and the files in it.
+
+    In groups a picture cannot mention the robot: who wants it looked at sends it, and then answers to it.
+    """
     if not content.repliedMsg or content.isReplyMsg is False:
         return ()
     quoted = Quoted.model_validate(content.repliedMsg)
     inner = quoted.content
     text = inner.text or inner.content or inner.recognition or inner.fileName
+    rich = _rich(inner, "")
     if not text:
-        text = "\n".join(part.text for part in _rich(inner, "") if part.text)
+        text = "\n".join(part.text for part in rich if part.text)
     origin = {"message_id": quoted.msgId, "sender_id": quoted.senderId, "type": quoted.msgType}
-    return (Part("quote", text.strip(), {name: value for name, value in origin.items() if value}),)
+    quote = Part("quote", text.strip(), {name: value for name, value in origin.items() if value})
+    return (quote, *_quoted_file(quoted.msgType, inner), *(part for part in rich if part.kind == "image"))
+
+
+def _quoted_file(msgtype: str, content: Content) -> tuple[Part, ...]:
+    """Not of a quoted recording: what is said in it is no word of the asker's."""
+    if not (content.downloadCode or content.pictureDownloadCode):
+        return ()
+    match msgtype:
+        case "picture":
+            return (_file("image", content),)
+        case "video":
+            return (_file("video", content, duration=content.duration, video_type=content.videoType),)
+        case "file":
+            return (_file("file", content, name=content.fileName, file_id=content.fileId, space_id=content.spaceId),)
+        case _:
+            return ()

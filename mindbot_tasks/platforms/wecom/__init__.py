@@ -100,6 +100,14 @@ class WeCom:
         """
         return self._sender.send(outgoing, deadline)
 
+    def address_of(self, user_id: str, conversation_id: str) -> Mapping[str, JSON]:
+        """A member by their user id; apps have no groups. Raises Rejected."""
+        if conversation_id:
+            raise Rejected("an app of WeCom writes to members, not to groups", kind="not_found", provider=self.name)
+        if self._settings.agent_id is None:
+            raise Rejected("agent_id must be configured to write first", kind="auth", provider=self.name)
+        return {"user_id": user_id, "agent_id": self._settings.agent_id}
+
     def open_media(self, part: Part, address: Mapping[str, JSON], deadline: Deadline) -> AbstractContextManager[Media]:
         """The bytes of a picture, voice, video or file; WeCom keeps them for three days."""
         media_id = part.data.get("media_id")

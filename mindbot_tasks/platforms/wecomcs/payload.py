@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 from mindbot_tasks.core.errors import PayloadInvalid
 from mindbot_tasks.model.message import JSON, Message, Part, PartKind
 from mindbot_tasks.model.news import Occurrence
-from mindbot_tasks.platforms.payload import MAX_NAME_CHARS, Number, Payload, Text, an_id, object_or_empty
+from mindbot_tasks.platforms.payload import MAX_NAME_CHARS, Degrees, Number, Payload, Text, an_id, object_or_empty
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,8 @@ class Content(Payload):
     content: Text = ""
     menu_id: Text = ""
     media_id: Text = ""
-    latitude: Annotated[float | None, BeforeValidator(lambda value: _coordinate(value))] = None
-    longitude: Annotated[float | None, BeforeValidator(lambda value: _coordinate(value))] = None
+    latitude: Degrees = None
+    longitude: Degrees = None
     name: Text = ""
     address: Text = ""
     title: Text = ""
@@ -201,14 +201,3 @@ def _part(msgtype: str, content: Content) -> Part:
 
 def _known(**values: str | float | None) -> dict[str, JSON]:
     return {name: value for name, value in values.items() if value not in ("", None)}
-
-
-def _coordinate(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) <= 360 else None

@@ -7,7 +7,7 @@ from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part
 from mindbot_tasks.platforms.base import Capabilities
 from mindbot_tasks.platforms.parts import divide
-from mindbot_tasks.platforms.text import Limit, split_text
+from mindbot_tasks.platforms.text import Limit, language_of, split_text
 
 LIMIT = Limit(chars=2048, size=2048)
 
@@ -19,13 +19,8 @@ def render(answer: Answer, capabilities: Capabilities, *, max_parts: int, lang: 
     files = files[: max_parts - 1 if pieces else max_parts]
     most = max_parts - len(files)
     if len(pieces) > most:
-        notice = "\n" + say("person.cut", _language_of(text))
+        notice = "\n" + say("person.cut", language_of(text))
         last = split_text("".join(pieces[most - 1 : most + 1]), LIMIT.without(notice))[0]
         pieces = [*pieces[: most - 1], last.rstrip() + notice]
     parts = [*(Part("text", piece) for piece in pieces), *files]
     return parts + [part for part in answer.parts if part.kind == "transfer"]
-
-
-def _language_of(text: str) -> Lang:
-    """Chinese where it has Chinese characters: platforms do not know the rooms that know more."""
-    return "zh" if any("一" <= character <= "鿿" for character in text[:2000]) else "en"

@@ -139,6 +139,8 @@ def test_unsafe_links_lose_their_address(text: str, clean: str | None) -> None:
         ("[in](http://[::1]/)", "in"),
         ("[wiki](http://wiki/page)", "wiki"),
         ("at http://localhost:8000/x now", "at … now"),
+        ("at http://[::1]:8000/x now", "at … now"),
+        ("at http://[2001:4860:4860::8888]/x now", "at http://[2001:4860:4860::8888]/x now"),
         ("![p](https://cdn.example.com/p.png)", "![p](https://cdn.example.com/p.png)"),
         ("![p](https://evil.net/p.png?q=secret)", "[p](https://evil.net/p.png?q=secret)"),
         ("![](https://evil.net/p.png)", "[evil.net](https://evil.net/p.png)"),

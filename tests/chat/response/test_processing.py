@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mindbot_tasks.chat.response import quality
@@ -56,6 +56,7 @@ def test_nothing_is_done_to_a_plain_answer() -> None:
         max_size=10,
     )
 )  # fmt: skip
+@example(["![p](https://evil", " 13800138000", ".net/p.png)"])
 def test_what_grows_is_the_beginning_of_what_is_sent(pieces: list[str]) -> None:
     text = "".join(pieces)
     if "</think>" in text and "<think>" not in text.split("</think>")[0]:
@@ -74,6 +75,17 @@ def test_a_private_link_is_removed_before_its_address_is_masked() -> None:
     processing = Processing(ResponseSettings(private_links="remove", pii=PiiSettings(kinds=["ip"])))
     said = processing.whole("see [the page](http://10.0.0.5/a) on 10.0.0.5", "en")
     assert said == ("see the page on **.*.*.*", ["links", "personal_data"])
+
+
+@pytest.mark.parametrize("action", ["mask", "redact", "hash"])
+def test_a_link_whose_address_was_masked_in_the_question_is_removed_too(
+    action: Literal["mask", "redact", "hash"],
+) -> None:
+    pii = PiiSettings(kinds=["ip"], action=action)
+    processing = Processing(ResponseSettings(private_links="remove", pii=pii))
+    told = processing.for_models(asked("what is on http://10.0.0.5/a and [here](http://10.0.0.5/b)")).text
+    assert "10.0.0.5" not in told
+    assert processing.whole(told, "en")[0] == "what is on … and here"
 
 
 def test_a_blocked_answer_is_replaced_and_stops_growing_before_the_word() -> None:

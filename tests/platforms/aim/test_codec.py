@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Callable
 
 import pytest
@@ -212,9 +213,10 @@ class TestHtml:
         assert " ".join(markup.to_text(markup.to_html(cleaned)).split()) == cleaned
 
     @pytest.mark.parametrize("said", ["<a href=" * 8000, "<a href=x>" * 6000, "<b " * 20000, "<" * 65000, "&" * 65000])
-    @pytest.mark.timeout(10)
     def test_hostile_html_costs_little(self, said: str) -> None:
+        began_at_s = time.thread_time()  # the processor's: others may have it meanwhile
         markup.to_text("<b>" + said)
+        assert time.thread_time() - began_at_s < 5
 
 
 class TestAnswers:
@@ -238,7 +240,15 @@ class TestAnswers:
             assert len(encoded) <= 900 + 4 + 2 * len(markup.BEGIN + markup.END)
             assert part.text.strip()
 
-    @pytest.mark.parametrize("text", ["<&>" * 900, "😀" * 900, "👩‍👩‍👧‍👦" * 200, "é" * 2000, "\n".join("abc" * 900)])
+    @pytest.mark.parametrize(("text", "notice"), [("word " * 3000, "too long"), ("字" * 9000, "过长")])
+    def test_do_not_use_up_the_account_of_all(self, text: str, notice: str) -> None:
+        pieces = [part.text for part in markup.render(Answer(text, provider="test"))]
+        assert len(pieces) == markup.MAX_PIECES
+        assert text.startswith(pieces[0])
+        assert notice in pieces[-1]
+        assert all(len(messages.encode_text(markup.to_html(piece))) <= 900 + 100 for piece in pieces)
+
+    @pytest.mark.parametrize("text", ["<&>" * 500, "😀" * 900, "👩‍👩‍👧‍👦" * 200, "é" * 2000, "\n".join("abc" * 400)])
     def test_are_cut_between_characters_and_never_inside_an_entity(self, text: str) -> None:
         pieces = [part.text for part in markup.render(Answer(text, provider="test"))]
         assert len(pieces) > 1

@@ -26,15 +26,17 @@ def test_a_state_that_is_repeated_keeps_its_age_and_a_new_one_starts_at_zero(sha
     connections.publish("aim", "default", "online", "two contacts", client=shared)
     [kept] = connections.read_all(client=shared) or []
     assert 0.1 <= kept.since_s < 5
+    changed_at = time.monotonic()
     connections.publish("aim", "default", "backing_off", client=shared)
     [changed] = connections.read_all(client=shared) or []
-    assert changed.since_s < 0.1
+    assert changed.since_s <= time.monotonic() - changed_at + 0.02
 
 
 def test_a_holder_that_fell_silent_reads_as_no_data(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LIVES_MS", 100)
     connections.publish("aim", "default", "online", client=shared)
     assert connections.read_all(client=shared)
+    monkeypatch.setattr(connections, "LIVES_MS", 100)
+    connections.publish("aim", "default", "online", client=shared)
     time.sleep(0.15)
     assert connections.read_all(client=shared) == []
 

@@ -70,10 +70,11 @@ def test_redis_and_the_memory_of_a_process_follow_the_same_rule(
 
 def test_whoever_waits_as_told_may_go(shared: Any) -> None:
     rate = Rate.parse("5/s")
-    for _ in range(5):
-        assert limiter.take("x", rate) == 0
-    wait_s = limiter.take("x", rate)
-    assert 0 < wait_s <= 0.2
+    waits = [limiter.take("x", rate) for _ in range(5)]
+    assert waits == [0.0] * 5
+    while (wait_s := limiter.take("x", rate)) == 0:
+        pass  # on a machine that stalled there is room again meanwhile
+    assert wait_s <= 0.2
     time.sleep(wait_s + 0.01)
     assert limiter.take("x", rate) == 0
 

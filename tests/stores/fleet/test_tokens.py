@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mindbot_tasks.core.errors import Rejected, Unavailable
+from mindbot_tasks.stores import tokens as kept_tokens
 from mindbot_tasks.stores.tokens import Tokens
 
 
@@ -55,17 +56,32 @@ def test_twenty_at_once_fetch_once(shared: Any) -> None:
     assert vendor.calls == 1
 
 
-def test_it_is_replaced_before_it_ends(shared: Any) -> None:
-    vendor, tokens = Vendor(lifetime_s=1.0), Tokens(shared)
+class Ahead:
+    """The module `time` of a process whose clock is so far ahead."""
+
+    def __init__(self, by_s: float) -> None:
+        self.by_s = by_s
+
+    def time(self) -> float:
+        return time.time() + self.by_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def test_it_is_replaced_before_it_ends(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor, tokens = Vendor(lifetime_s=7200), Tokens(shared)
     assert tokens.get("t", vendor) == "token-1"
-    time.sleep(0.92)
+    monkeypatch.setattr(kept_tokens, "time", Ahead(6800))
+    assert tokens.get("t", vendor) == "token-1"
+    monkeypatch.setattr(kept_tokens, "time", Ahead(6950))  # five minutes before its end
     assert tokens.get("t", vendor) == "token-2"
 
 
-def test_an_old_one_serves_while_the_vendor_is_down(shared: Any) -> None:
-    vendor, tokens = Vendor(lifetime_s=3.0), Tokens(shared)
+def test_an_old_one_serves_while_the_vendor_is_down(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor, tokens = Vendor(lifetime_s=7200), Tokens(shared)
     tokens.get("t", vendor)
-    time.sleep(2.75)
+    monkeypatch.setattr(kept_tokens, "time", Ahead(6950))
     vendor.error = Unavailable("down")
     assert tokens.get("t", vendor) == "token-1"
 

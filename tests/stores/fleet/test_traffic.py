@@ -22,13 +22,14 @@ def test_the_latest_of_the_fleet_counts(shared: Any, book: Book) -> None:
     other = Book()
     book.note("aim", "default", "in")
     time.sleep(0.1)
+    noted_at = time.monotonic()
     other.note("aim", "default", "in")
     other.note("aim", "default", "out")
     other.flush(shared)
     book.flush(shared)  # late, with older news
     (found,) = (traffic.read_all(client=shared) or {}).values()
     assert found.inbound_s is not None
-    assert found.inbound_s < 0.09
+    assert found.inbound_s <= time.monotonic() - noted_at + 0.02
     assert found.outbound_s is not None
 
 

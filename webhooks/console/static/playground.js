@@ -349,5 +349,7 @@ redraw();
 look();
 setInterval(() => { if (!document.hidden) look(); }, 5000);
 document.addEventListener("click", (event) => {
-  if (!byId("system").contains(event.target)) byId("system").open = false;
+  for (const card of document.querySelectorAll("details.system")) {
+    if (!card.contains(event.target)) card.open = false;
+  }
 });

@@ -66,6 +66,15 @@ def checked(tool: Tool, arguments: Any) -> Mapping[str, Any]:
     return arguments
 
 
+def wrong(tool: Tool, arguments: Any) -> str:
+    """What is wrong with the arguments, for the model; "" if nothing is."""
+    try:
+        checked(tool, arguments)
+    except ToolFailed as exc:
+        return str(exc)
+    return ""
+
+
 def run(tool: Tool, arguments: Any, call: Call) -> Result:
     """Call it. Raises only a Stopped, or DeadlineExceeded when the whole answer has no time left."""
     started = time.monotonic()

@@ -1,0 +1,108 @@
+"""Callers that take their time, over real sockets: gunicorn with our worker, and one thread to fight for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import free_port
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+
+APP = """
+import time
+
+import flask
+from webhooks import gunicorn_worker
+from webhooks.bodies import Call
+
+gunicorn_worker.HEARD_WITHIN_S = 1.0
+application = flask.Flask("slow")
+application.request_class = Call
+
+
+@application.post("/")
+def read():
+    return str(len(flask.request.get_data()))
+
+
+@application.get("/slow")
+def slow():
+    def pieces():
+        for _ in range(4):
+            time.sleep(1)
+            yield "still here "
+    return flask.Response(pieces())
+"""
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where one process with one thread listens; it gives a call one second to say what it wants."""
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "slow_app.py").write_text(APP)
+    port = free_port()
+    worker = "webhooks.gunicorn_worker.Worker"
+    command = ["-b", f"127.0.0.1:{port}", "-k", worker, "-w", "1", "--threads", "1", "slow_app"]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--no-control-socket", *command], cwd=folder, env=env,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        ends_at = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert server.poll() is None, "gunicorn did not start"
+            assert time.monotonic() < ends_at
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(PATIENCE_S)
+
+
+def answer(port: int, *parts: bytes, end: bool = False) -> bytes:
+    """What comes back until the far side closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as wire:
+        for part in parts:
+            wire.sendall(part)
+        if end:
+            wire.shutdown(socket.SHUT_WR)
+        found = b""
+        while piece := wire.recv(65536):
+            found += piece
+        return found
+
+
+def post(length: int, body: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (length, body)
+
+
+def test_a_head_that_never_ends_holds_its_thread_only_for_so_long(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n")
+        assert answer(port, post(5, b"hello")).endswith(b"\r\n\r\n5")
+
+
+def test_a_body_that_never_ends_is_refused_and_not_taken_for_the_whole(port: int) -> None:
+    assert answer(port, post(500, b"only this")).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_was_cut_is_not_taken_for_the_whole(port: int) -> None:
+    assert answer(port, post(500, b"only this"), end=True).startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_answer_that_takes_its_time_comes_whole(port: int) -> None:
+    call = b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert answer(port, call).count(b"still here") == 4
