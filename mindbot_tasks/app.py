@@ -18,7 +18,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.core.settings.at_rest import has_work
 from mindbot_tasks.publishing import MindBot
 from mindbot_tasks.stores import spending
-from mindbot_tasks.stores.database import forget_engine, only_advance, write_swiftly
+from mindbot_tasks.stores.database import forget_engine, only_advance
 
 # as root Celery prints a page at every start; `mindbot doctor` and the deployment page say it once and better
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -58,7 +58,6 @@ def _introduce(instance: Any = None, **_: Any) -> None:
     # loss; not earlier, since the worker sets filters of its own
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     only_advance()
-    write_swiftly()
     telemetry.start(get_settings(), "worker")
     presence.configure(
         sorted(instance.app.amqp.queues.consume_from),

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,7 +30,6 @@ _patience_s = _PATIENCE_S
 #: how long SQLite itself waits for the other processes, where somebody waits for us and `in_turn` is asked again at
 #: once; elsewhere SQLite sleeps longer and longer between its own tries
 _HASTY_S = 0.005
-_SWITCH_S = 0.0005  #: how long a thread computes while others wait for Python's lock, in `write_swiftly`
 
 
 def _new_writer() -> None:
@@ -131,16 +129,6 @@ def only_advance() -> None:
     """
     global _records
     _records = False
-
-
-def write_swiftly() -> None:
-    """In a process of many busy threads: whoever writes to SQLite shall soon be done, for everybody else waits.
-
-    Between two statements of a transaction a thread waits for Python's lock, with SQLite's in its hand; as long as
-    another thread computes that is 5 ms each time, unless Python is told to change threads sooner.
-    """
-    if make_url(get_settings().database_url.get_secret_value()).get_backend_name() == "sqlite":
-        sys.setswitchinterval(_SWITCH_S)
 
 
 def answer_within(seconds: float | None) -> None:

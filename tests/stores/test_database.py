@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import sqlite3
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,15 +16,7 @@ from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
-from mindbot_tasks.core.settings import reset_settings
-from mindbot_tasks.stores.database import (
-    answer_within,
-    one_statement,
-    open_engine,
-    reading,
-    transaction,
-    write_swiftly,
-)
+from mindbot_tasks.stores.database import answer_within, one_statement, open_engine, reading, transaction
 from tests.conftest import free_port
 from tests.slack import at_most
 
@@ -240,19 +231,3 @@ def test_a_durable_transaction_waits_for_the_disk_also_where_others_do_not(
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
     finally:
         engine.dispose()
-
-
-@pytest.mark.parametrize(("url", "swiftly"), [("sqlite:///var/mindbot.db", True), ("postgresql://db/mindbot", False)])
-def test_a_worker_that_writes_to_sqlite_changes_threads_sooner(
-    monkeypatch: pytest.MonkeyPatch, url: str, swiftly: bool
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
-    reset_settings()
-    usual_s = sys.getswitchinterval()
-    try:
-        write_swiftly()
-        assert (sys.getswitchinterval() < usual_s) == swiftly
-    finally:
-        sys.setswitchinterval(usual_s)
-        monkeypatch.undo()
-        reset_settings()
