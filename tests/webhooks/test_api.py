@@ -225,7 +225,8 @@ def _drive(operation: Any) -> None:
 
 def test_a_message_that_nobody_asked_for_is_recorded_once_and_started(configure: Configure, started: list[int]) -> None:
     robot = {"client_id": "dingapp0001", "client_secret": SecretStr("s")}
-    client = create_app(configure(dingtalk={"default": robot})).test_client()
+    account = {"username": "MindBot", "password": SecretStr("p"), "server": "127.0.0.1"}
+    client = create_app(configure(dingtalk={"default": robot}, aim={"default": account})).test_client()
     body = {"platform": "dingtalk", "to": "user01", "text": "**Good morning**", "key": "monday"}
     first, again = (client.post("/api/v1/send", headers=KEY, json=body) for _ in range(2))
     assert (first.status_code, first.get_json()["fresh"]) == (202, True)
@@ -238,6 +239,11 @@ def test_a_message_that_nobody_asked_for_is_recorded_once_and_started(configure:
     for wrong, status in (({"to": ""}, 422), ({"text": " "}, 422), ({"platform": "chat", "bot": "playground"}, 409)):
         assert client.post("/api/v1/send", headers=KEY, json={**body, **wrong}).status_code == status
     assert client.post("/api/v1/send", headers=KEY, json={**body, "bot": "other"}).status_code == 404
+    refused = client.post("/api/v1/send", headers=KEY, json={**body, "platform": "aim", "group": True, "key": "room"})
+    assert (refused.status_code, refused.get_json()["error"]["message"]) == (
+        409,
+        "on AIM the bot writes to persons only",
+    )
 
 
 def test_a_classification_is_corrected_by_holders_of_a_key(configure: Configure, started: list[int]) -> None:
