@@ -12,14 +12,13 @@ from typing import Any, NoReturn, ParamSpec, TextIO, TypeVar
 
 import click
 
-from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError
+from mindbot_tasks.core.errors import DatabaseUnavailable, MindBotError, OtherTables
 from mindbot_tasks.core.words import lang_of, say
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _DISK = (errno.ENOSPC, errno.EDQUOT)
-_NO_TABLE = ("42P01", "42703")  #: PostgreSQL: no such table, no such column
 
 
 def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
@@ -29,6 +28,8 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except OtherTables:
+            _end(say("cli.other_tables", lang_of()))
         except DatabaseUnavailable as exc:
             _end(say("cli.database_away", lang_of(), why=exc))
         except MindBotError as exc:
@@ -38,10 +39,6 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             if exc.filename is None and exc.errno not in _DISK:
                 raise
             _end(f"{exc.filename}: {exc.strerror}" if exc.filename is not None else str(exc.strerror))
-        except Exception as exc:
-            if not _lacks_tables(exc):
-                raise
-            _end(say("cli.other_tables", lang_of()))
 
     return run
 
@@ -62,14 +59,6 @@ def _lead_to_nowhere(stream: TextIO) -> None:
     """What is still buffered cannot be written; at exit Python would try once more, and end with a traceback."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
-
-
-def _lacks_tables(exc: Exception) -> bool:
-    """Whether a statement failed because the database is not of this version."""
-    original = getattr(exc, "orig", None)
-    if getattr(original, "pgcode", None) in _NO_TABLE:
-        return True
-    return getattr(original, "sqlite_errorname", None) == "SQLITE_ERROR" and "no such" in str(original)
 
 
 def prepare_streams() -> None:

@@ -45,6 +45,10 @@ class DatabaseUnavailable(MindBotError):
     retryable = True
 
 
+class OtherTables(DatabaseUnavailable):
+    """The database is not of this version: it is migrated before, or after, this process was started."""
+
+
 class Stopped(MindBotError):
     """Work that ended because it was told to, not because it failed."""
 

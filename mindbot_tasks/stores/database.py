@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.errors import DatabaseUnavailable, OtherTables
 from mindbot_tasks.core.once import Once
 from mindbot_tasks.core.settings import get_settings
 
@@ -200,14 +200,27 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as exc:
         if getattr(getattr(exc, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            if str(exc.orig).startswith(_NO_TABLE[:2]):
+                raise _other_tables(exc) from exc
             raise  # a mistake in the statement, not in the database
         raise DatabaseUnavailable(f"the database does not answer ({_reason(exc)})") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:
             raise DatabaseUnavailable("the connection to the database was lost") from exc
+        if getattr(exc.orig, "pgcode", None) in _NO_TABLE:
+            raise _other_tables(exc) from exc
         if _is_unfit(exc):
             raise DatabaseUnavailable(f"the database cannot be used ({_reason(exc)})") from exc
         raise
+
+
+#: how SQLite and PostgreSQL say that a table or a column is missing
+_NO_TABLE = ("no such table", "no such column", "42P01", "42703")
+
+
+def _other_tables(exc: DBAPIError) -> OtherTables:
+    """Whoever writes waits for the migration as for a database that is down; the reason tells of which kind it is."""
+    return OtherTables(f"its tables are not those of this version ({_reason(exc)}): mindbot db upgrade")
 
 
 def _is_unfit(exc: DBAPIError) -> bool:

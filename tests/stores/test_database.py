@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from mindbot_tasks.core.errors import DatabaseUnavailable
+from mindbot_tasks.core.errors import DatabaseUnavailable, OtherTables
 from mindbot_tasks.stores.database import answer_within, one_statement, open_engine, reading, transaction
 from tests.conftest import free_port
 from tests.slack import at_most
@@ -173,6 +173,15 @@ def test_a_server_that_only_reads_as_a_standby_does_is_unavailable(postgresql_ur
     engine.dispose()
 
 
+@pytest.mark.parametrize("statement", ["SELECT id FROM no_such_table", "SELECT no_such_column FROM messages"])
+def test_tables_of_another_version_are_as_a_database_that_is_away(database_url: str, statement: str) -> None:
+    """A message that comes between the start of a new version and its migration is refused, and sent again."""
+    engine = open_engine(database_url)
+    with pytest.raises(OtherTables, match="mindbot db upgrade"), reading(engine) as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
 def test_a_thread_that_waits_too_long_for_its_turn_gives_up(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     try:
@@ -205,7 +214,7 @@ def test_a_process_forked_while_another_thread_writes_can_write(sqlite_url: str)
 
 def test_a_mistake_in_a_statement_is_not_called_an_outage(engine: Engine) -> None:
     with pytest.raises(DBAPIError), one_statement(engine) as connection:
-        connection.execute(text("SELECT nothing FROM nowhere"))
+        connection.execute(text("SELEKT 1"))
 
 
 def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
