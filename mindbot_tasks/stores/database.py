@@ -199,9 +199,10 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as exc:
-        if getattr(getattr(exc, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-            if str(exc.orig).startswith(_NO_TABLE[:2]):
-                raise _other_tables(exc) from exc
+        original = getattr(exc, "orig", None)
+        if str(original).startswith(_NO_TABLE[:2]):
+            raise _other_tables(exc) from exc
+        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise  # a mistake in the statement, not in the database
         raise DatabaseUnavailable(f"the database does not answer ({_reason(exc)})") from exc
     except DBAPIError as exc:
@@ -218,7 +219,7 @@ def _as_unavailable() -> Iterator[None]:
 _NO_TABLE = ("no such table", "no such column", "42P01", "42703")
 
 
-def _other_tables(exc: DBAPIError) -> OtherTables:
+def _other_tables(exc: Exception) -> OtherTables:
     """Whoever writes waits for the migration as for a database that is down; the reason tells of which kind it is."""
     return OtherTables(f"its tables are not those of this version ({_reason(exc)}): mindbot db upgrade")
 
