@@ -67,7 +67,7 @@ def test_while_the_database_is_away_callers_hear_so_at_once(ledger: Ledger, monk
 
 def test_the_words_of_a_message_are_in_no_error_of_the_database(ledger: Ledger) -> None:
     with pytest.raises(Exception, match="hidden") as caught, database.one_statement() as connection:
-        connection.exec_driver_sql("INSERT INTO nowhere VALUES (:words)", {"words": "a secret of mine"})
+        connection.exec_driver_sql("INSERT INTO messages VALUES (:words)", {"words": "a secret of mine"})
     assert "a secret of mine" not in str(caught.value)
 
 
