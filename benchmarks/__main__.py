@@ -41,6 +41,8 @@ def main(
             started = time.monotonic()
             click.echo(f"[{number}/{len(only or ALL)}] {name}")
             measured[name] = ALL[name](bench)
+            if json_path is not None:  # whoever interrupts a long run keeps what is measured
+                report.save_json(json_path, measured, about)
             click.echo(f"  {time.monotonic() - started:.0f} s")
     finally:
         failure = sys.exc_info()[0]
@@ -48,9 +50,7 @@ def main(
             shutil.rmtree(folder, ignore_errors=True)
         else:
             click.echo(f"what the processes wrote is in {folder}", err=True)
-    report.show(list(measured.values()))
-    if json_path is not None:
-        report.save_json(json_path, measured, about)
+        report.show(list(measured.values()))
     if page if page is not None else not only:
         picture = report.DOCS / "performance.png"
         drawn = report.draw(picture, measured)

@@ -68,7 +68,7 @@ def a_worker_killed_while_the_card_grows_leaves_it_to_another(scene: Scene) -> N
     assert scene.shown() == []
 
 
-@story(phase=3, databases=(POSTGRESQL,))
+@story(phase=8, databases=(POSTGRESQL,))  # not beside the worker that is stopped, and takes its time
 def a_worker_killed_between_the_last_word_and_its_record_causes_no_second_answer(scene: Scene) -> None:
     last_word = f'{scene.mark} {CANARY_TEXT}","isFull":true,"isFinalize":true'
     scene.fault("silence", STREAM, contains=last_word, seconds=60)
