@@ -117,7 +117,8 @@ def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Sc
     for neighbour in neighbours:
         (beside,) = neighbour.ended()
         assert beside.message["state"] == "replied"
-        assert len(neighbour.shown()) == 1
+        # again only if the worker died between the platform's yes and our record of it
+        assert 1 <= len(neighbour.shown()) <= steps(beside).count("reply:started")
         neighbour.close()
 
 

@@ -61,7 +61,7 @@ def a_message_through_the_gateway_is_answered(scene: Scene) -> None:
     assert until(votes, "vote") == [(scene.user, "up")]
 
 
-@story(phase=2, databases=(SQLITE,))
+@story(phase=3, databases=(SQLITE,))  # not beside the message that kills its workers
 def what_the_bridge_acknowledged_survives_its_death_and_what_it_did_not_comes_again(scene: Scene) -> None:
     scene.dingtalk.call("POST", "/stream/times", {"redeliver_s": 3, "redeliveries": 20})
     with redis.Redis.from_url(scene.stack.redis_url, decode_responses=True) as client:
