@@ -204,7 +204,7 @@ class Stack:
                 {**robot, "name": "default"},
                 {**robot, "name": "plain", "markdown_card": False},
                 {**robot, "name": "limited", "user_rate": "2/m"},
-                {**robot, "name": "patient", "burst_window_s": 1},
+                {**robot, "name": "patient", "burst_window_s": 4},
                 {**robot, "name": "cards", **CARDS, "card_callback_secret": f"{self.secret}-cards"},
                 {**robot, "name": "branch", "api_base": branch, "oapi_base": branch},
                 *streams,
