@@ -103,6 +103,7 @@ def test_figures_of_the_fleet_are_never_added_up() -> None:
     gauges = {name for name, (kind, _, _) in exported().items() if kind == "gauge"}
     gauges -= {"mindbot_process_resident_memory_bytes", "mindbot_processes"}  # of each machine
     asked = [target["expr"] for panel in PANELS for target in panel.get("targets", ())] + [r["expr"] for r in rules()]
+    assert gauges & {name for expression in asked for name, _ in asked_for(plain(expression))}, "some are asked for"
     for expression in asked:
         for name, _ in asked_for(plain(expression)):
             if name in gauges:
