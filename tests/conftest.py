@@ -50,6 +50,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that passed only when it was tried again has a fault, or has found one: say which and why."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid}", sep="-", yellow=True)
+        terminalreporter.write_line(report.longreprtext)
+
+
 def missing(what: str) -> NoReturn:
     """A test cannot run for want of a server: fine at home, a failure in CI."""
     if IN_CI:
