@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Multinomial logistic regression on tf-idf, with weights of 8 bits; probabilities are calibrated."""
+    """A linear model on tf-idf, with weights of 8 bits; probabilities are calibrated."""
 
     labels: tuple[str, ...]
     bias: tuple[float, ...]
