@@ -23,10 +23,12 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from mindbot_tasks.stores import migrate, spending, traffic
+from mindbot_tasks.stores import database, migrate, spending, traffic
 from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
+#: how long a test waits for what must come
+PATIENCE_S = 60.0
 #: of the default of `redis_url`
 USUAL_REDIS_PORT = 6379
 
@@ -105,6 +107,19 @@ def _nothing_is_written_behind_a_test() -> Iterator[None]:
         for book in (spending.Book, traffic.Book):
             patched.setattr(book, "_begin", lambda self: None)
         yield
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads wait for their turn to write as long as it takes; how soon they give up is what other tests are about."""
+    monkeypatch.setattr(database, "_patience_s", PATIENCE_S)
+
+
+@pytest.fixture
+def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is spent now is spent today, also when midnight comes in the midst of the test."""
+    begun, today = time.time(), spending.today
+    monkeypatch.setattr(spending, "today", lambda now=None: today(begun if now is None else now))
 
 
 # SQLite
@@ -347,7 +362,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _serves(port: int, process: subprocess.Popen[bytes]) -> bool:
     """Whether this process listens there; not where another one was quicker to take the port."""
-    ends_at = time.monotonic() + 30
+    ends_at = time.monotonic() + PATIENCE_S
     with redis.Redis(host="127.0.0.1", port=port, socket_timeout=5) as client:
         while process.poll() is None and time.monotonic() < ends_at:
             with contextlib.suppress(redis.RedisError):

@@ -13,6 +13,7 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.model.alert import Delivery, DeliveryReport, Event
 from mindbot_tasks.stores import outbox
 from mindbot_tasks.stores.database import transaction
+from tests.conftest import PATIENCE_S
 from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, Priced, World, settings
 
 DOWN, UP = "disconnected", "connected"
@@ -266,7 +267,7 @@ def test_two_beats_do_everything_once(world: World) -> None:
     gate = threading.Barrier(4)
 
     def everything() -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         world.judge()
         world.escalate()
         world.deliver()
