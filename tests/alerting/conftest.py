@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from mindbot_tasks.stores.database import open_engine
-from tests.conftest import PATIENCE_S
 from tests.alerting.world import World
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from mindbot_tasks.core.errors import Rejected, Throttled, Unavailable
 from mindbot_tasks.model.alert import Delivery, DeliveryReport, Event
 from mindbot_tasks.stores import outbox
 from mindbot_tasks.stores.database import transaction
-from tests.conftest import PATIENCE_S
 from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, Priced, World, settings
+from tests.conftest import PATIENCE_S
 
 DOWN, UP = "disconnected", "connected"
 

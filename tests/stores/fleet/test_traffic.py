@@ -11,7 +11,6 @@ import redis
 from mindbot_tasks.stores import limiter, traffic
 from mindbot_tasks.stores.traffic import Book
 
-
 #: as it is without tests, for which no thread begins
 BEGIN = Book._begin
 
