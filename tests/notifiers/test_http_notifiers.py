@@ -80,7 +80,7 @@ class TestTwilio(NotifierContract):
         with far_side() as receiver:
             url = f"{receiver.url}/webhooks/twilio/status/twilio?a=1"
             TwilioSms("twilio", sms(twilio.url), status_callback=url).send(notification(), Deadline(60))
-            twilio.control.wait_for(2, event="callback")
+            twilio.control.wait_for(2, event="callback", timeout_s=60)
             told = [(dict(parse_qsl(asked.body.decode())), asked.headers) for asked in receiver.asked]
             for fields, headers in told:
                 assert RequestValidator(TOKEN).validate(url, fields, headers["x-twilio-signature"])

@@ -83,7 +83,7 @@ def test_a_reporter_says_changes_at_once_and_a_last_word() -> None:
     ends_at = time.monotonic() + 30
     while ("online", "1 of 1") not in said and time.monotonic() < ends_at:
         time.sleep(0.01)
-    reporter.close()
+    reporter.close(timeout_s=60)
     assert said[-2:] == [("online", "1 of 1"), ("stopped", "")]
     assert ages[-1] is not None
 
@@ -101,5 +101,5 @@ def test_who_holds_a_connection_is_asked_once_to_begin_anew(shared: Any, monkeyp
     while not begun and time.monotonic() < ends_at:
         time.sleep(0.01)
     time.sleep(0.05)
-    reporter.close()
+    reporter.close(timeout_s=60)
     assert begun == [True]
