@@ -18,7 +18,9 @@ from mindbot_tasks.stores.leave import MARK_MS, RETRY_FLOOR, Bucket, Leave, Limi
 from mindbot_tasks.stores.limiter import Rate
 from tests.stores.fleet.processes import PATIENCE_S, in_processes
 
-REAL_REDIS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REAL_REDIS = settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 START_US = 1_700_000_000_000_000
 TOKENS = Bucket("tokens:x", Rate.per_minute(60_000), "tokens")
 

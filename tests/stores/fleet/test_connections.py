@@ -68,7 +68,8 @@ def test_without_redis_nothing_is_known_and_nothing_raises() -> None:
     assert connections.read_all(client=gone) is None
 
 
-def test_a_reporter_says_changes_at_once_and_a_last_word() -> None:
+def test_a_reporter_says_changes_at_once_and_a_last_word(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "get_redis", lambda: shared)
     said: list[tuple[str, str]] = []
     ages: list[float | None] = []
 

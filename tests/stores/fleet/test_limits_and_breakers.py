@@ -18,7 +18,9 @@ from mindbot_tasks.stores.leave import NO_LIMITS, Bucket, Leave, Limits
 from mindbot_tasks.stores.limiter import LocalLimits, Rate
 from tests.stores.fleet.processes import PATIENCE_S, in_processes
 
-REAL_REDIS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REAL_REDIS = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 START_US = 1_700_000_000_000_000
 LIMITED = Limits((Bucket("x", Rate(1000, 10)),))
 PROBE = Leave(probe=True)
