@@ -21,14 +21,15 @@ from mindbot_tasks.llm.dify import pool as pool_module
 from mindbot_tasks.llm.dify.pool import DifyPool, Endpoint
 from mindbot_tasks.llm.workflows import endpoints_of, workflow_way
 from mindbot_tasks.stores import breaker
-from mindbot_tasks.stores.leave import MIN_CALLS
+from mindbot_tasks.stores.leave import MIN_CALLS, RETRY_FLOOR, TRIES_SLOT_US
 from tests.llm.asking import nobody, question, stopping
+from tests.llm.conftest import Clock
 from tests.llm.dify_apps import CHAT, app, paths
 from tests.slack import at_most
 
 
 @pytest.fixture(autouse=True)
-def nothing_learnt(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     modes.forget()
     monkeypatch.setattr(pool_module, "_BACKOFF_S", 0.05)
 
@@ -117,14 +118,21 @@ def test_who_was_too_slow_is_not_asked_again(dify: Emulator) -> None:
     assert paths(dify) == [CHAT]
 
 
-def test_retries_have_a_budget_of_the_whole_fleet(dify: Emulator) -> None:
+def test_retries_have_a_budget_of_the_whole_fleet(dify: Emulator, clock: Clock, shared: Any) -> None:
     """A far side in trouble does not get more work for it."""
     dify.control.fault("status", CHAT, status=503, always=True)
     pool = one(dify)
-    for number in range(1, 9):
+
+    def calls_for(message_id: int) -> int:
+        before = paths(dify).count(CHAT)
         with pytest.raises(Unavailable):
-            ask(pool, message_id=number)
-    assert 8 < paths(dify).count(CHAT) <= 8 + 4
+            ask(pool, message_id=message_id)
+        return paths(dify).count(CHAT) - before
+
+    assert [calls_for(number) for number in range(1, 5)] == [3, 2, 1, 1]
+    assert list(shared.hgetall(f"mindbot:tries:{pool.name}").values()) == [str(RETRY_FLOOR)], "all processes see it"
+    clock.move(TRIES_SLOT_US / 1_000_000)
+    assert calls_for(5) == 3, "in each slot a few are always allowed"
 
 
 def test_one_endpoint_asks_redis_nothing(dify: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
