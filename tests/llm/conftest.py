@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mindbot_tasks.stores import breaker, limiter
+from mindbot_tasks.stores import breaker, limiter, performance
 from tests.emulated import (
     anthropic,
     anthropic_process,
@@ -32,8 +32,11 @@ __all__ = [
 
 
 @pytest.fixture(autouse=True)
-def _a_redis_of_our_own(shared: Any) -> None:
-    """Every answerer asks its breaker: that must not be the Redis of whoever runs these tests."""
+def _a_redis_of_our_own(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answerer asks its breaker: not in the Redis of whoever runs these tests, nor as another test has left it."""
+    seen = performance.Performance()
+    monkeypatch.setattr(performance, "note", seen.note)
+    monkeypatch.setattr(performance, "seen", seen.seen)
 
 
 class Clock:
