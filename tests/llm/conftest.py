@@ -33,7 +33,7 @@ __all__ = [
 
 @pytest.fixture(autouse=True)
 def _a_redis_of_our_own(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every answerer asks its breaker: not in the Redis of whoever runs these tests, nor as another test has left it."""
+    """Whose breakers and figures are those of the test alone, and never in the Redis of whoever runs it."""
     seen = performance.Performance()
     monkeypatch.setattr(performance, "note", seen.note)
     monkeypatch.setattr(performance, "seen", seen.seen)
