@@ -198,7 +198,7 @@ def test_a_deadline_ends_a_slow_answer_and_its_connection(openai: Emulator) -> N
     openai.control.pace(tokens_per_second=20)
     with pytest.raises(DeadlineExceeded):
         ask(having(openai), deadline=Deadline(2))
-    openai.control.wait_for(outcome="client_gone", timeout_s=60)
+    openai.control.wait_for(outcome="client_gone")
 
 
 def test_a_stop_is_seen_even_while_the_model_is_silent(openai: Emulator) -> None:
