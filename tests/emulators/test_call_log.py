@@ -11,6 +11,7 @@ import requests
 
 from emulators.calls import CallLog, fingerprint, read
 from emulators.running import Emulator, running
+from tests.conftest import free_port
 from tests.emulators.wire import chat
 
 
@@ -28,7 +29,7 @@ def test_a_call_is_in_the_file_before_its_answer_is_sent(tmp_path: Path, http: r
 
 def test_killing_the_emulator_loses_no_line_and_the_numbers_go_on(tmp_path: Path, http: requests.Session) -> None:
     log = tmp_path / "calls.jsonl"
-    emulator = Emulator("openai", log=log)
+    emulator = Emulator("openai", log=log, port=free_port())
     for n in range(5):
         chat(http, emulator, f"before {n}")
     emulator.kill()

@@ -16,6 +16,7 @@ import pytest
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm.agent.tools import running, servers
 from mindbot_tasks.llm.agent.tools.base import Tool
+from tests.conftest import free_port
 from tests.llm.agent.having import agent, call, settings
 
 pytestmark = pytest.mark.usefixtures("shared")
@@ -66,9 +67,7 @@ class Far:
 
     def __init__(self, script: Path) -> None:
         self._script = script
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
