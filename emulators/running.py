@@ -62,7 +62,7 @@ class Control:
         wanted = {"event": event, **({"path": path} if path else {}), **fields}
         return [record for record in found if all(record.get(name) == value for name, value in wanted.items())]
 
-    def wait_for(self, count: int = 1, *, timeout_s: float = 10, since: int = 0, **which: Any) -> list[dict[str, Any]]:
+    def wait_for(self, count: int = 1, *, timeout_s: float = 60, since: int = 0, **which: Any) -> list[dict[str, Any]]:
         """The calls that match, as soon as there are `count` of them. Raises TimeoutError."""
         until = time.monotonic() + timeout_s
         while True:
@@ -87,7 +87,7 @@ class Emulator:
         self.port = port
         self.start()
 
-    def start(self, timeout_s: float = 30) -> None:
+    def start(self, timeout_s: float = 60) -> None:
         """Start it, a second time on the same port. Raises RuntimeError with its words when it does not come up."""
         command = [sys.executable, "-m", "emulators", self.name, "--port", str(self.port), "--with-parent"]
         if self.log is not None:
@@ -109,7 +109,7 @@ class Emulator:
     def pid(self) -> int:
         return self.process.pid
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = 30) -> int:
         """End it in order; returns its exit status."""
         self.process.terminate()
         try:

@@ -19,6 +19,7 @@ from typing import NoReturn
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -36,7 +37,12 @@ USUAL_REDIS_PORT = 6379
 # HYPOTHESIS_PROFILE=fuzz.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=3_000)
-settings.load_profile("fuzz" if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else "steady")
+IS_STEADY = os.environ.get("HYPOTHESIS_PROFILE") != "fuzz"
+settings.load_profile("steady" if IS_STEADY else "fuzz")
+if IS_STEADY:
+    # it would take some examples from the constants of all our modules that are loaded: others in every run, for which
+    # worker gets which files is a matter of time
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 #: files that take longest; with several workers they are begun first, or the last of them would run alone at the end
