@@ -95,7 +95,7 @@ def test_what_is_on_its_way_is_counted_when_it_has_ended(flows: Settings, ledger
     waiting = ledger.receive("still here", conversation="w")
     ledger.change(waiting, received_at=DB_NOW - 60_000)
     ended(ledger, "data", [by("workflow:data")])
-    young = ended(ledger, "data", [by("workflow:data")], age_s=1)
+    young = ended(ledger, "data", [by("workflow:data")], age_s=-3600)
     assert stage.tally.run() == 1
     ledger.change(waiting, finished_at=DB_NOW, state="ignored")
     assert run_again() == 2
