@@ -126,6 +126,8 @@ def without_pulse(here: Presence) -> Presence:
     here._endings.wake()
     here._thread.join(60)
     assert not here._thread.is_alive()
+    if here._id is not None:
+        here._beat()
     return here
 
 

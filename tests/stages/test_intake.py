@@ -45,7 +45,7 @@ def test_a_message_is_recorded_although_the_broker_is_down(stooge: Stooge, monke
     ledger = Ledger(stooge)
     began = time.monotonic()
     one = ledger.receive()
-    assert time.monotonic() - began < at_most(5)
+    assert time.monotonic() - began < at_most(1.5)
     assert ledger.state(one) == "received"
     assert not chains._broker.allows(), "those that come next do not even try for a while"
     two = ledger.receive()
@@ -100,7 +100,7 @@ def test_a_broker_that_does_not_answer_costs_the_web_side_about_a_second(
     url = f"redis://127.0.0.1:{port}/0"
     try:
         with redis.Redis.from_url(url) as client:
-            ends_at = time.monotonic() + 10
+            ends_at = time.monotonic() + 60
             while time.monotonic() < ends_at:
                 try:
                     client.ping()

@@ -113,7 +113,7 @@ def test_many_at_once_count_each_message_once(flows: Settings, ledger: Ledger, m
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     while stage._count(flows, wanted):
         pass
     assert counted()["workflow:data", ""].answered == 10
