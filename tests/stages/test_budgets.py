@@ -46,6 +46,7 @@ Asked = list[list[str]]
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Models that cost a hundredth for each answer; the names of those that might have answered, in their order."""
     budgets.forget()
+    monkeypatch.setattr(spending, "today", lambda now=None: "2026-01-05")  # midnight does not come
     found: Asked = []
 
     def answer(ways: Any, *_: Any) -> Told:
@@ -136,6 +137,7 @@ def test_those_of_a_bot_are_read_every_few_seconds_only(
     ledger: Ledger, configure: Configure, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(configure, bot=BudgetSettings(cost=1), installation=BudgetSettings(cost=1))
+    monkeypatch.setattr(budgets, "READ_EVERY_S", 3600.0)
     reads: list[Any] = []
     spent_today = budgets.spent_today
 
