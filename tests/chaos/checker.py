@@ -77,7 +77,7 @@ class Verdict:
         return {promise: sentences for promise, sentences in found.items() if sentences}
 
 
-def check(history: History) -> Verdict:
+def check(history: History, *, restart_p99_s: float = RESTART_P99_S) -> Verdict:
     """Everything there is to say about a trial."""
     verdict = Verdict()
     of_marker = {said.marker: said for said in history.said}
@@ -99,7 +99,7 @@ def check(history: History) -> Verdict:
     _check_order(history.said, shown, verdict)
     verdict.restarts = _restarts(history, shown, of_marker)
     calm = [restart.after_s for restart in verdict.restarts if not restart.disturbed]
-    if calm and percentile(calm, 0.99) > RESTART_P99_S:
+    if calm and percentile(calm, 0.99) > restart_p99_s:
         verdict.slow_restarts.append(f"p99 of {len(calm)} restarts is {percentile(calm, 0.99):.1f} s")
     apologised = verdict.counts["apologised"]
     if apologised > max(2, APOLOGIES_PER_MESSAGE * len(history.said)):

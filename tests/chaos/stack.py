@@ -30,7 +30,7 @@ from tests.chaos.history import Platform
 from tests.chaos.processes import ROOT, Children
 from tests.conftest import free_port, redis_binary
 
-READY_S = 60.0
+READY_S = 150.0
 STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
 CARDS_BOT = "cards"
 AIM_NAME = "MindBot"
@@ -169,7 +169,7 @@ class Stack:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

@@ -46,6 +46,8 @@ def demo(running_demo: Callable[[], KeptDemo]) -> KeptDemo:
     return running_demo()
 
 
+pytestmark = pytest.mark.timeout(400)
+
 #: so that the demo is still starting when it is interrupted, however long that takes
 WEB_HANGS = """
 import sys, time
