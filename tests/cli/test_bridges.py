@@ -107,7 +107,7 @@ class Supervised:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(60)
         self._file.close()
 
 

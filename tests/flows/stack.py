@@ -158,7 +158,7 @@ class Stack:
         for role in self._roles.values():
             if role.process is not None and role.process.poll() is None:
                 os.killpg(role.process.pid, signal.SIGKILL)
-                role.process.wait(10)
+                role.process.wait(60)
         self._undertaker.close()
         self.engine.dispose()
 
