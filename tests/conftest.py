@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -75,12 +76,24 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+#: below those that systems hand out by themselves (Linux from 32768, others from 49152): between the moment a test is
+#: told a port and the moment its server listens there, nobody gets it by chance, for an outgoing call or for port 0
+_PORTS_FROM, _PORTS_EACH, _PARTS = 10_000, 800, 12
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on just now; whoever listens there must expect another."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on; no two calls of a test run get the same one."""
+    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
+    first = _PORTS_FROM + part * _PORTS_EACH
+    for port in secrets.SystemRandom().sample(range(first, first + _PORTS_EACH), _PORTS_EACH):
+        if port in _given_ports:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _given_ports.add(port)
+            return port
+    raise RuntimeError(f"no port of {first} to {first + _PORTS_EACH} is free")
 
 
 @contextlib.contextmanager

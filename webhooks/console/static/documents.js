@@ -4,8 +4,12 @@
 const sending = new Map(); // name -> { share, note }
 let listed = { count: 0, documents: [] };
 let looking = 0;
+let drawn = "";
 
 function drawDocuments() {
+  const now = JSON.stringify([[...sending], listed]);
+  if (now === drawn) return; // a button that is new between press and release is never clicked
+  drawn = now;
   const list = byId("documents-list");
   list.replaceChildren();
   for (const [name, one] of sending) {
