@@ -109,7 +109,7 @@ class Emulator:
     def pid(self) -> int:
         return self.process.pid
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = 30) -> int:
         """End it in order; returns its exit status."""
         self.process.terminate()
         try:

@@ -18,7 +18,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from celery import signals
@@ -54,26 +54,33 @@ def alone(self: MindBotTask, message_id: int, stage: str) -> None:
         if attempt is None:
             raise Ignore
         with structlog.contextvars.bound_contextvars(message_id=message_id, stage=stage):
-            done = _watched(message_id, stage, (self.request.delivery_info or {}).get("routing_key") or "")
-            if done is None:
-                _tell(message_id, attempt + 1)
+            end = _watched(message_id, stage, (self.request.delivery_info or {}).get("routing_key") or "")
+            if end.died:
+                _tell(message_id, attempt + 1, presence.name_of(ROLE, end.died))
     except DatabaseUnavailable as exc:
         log.warning("database_unavailable", reason=str(exc))
         raise Ignore from None
     finally:
         _places.release()
-    if not done:
+    if not end.done:
         raise Ignore
 
 
-def _tell(message_id: int, attempt: int) -> None:
+def _tell(message_id: int, attempt: int, worker_name: str) -> None:
     with database.one_statement() as connection:
-        condemned = suspects.condemn(connection, message_id, attempt)
+        condemned = suspects.condemn(connection, message_id, attempt, worker_name=worker_name)
     log.error("worker_died_of_a_message", condemned=condemned)
 
 
-def _watched(message_id: int, stage: str, queue: str) -> bool | None:
-    """Have the stage done by a process of its own: whether it ended well; None: the process died."""
+class End(NamedTuple):
+    """What became of such a process."""
+
+    done: bool  #: the stage ended well
+    died: int = 0  #: the pid of a process that ended without a word
+
+
+def _watched(message_id: int, stage: str, queue: str) -> End:
+    """Have the stage done by a process of its own."""
     times = get_settings().times
     context = multiprocessing.get_context("forkserver")
     heard, said = context.Pipe(duplex=False)
@@ -83,7 +90,7 @@ def _watched(message_id: int, stage: str, queue: str) -> bool | None:
                 process = _started(context, (message_id, stage, queue, said))
         except (OSError, EOFError) as exc:
             log.error("no_process_of_its_own", reason=type(exc).__name__)
-            return False
+            return End(False)
         until, told = time.monotonic() + times.lease_s, False
         while not heard.poll(0.5):
             if shutdown.stopping() and not told:
@@ -94,9 +101,9 @@ def _watched(message_id: int, stage: str, queue: str) -> bool | None:
                 process.kill()
                 until += times.lease_s
         try:
-            return bool(heard.recv())
+            return End(bool(heard.recv()))
         except (OSError, EOFError):
-            return False if told else None  # one that was told to end may have been ended by its guard
+            return End(False, 0 if told else process.pid)  # one that was told to end may have been ended by its guard
 
 
 def _started(context: ForkServerContext, args: tuple[Any, ...]) -> Any:

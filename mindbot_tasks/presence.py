@@ -222,7 +222,12 @@ def configure(queues: Sequence[str], on_sweep_overdue: Callable[[], None], on_de
 def get_presence() -> Presence:
     """The presence of this process, made at the first claim or when the worker is ready."""
     role = os.environ.get("MINDBOT_ROLE", "worker")
-    return Presence(f"{role}@{socket.gethostname()}:{os.getpid()}", _queues, _on_sweep_overdue, _on_death)
+    return Presence(name_of(role, os.getpid()), _queues, _on_sweep_overdue, _on_death)
+
+
+def name_of(role: str, pid: int) -> str:
+    """What a process of this machine is called in `workers`."""
+    return f"{role}@{socket.gethostname()}:{pid}"
 
 
 def be_alone() -> None:

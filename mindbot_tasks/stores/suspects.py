@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, literal, or_, select, update
 
 from mindbot_tasks.stores.clock import this_moment
-from mindbot_tasks.stores.tables import MessageRow
+from mindbot_tasks.stores.tables import MessageRow, WorkerRow
 
 #: a message that took its worker down this often is not tried again
 MAX_STRIKES = 3
@@ -76,10 +76,10 @@ def last_attempt(connection: Connection, message_id: int, *, now: int | None = N
     ).scalar()
 
 
-def condemn(connection: Connection, message_id: int, attempt: int, *, now: int | None = None) -> bool:
-    """The process that had nothing but this attempt in hand has died; the sweeper gives the message up.
+def condemn(connection: Connection, message_id: int, attempt: int, *, worker_name: str, now: int | None = None) -> bool:
+    """This worker, which had nothing but this attempt in hand, has died; the sweeper gives the message up.
 
-    False: the message has moved on.
+    False: the message has moved on, or is in other hands.
     """
     at = this_moment(now)
     changed = connection.execute(
@@ -88,6 +88,8 @@ def condemn(connection: Connection, message_id: int, attempt: int, *, now: int |
             MessageRow.id == message_id,
             MessageRow.attempt == attempt,
             MessageRow.strikes >= MAX_STRIKES,
+            MessageRow.lease_owner.is_(None)
+            | MessageRow.lease_owner.in_(select(WorkerRow.id).where(WorkerRow.name == worker_name)),
             MessageRow.verdict.is_(None),
             MessageRow.finished_at.is_(None),
         )

@@ -31,17 +31,17 @@ def _try_alone(one: int) -> str:
 
 
 def _processes_end(
-    monkeypatch: pytest.MonkeyPatch, ledger: Ledger, done: bool | None, *, claim: bool = True
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger, done: bool, *, died: int = 0, claim: bool = True
 ) -> list[int]:
     """Each process ends like this, having claimed the message before; returns those for which one was started."""
     started = []
 
-    def watched(message_id: int, stage: str, queue: str) -> bool | None:
+    def watched(message_id: int, stage: str, queue: str) -> alone.End:
         started.append(message_id)
         if claim:
             told = ledger.told(message_id).message
             ledger.change(message_id, strikes=told["strikes"] + 1, attempt=told["attempt"] + 1)
-        return done
+        return alone.End(done, died)
 
     monkeypatch.setattr(alone, "_watched", watched)
     return started
@@ -51,7 +51,7 @@ def test_a_message_that_killed_the_process_of_its_own_is_given_up(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, started: list[tuple[int, Stage]]
 ) -> None:
     one = _suspect(ledger)
-    _processes_end(monkeypatch, ledger, None)
+    _processes_end(monkeypatch, ledger, False, died=4711)
     assert _try_alone(one) == "IGNORED"
     started.clear()
     sweep.run(at_once=True)
@@ -61,7 +61,7 @@ def test_a_message_that_killed_the_process_of_its_own_is_given_up(
 
 def test_a_process_that_died_before_its_claim_condemns_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     one = _suspect(ledger)
-    _processes_end(monkeypatch, ledger, None, claim=False)
+    _processes_end(monkeypatch, ledger, False, died=4711, claim=False)
     assert _try_alone(one) == "IGNORED"
     assert ledger.told(one).message["strikes"] == 2
     assert ledger.told(one).message["last_error"] == WORKER_LOST
@@ -113,7 +113,8 @@ def _lives(message_id: int, stage: str, queue: str, said: Connection) -> None:
 
 def test_a_worker_knows_how_its_process_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alone, "_live", _lives)
-    assert [alone._watched(number, "generate", "agent") for number in (1, 2, 3)] == [True, False, None]
+    assert [alone._watched(number, "generate", "agent") for number in (1, 2)] == [alone.End(True), alone.End(False)]
+    assert alone._watched(3, "generate", "agent").died > 1
     monkeypatch.setattr(shutdown, "_stop_by", 0.0)
     started = alone._started
 
@@ -123,4 +124,6 @@ def test_a_worker_knows_how_its_process_ended(monkeypatch: pytest.MonkeyPatch) -
         return it
 
     monkeypatch.setattr(alone, "_started", kill_when_told)
-    assert alone._watched(4, "generate", "agent") is False, "whoever is ended by us did not die of its message"
+    assert alone._watched(4, "generate", "agent") == alone.End(False), (
+        "whoever is ended by us did not die of its message"
+    )

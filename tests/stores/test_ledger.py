@@ -42,7 +42,7 @@ def test_a_message_that_kills_its_worker_three_times_is_quarantined(engine: Engi
         by = worker(engine, now=now)
     held = must_claim(engine, message_id, stage, by, now=now, alone=True)
     with one_statement(engine) as connection:
-        assert suspects.condemn(connection, message_id, held.attempt, now=now)
+        assert suspects.condemn(connection, message_id, held.attempt, worker_name="test", now=now)
     assert claim(engine, message_id, stage, by, now=now, alone=True) is None
     with one_statement(engine) as connection:
         (due,) = sweeping.find_due(connection, now=now)

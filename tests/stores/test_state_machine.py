@@ -187,7 +187,7 @@ class Ledger(RuleBasedStateMachine):
             return
         claim, hold = pair
         with one_statement(self.engine) as connection:
-            told = suspects.condemn(connection, claim.message_id, claim.attempt, now=self.now)
+            told = suspects.condemn(connection, claim.message_id, claim.attempt, worker_name="test", now=self.now)
         assert told == self.oracle.condemn(hold, self.now)
 
     @rule(target=held, row=messages, worker=workers, alone=st.booleans())

@@ -66,7 +66,8 @@ def test_only_the_one_that_killed_its_own_process_is_condemned(engine: Engine) -
         assert claim(engine, message_id, Stage.GENERATE, shared, now=NOW) is None
     held = {one: must_claim(engine, one, Stage.GENERATE, worker(engine, now=NOW), now=NOW, alone=True) for one in ids}
     with one_statement(engine) as connection:
-        assert suspects.condemn(connection, killer, held[killer].attempt, now=NOW)
+        assert not suspects.condemn(connection, killer, held[killer].attempt, worker_name="beside it", now=NOW)
+        assert suspects.condemn(connection, killer, held[killer].attempt, worker_name="test", now=NOW)
     assert last_error(engine, killer) == DIED_ALONE
     assert decide(look(engine, killer), through_ms=ALL_THROUGH) == GiveUp(Verdict.POISON)
     for message_id in others:
@@ -100,11 +101,11 @@ def test_who_tells_too_late_condemns_no_later_try(engine: Engine) -> None:
     die(engine, by)
     again = must_claim(engine, one, Stage.GENERATE, worker(engine, now=NOW), now=NOW, alone=True)
     with one_statement(engine) as connection:
-        assert not suspects.condemn(connection, one, held.attempt, now=NOW)
+        assert not suspects.condemn(connection, one, held.attempt, worker_name="test", now=NOW)
     with transaction(engine) as connection:
         steps.save_answer(connection, again, ANSWER, now=NOW)
     with one_statement(engine) as connection:
-        assert not suspects.condemn(connection, one, again.attempt, now=NOW)
+        assert not suspects.condemn(connection, one, again.attempt, worker_name="test", now=NOW)
 
 
 @pytest.mark.parametrize("keep_strikes", [True, False], ids=["error", "limit"])
