@@ -25,6 +25,7 @@ from mindbot_tasks.stores.claims import (
 )
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.suspects import error_after
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
 #: and then the queue
@@ -91,7 +92,7 @@ def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
             "wake_at": wake_by(due),
             "strikes": bindparam("new_strikes"),
             "retries": MessageRow.retries + bindparam("retried"),
-            "last_error": bindparam("note"),
+            "last_error": error_after(bindparam("note", type_=String), bindparam("new_strikes", type_=Integer)),
         }
     elif kind == "given_up":
         values = {

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
 from mindbot_tasks.stores.knowledge_version import NEWEST
+from mindbot_tasks.stores.suspects import after_death
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
 _ANY = WorkerRow.__table__.alias("any_worker")
@@ -83,7 +84,14 @@ def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> 
     freed = connection.execute(
         update(MessageRow)
         .where(MessageRow.lease_owner == worker_id, MessageRow.finished_at.is_(None))
-        .values(lease_owner=None, lease_until=None, wake_at=at, step="worker left", stepped_at=at, note=None)
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            step="worker left",
+            stepped_at=at,
+            note=None,
+            **after_death(at),
+        )
         .returning(MessageRow.id)
     )
     return list(freed.scalars())
