@@ -15,6 +15,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mindbot_tasks.app import only_publish
+from mindbot_tasks.core import cycles
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.settings.listeners import listeners
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.register_blueprint(alerts)
     protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)
+    cycles.seldom()
     return app
 
 

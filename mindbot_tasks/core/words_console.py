@@ -30,10 +30,10 @@ WORDS: Words = {
     "save": ("Save", "保存"),
     "all_well": ("Nothing fires", "当前没有告警"),
     "all_well_more": (
-        "{count} checks are well. The last alert was over {ago} ago.",
+        "All checks are well ({count}). The last alert was over {ago} ago.",
         "{count} 项探测正常。上一次告警于 {ago} 前结束。",
     ),
-    "all_well_never": ("{count} checks are well, and there was no alert yet.", "{count} 项探测正常,尚无告警记录。"),
+    "all_well_never": ("All checks are well ({count}); there was no alert yet.", "{count} 项探测正常,尚无告警记录。"),
     "off": ("Alerts are off: there is no alert_manager in the configuration.", "告警未启用:配置中没有 alert_manager。"),
     "lost": ("The connection broke; what you see may be old.", "连接中断,当前内容可能已过时。"),
     "critical": ("critical", "紧急"),

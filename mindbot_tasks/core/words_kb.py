@@ -27,15 +27,15 @@ WORDS: Words = {
         "尚未读取任何文档;可先运行:mindbot kb add docs/",
     ),
     "done": (
-        "{ready} documents ready, {failed} failed, {waiting} waiting",
+        "documents: {ready} ready, {failed} failed, {waiting} waiting",
         "{ready} 个文档就绪,{failed} 个失败,{waiting} 个等待中",
     ),
     "left": (
         "the workers go on with it; see `mindbot kb list`",
         "其余由 worker 继续处理;查看:`mindbot kb list`",
     ),
-    "removed": ("{count} documents are taken away", "已移除 {count} 个文档"),
-    "reindexed": ("the vectors of {count} documents are made anew", "正在重新生成 {count} 个文档的向量"),
+    "removed": ("documents taken away: {count}", "已移除 {count} 个文档"),
+    "reindexed": ("documents whose vectors are made anew: {count}", "正在重新生成 {count} 个文档的向量"),
     "reading": ("reading", "读取中"),
     "trouble_vectors": ("the vector store does not answer: words only", "向量库无响应:仅按词检索"),
     "trouble_embeddings": ("the embedding server does not answer: words only", "向量模型服务无响应:仅按词检索"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
 
 # nothing of markdown does without at least one of these
 _MARKED = re.compile(r"[*_`#\[\]|<>~&\\=]|^\s*(?:[-+]|\d+[.)])\s|^ {4}|^\s*-{3}", re.MULTILINE)
@@ -21,7 +23,15 @@ _BULLET = "- "
 
 @functools.cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # here, because only who sends needs it, which the doors do not
+
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def _tree(markdown: str) -> SyntaxTreeNode:
+    from markdown_it.tree import SyntaxTreeNode
+
+    return SyntaxTreeNode(_parser().parse(markdown))
 
 
 def to_plain(markdown: str) -> str:
@@ -43,7 +53,7 @@ def without_tables(markdown: str) -> str:
         return markdown
     # as the parser counts lines
     lines = re.split(r"\r\n|\r|\n", markdown.replace("\x00", "\ufffd"))
-    tables = [node for node in SyntaxTreeNode(_parser().parse(markdown)).walk() if node.type == "table" and node.map]
+    tables = [node for node in _tree(markdown).walk() if node.type == "table" and node.map]
     for table in reversed(tables):
         first, last = table.map or (0, 0)
         while last - 1 > first and not lines[last - 1].strip(" \t>"):
@@ -63,7 +73,7 @@ class Plain:
         """Never empty for words that are none in markdown, such as a reference that nothing refers to."""
         if not _MARKED.search(markdown):
             return markdown.strip()
-        shown = self._blocks(SyntaxTreeNode(_parser().parse(markdown)).children).strip("\n")
+        shown = self._blocks(_tree(markdown).children).strip("\n")
         return shown if shown.strip() else markdown.strip()
 
     def heading(self, level: int, words: str) -> str:
