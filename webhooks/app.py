@@ -57,6 +57,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         DESCRIPTION="Messages of MindBot: where each is, what happened to it, and its answer.",
         SECURITY_SCHEMES={"key": {"type": "http", "scheme": "bearer", "description": "One of `web.api_keys`."}},
         VALIDATION_ERROR_STATUS_CODE=422,
+        VALIDATION_ERROR_SCHEMA=errors.SCHEMA,
+        HTTP_ERROR_SCHEMA=errors.SCHEMA,
         MINDBOT=settings,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -18,6 +18,24 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 5
 
+#: the one shape of errors, as OpenAPI shows it
+SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["reason", "message"],
+            "properties": {
+                "reason": {"type": "string", "description": "one word, for programs"},
+                "message": {"type": "string", "description": "one sentence, for people"},
+                "detail": {"type": "object", "description": "with 422: what is wrong where"},
+            },
+        }
+    },
+}
+
 _SENTENCES = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorised", "This needs a valid API key."),
@@ -42,7 +60,7 @@ def told(status: int) -> dict[str, str]:
 
 
 def error(status: int, reason: str, message: str, **more: object) -> Response:
-    """The one shape of errors: {"error": {"reason": ..., "message": ...}}."""
+    """An error in the shape that SCHEMA describes."""
     response = jsonify({"error": {"reason": reason, "message": message, **more}})
     response.status_code = status
     return response
