@@ -16,8 +16,6 @@ WORDS: Words = {
         "我读过的资料里没有这个内容。",
     ),
     # commands
-    "added": ("{source}: added", "{source}:已添加"),
-    "again": ("{source}: is read again", "{source}:将重新读取"),
     "skipped": ("{source}: skipped ({why})", "{source}:已跳过({why})"),
     "nothing_to_add": ("there is nothing here that can be read", "这里没有可读取的文档"),
     "not_found": ("there is no document {name}", "没有文档 {name}"),
