@@ -176,10 +176,12 @@ def normal_code(code: str) -> str:
 
 
 def by_code(connection: Connection, code: str) -> Record | None:
+    """The row of an alert, columns by name; `code` as people write it. None: there is none."""
     return one(connection.execute(select(AlertRow.__table__).where(AlertRow.code == normal_code(code))))
 
 
 def by_id(connection: Connection, alert_id: int) -> Record | None:
+    """The same by the row's own id."""
     return one(connection.execute(select(AlertRow.__table__).where(AlertRow.id == alert_id)))
 
 

@@ -294,6 +294,7 @@ def of_alerts(connection: Connection, alert_ids: Sequence[int]) -> dict[int, lis
 
 
 def by_id(connection: Connection, row_id: int) -> Record | None:
+    """The row of one notification, columns by name. None: there is none."""
     return one(connection.execute(select(NotificationRow.__table__).where(NotificationRow.id == row_id)))
 
 

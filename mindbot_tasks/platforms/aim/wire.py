@@ -145,7 +145,7 @@ def decode_tlvs(data: bytes) -> Tlvs:
 
 
 def read_tlvs(reader: Reader, count: int | None = None) -> Tlvs:
-    """So many TLVs, or all that are left."""
+    """So many TLVs, or all that are left; of two of a kind the first. Raises PayloadInvalid."""
     found: Tlvs = {}
     while reader.left and count != 0:
         kind = reader.u16()
