@@ -19,7 +19,7 @@ from mindbot_tasks.stores.database import one_statement, open_engine, reading, t
 from mindbot_tasks.stores.sweeping import Start
 from mindbot_tasks.stores.tables import EventRow, MessageRow
 from tests.conftest import PATIENCE_S
-from tests.stores.words import ANSWER, GENERAL, claim, message, must_claim, record, worker
+from tests.stores.words import ANSWER, GENERAL, claim, message, must_claim, record, to_reply, worker
 
 T = TypeVar("T")
 
@@ -34,17 +34,6 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
-
-
-def to_reply(engine: Engine, message_id: int, by: int) -> Claim:
-    """Bring a message to where its answer is being sent."""
-    held = must_claim(engine, message_id, Stage.CLASSIFY, by)
-    with one_statement(engine) as connection:
-        steps.save_classification(connection, held, GENERAL)
-    held = must_claim(engine, message_id, Stage.GENERATE, by)
-    with transaction(engine) as connection:
-        steps.save_answer(connection, held, ANSWER)
-    return must_claim(engine, message_id, Stage.REPLY, by)
 
 
 def test_one_message_that_arrives_fifty_times_at_once_is_one_row(engine: Engine) -> None:

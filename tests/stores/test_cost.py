@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, event
 from benchmarks.ledger_growth import fill
 from mindbot_tasks.model.message import Stage, State
 from mindbot_tasks.stores import claims, health, inbox, retention, steps, sweeping, workers
-from mindbot_tasks.stores.database import one_statement, reading, transaction
-from tests.stores.words import ANSWER, GENERAL, message, must_claim, record, worker
+from mindbot_tasks.stores.database import one_statement, reading
+from tests.stores.words import ANSWER, GENERAL, message, record, to_reply, worker
 
 
 @contextmanager
@@ -35,13 +35,7 @@ def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 def answer_one(engine: Engine, by: int) -> None:
     """One message from the door to the reply."""
     message_id = record(engine).message_id
-    held = must_claim(engine, message_id, Stage.CLASSIFY, by)
-    with one_statement(engine) as connection:
-        steps.save_classification(connection, held, GENERAL)
-    held = must_claim(engine, message_id, Stage.GENERATE, by)
-    with transaction(engine) as connection:
-        steps.save_answer(connection, held, ANSWER)
-    held = must_claim(engine, message_id, Stage.REPLY, by)
+    held = to_reply(engine, message_id, by)
     with one_statement(engine) as connection:
         steps.finish(connection, held, State.REPLIED, sent_parts=1, sent_id="x")
 

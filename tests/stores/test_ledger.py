@@ -16,7 +16,7 @@ from mindbot_tasks.stores.claims import MAX_STRIKES
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.sweeping import Due, GiveUp, Start, Wait, decide
 from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
-from tests.stores.words import ANSWER, GENERAL, LEASE_MS, claim, message, must_claim, record, worker
+from tests.stores.words import ANSWER, GENERAL, LEASE_MS, claim, message, must_claim, record, to_reply, worker
 
 NOW = 1_700_000_000_000
 
@@ -57,13 +57,7 @@ def test_a_message_that_kills_its_worker_three_times_is_quarantined(engine: Engi
 def test_a_refused_reply_of_which_nothing_went_out_gets_an_apology(engine: Engine) -> None:
     by = worker(engine)
     message_id = record(engine).message_id
-    held = must_claim(engine, message_id, Stage.CLASSIFY, by)
-    with one_statement(engine) as connection:
-        steps.save_classification(connection, held, GENERAL)
-    held = must_claim(engine, message_id, Stage.GENERATE, by)
-    with transaction(engine) as connection:
-        steps.save_answer(connection, held, ANSWER)
-    held = must_claim(engine, message_id, Stage.REPLY, by)
+    held = to_reply(engine, message_id, by)
     with one_statement(engine) as connection:
         steps.give_up(connection, held, Verdict.FAILED, error="the platform refused the text")
     assert must_claim(engine, message_id, Stage.APOLOGISE, by).replying is False

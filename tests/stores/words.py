@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from mindbot_tasks.model.answer import Answer, Classification
 from mindbot_tasks.model.message import Message, Part, Stage
-from mindbot_tasks.stores import claims, inbox, workers
+from mindbot_tasks.stores import claims, inbox, steps, workers
 from mindbot_tasks.stores.claims import Claim
-from mindbot_tasks.stores.database import one_statement
+from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.stores.inbox import Recorded
 
 DEADLINE_MS = 600_000
@@ -82,3 +82,14 @@ def must_claim(
     held = claim(engine, message_id, stage, by, now=now, alone=alone)
     assert held is not None
     return held
+
+
+def to_reply(engine: Engine, message_id: int, by: int) -> Claim:
+    """Bring a message to where its answer is being sent."""
+    held = must_claim(engine, message_id, Stage.CLASSIFY, by)
+    with one_statement(engine) as connection:
+        steps.save_classification(connection, held, GENERAL)
+    held = must_claim(engine, message_id, Stage.GENERATE, by)
+    with transaction(engine) as connection:
+        steps.save_answer(connection, held, ANSWER)
+    return must_claim(engine, message_id, Stage.REPLY, by)
