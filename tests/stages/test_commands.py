@@ -398,7 +398,7 @@ def test_what_is_posted_again_because_the_database_was_away_counts_once(
 
 
 def test_messages_of_a_burst_are_one_question(ledger: Ledger, asked: Asked, bot: Any, started: Started) -> None:
-    bot(burst_window_s=5)
+    bot(burst_window_s=30)
     one, two, three = (ledger.receive(text) for text in ("my printer", "the one upstairs", "is on fire"))
     assert ledger.run(one, C) == "IGNORED", "it waits for more"
     ledger.awaken(one)
@@ -412,7 +412,7 @@ def test_messages_of_a_burst_are_one_question(ledger: Ledger, asked: Asked, bot:
 
 
 def test_somebody_else_and_a_command_are_no_part_of_a_burst(ledger: Ledger, bot: Any) -> None:
-    bot(burst_window_s=5)
+    bot(burst_window_s=30)
     ids = [
         ledger.receive("my printer"),
         ledger.receive("hello", sender_id="u2"),

@@ -128,7 +128,7 @@ def test_health_tells_how_old_the_oldest_unstarted_message_is(engine: Engine) ->
         workers.note_canary(connection, "reply", 0)
         found = health.snapshot(connection)
     assert found.oldest_unstarted_s is not None
-    assert 0 <= found.oldest_unstarted_s < 60
+    assert 0 <= found.oldest_unstarted_s < 600
     assert found.unfinished == {"received": 3}
     assert found.workers == 1
     assert found.served == {"classify", "generate", "reply"}
