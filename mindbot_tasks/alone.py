@@ -137,7 +137,7 @@ def _live(message_id: int, stage: str, queue: str, said: Connection) -> None:
     app.finalize()
     result = app.tasks[f"mindbot.{stage}"].apply(args=(message_id,), routing_key=queue)
     presence.get_presence().wait_until_written(settings.times.lease_s)
-    signals.worker_process_shutdown.send(sender=None)
+    signals.worker_shutdown.send(sender=None)
     said.send(result.successful())
     sys.stdout.flush()
     sys.stderr.flush()
