@@ -112,6 +112,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
         *,
         delay_s: float = 0.0,
         generate_queue: str = "",
+        alone: bool = False,
     ) -> bool:
         chains_started.append((message_id, stage))
         return True

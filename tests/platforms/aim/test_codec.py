@@ -127,7 +127,7 @@ class TestFrames:
 
 def _decode_everything(data: bytes) -> None:
     decoders: list[Callable[[bytes], object]] = [
-        decode_snac, decode_tlvs, messages.incoming, messages.read_error, messages.read_ack, messages.read_missed,
+        decode_snac, decode_tlvs, messages.incoming, messages.read_error, messages.read_missed,
         rates.read_table, rates.read_change, login.read_answer, login.read_key,
     ]  # fmt: skip
     for decode in decoders:
