@@ -42,6 +42,12 @@ def dingtalk(_process: Emulator) -> Emulator:
     return _process
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No update is given up because this machine is slow."""
+    monkeypatch.setattr(live_cards, "CALL_S", 60.0)
+
+
 @pytest.fixture
 def asked(dingtalk: Emulator) -> Asked:
     return Asked(dingtalk)
@@ -92,14 +98,16 @@ def test_updates_keep_their_distance_and_come_one_after_the_other(
 
 
 def test_a_slow_platform_does_not_hold_the_model_up(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, answered = threading.Event(), threading.Event()
+    begun, answers, answered = threading.Event(), threading.Event(), threading.Event()
 
     def slow(*_: object) -> None:
+        begun.set()
         assert answers.wait(60)
         answered.set()
 
     monkeypatch.setattr(asked.bot._cards, "open", slow)
     live = asked.begin()
+    assert begun.wait(60)
     grow(live, words=50, pause_s=0)
     assert not answered.is_set()
     answers.set()

@@ -296,6 +296,9 @@ class TestMailbag:
         assert bag.close(0.2) == 2
         bag._record_them = Taken()  # let the thread end
 
+    def test_an_empty_one_loses_nothing_however_soon_it_has_to_close(self) -> None:
+        assert Mailbag("x", Taken()).close(0) == 0
+
     def test_a_broker_that_hangs_keeps_no_message_from_the_ledger(self) -> None:
         broker = threading.Event()
         recorded: list[str] = []
