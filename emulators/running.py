@@ -62,7 +62,7 @@ class Control:
         wanted = {"event": event, **({"path": path} if path else {}), **fields}
         return [record for record in found if all(record.get(name) == value for name, value in wanted.items())]
 
-    def wait_for(self, count: int = 1, *, timeout_s: float = 10, since: int = 0, **which: Any) -> list[dict[str, Any]]:
+    def wait_for(self, count: int = 1, *, timeout_s: float = 60, since: int = 0, **which: Any) -> list[dict[str, Any]]:
         """The calls that match, as soon as there are `count` of them. Raises TimeoutError."""
         until = time.monotonic() + timeout_s
         while True:

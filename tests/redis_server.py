@@ -33,7 +33,7 @@ def redis_server() -> Iterator[str]:
         url = f"unix://{path}"
         try:
             client = redis.Redis.from_url(url)
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while True:
                 try:
                     client.ping()

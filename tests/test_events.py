@@ -53,7 +53,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 @pytest.fixture
 def app() -> Celery:
-    return Celery("test", broker="memory://", events="mindbot_tasks.events:Events")
+    return Celery("test", broker="memory://", events="mindbot_tasks.events:Events", set_as_current=False)
 
 
 def worker_dispatcher(app: Celery, at_once: Callable[[], None] = lambda: None) -> Any:

@@ -16,7 +16,6 @@ from kombu.exceptions import OperationalError
 from mindbot_tasks import chains, publishing
 from mindbot_tasks.app import app
 from mindbot_tasks.model.message import Stage
-from tests.conftest import free_port
 
 #: different each time, whoever writes them
 _DRAWN = {"id", "root_id", "parent_id", "correlation_id", "delivery_tag", "task_id"}
@@ -125,9 +124,9 @@ def _cut_all(client: Any) -> None:
     client.client_kill_filter(_type="normal", skipme=True)
 
 
-def _cut_and_deaf(client: Any) -> None:
+def _cut_and_deaf(client: Any, port: int) -> None:
     assert app._line is not None
-    app._line._options["port"] = free_port()
+    app._line._options["port"] = port
     _cut_all(client)
 
 
@@ -141,11 +140,11 @@ def test_a_connection_that_ended_meanwhile_is_replaced(client: Any, long_way: li
 
 @pytest.mark.parametrize("retries", [True, False])
 def test_a_push_that_fails_is_celerys_where_it_may_try_again(
-    client: Any, long_way: list[str], retries: bool, monkeypatch: pytest.MonkeyPatch
+    client: Any, long_way: list[str], retries: bool, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.conf, "task_publish_retry", retries)
     chains.start(1)
-    _cut_and_deaf(client)
+    _cut_and_deaf(client, closed_port)
     send: Callable[[], Any] = lambda: app.send_task("mindbot.reply", (2,), argsrepr="(2,)")  # noqa: E731
     if retries:
         send()

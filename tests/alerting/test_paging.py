@@ -14,6 +14,7 @@ from mindbot_tasks.model.alert import Delivery, DeliveryReport, Event
 from mindbot_tasks.stores import outbox
 from mindbot_tasks.stores.database import transaction
 from tests.alerting.world import HOUR, MINUTE, SECOND, Asked, Priced, World, settings
+from tests.conftest import PATIENCE_S
 
 DOWN, UP = "disconnected", "connected"
 
@@ -136,7 +137,8 @@ def test_a_storm_that_takes_minutes_to_be_seen_is_four_sms_to_each(sqlite_engine
     world.run(6 * MINUTE, step=30 * SECOND)
     told = [one.short for one in world.sms.sent if one.recipient == "Ann"]
     assert len(told) == 4
-    assert "+2 more" in told[2]
+    # those of the first minute were sent side by side, so any of them may have been the last
+    assert [("+2 more" in text) for text in told[:3]].count(True) == 1
     assert "+24 more" in told[3]
 
 
@@ -266,7 +268,7 @@ def test_two_beats_do_everything_once(world: World) -> None:
     gate = threading.Barrier(4)
 
     def everything() -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         world.judge()
         world.escalate()
         world.deliver()

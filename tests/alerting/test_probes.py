@@ -23,6 +23,7 @@ from mindbot_tasks.stores import alert_probes
 from mindbot_tasks.stores.alert_probes import Finding, Plan
 from mindbot_tasks.stores.database import reading, transaction
 from tests.alerting.world import BEGIN, HOUR, MINUTE, SECOND, World, settings
+from tests.conftest import PATIENCE_S
 from tests.core.far_side import answering, far_side
 
 
@@ -33,7 +34,7 @@ def http(status: int, body: str) -> bytes:
 
 
 def context(whole: Settings, subject: str = "", **row: Any) -> Context:
-    return Context(whole, {"subject": subject, "failures": 0, "memory": {}, **row}, Deadline(3), BEGIN)
+    return Context(whole, {"subject": subject, "failures": 0, "memory": {}, **row}, Deadline(PATIENCE_S), BEGIN)
 
 
 def test_every_kind_that_is_planned_has_a_function() -> None:
@@ -57,7 +58,7 @@ def test_a_probe_runs_once_in_its_interval_whoever_asks(engine: Engine) -> None:
     gate = threading.Barrier(4)
 
     def run() -> tuple[int, bool]:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         with transaction(engine) as connection:
             asked = len(alert_probes.ask(connection, now=BEGIN, expires_ms=20_000))
         with transaction(engine) as connection:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from mindbot_tasks.alerting import watching
+from mindbot_tasks.alerting import watchdog, watching
 from mindbot_tasks.alerting.watchdog import Watchdog
 from mindbot_tasks.core.errors import Unavailable
 from mindbot_tasks.core.settings import Settings
@@ -59,7 +59,8 @@ class Patient:
 
 
 @pytest.fixture
-def patient(tmp_path: Path) -> Patient:
+def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    monkeypatch.setattr(watchdog, "EVERY_S", 60)  # a thread that has to wait for the processor is no part that hangs
     return Patient(tmp_path / "watchdog.json")
 
 

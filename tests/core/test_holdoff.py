@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
 
 from mindbot_tasks.core.holdoff import Holdoff
 
@@ -20,10 +23,12 @@ def test_after_a_failure_nobody_tries_for_a_while() -> None:
     assert [holdoff.allows() for _ in range(3)] == [False] * 3
 
 
-def test_after_the_pause_one_of_many_tries() -> None:
-    holdoff = Holdoff(pause_s=1)
+def test_after_the_pause_one_of_many_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    holdoff = Holdoff(pause_s=60)
     holdoff.failed()
-    time.sleep(1.05)
+    assert not holdoff.allows()
+    later = time.monotonic() + 61
+    monkeypatch.setattr("mindbot_tasks.core.holdoff.time", SimpleNamespace(monotonic=lambda: later))
     with ThreadPoolExecutor(8) as crowd:
         allowed = [future.result() for future in [crowd.submit(holdoff.allows) for _ in range(40)]]
     assert allowed.count(True) == 1

@@ -28,7 +28,6 @@ from mindbot_tasks.core.settings import Settings, TelemetrySettings
 from mindbot_tasks.core.telemetry import exporting
 from mindbot_tasks.core.telemetry.identity import header_of, parent_of, trace_of
 from tests.chaos.processes import ROOT
-from tests.conftest import free_port
 from tests.core.settings_files import Files, files
 from tests.slack import at_most
 
@@ -227,7 +226,7 @@ def run(code: str, **environment: str) -> str:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -293,8 +292,10 @@ def test_a_dead_collector_is_told_of_once_and_once_more_when_it_is_back() -> Non
     ]  # fmt: skip
 
 
-def test_a_dead_collector_delays_neither_the_work_nor_for_long_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    settings = Settings(telemetry=TelemetrySettings(endpoint=f"http://127.0.0.1:{free_port()}"))
+def test_a_dead_collector_delays_neither_the_work_nor_for_long_the_end(
+    closed_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(telemetry=TelemetrySettings(endpoint=f"http://127.0.0.1:{closed_port}"))
     assert telemetry.start(settings, "test")
     began = time.monotonic()
     for number in range(200):

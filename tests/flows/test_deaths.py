@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from mindbot_tasks.alone import ROLE
 from mindbot_tasks.core.words import say
 from mindbot_tasks.stores.trace import Trace
 from tests.flows.conftest import Told
@@ -103,15 +104,19 @@ def nobody_calls_a_provider_during_the_pause_it_asked_for(scene: Scene) -> None:
 
 
 @story(phase=2, databases=(SQLITE,))
-def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Scene) -> None:
-    neighbours = [Scene(scene.stack) for _ in range(5)]
-    scene.says(f"please drink this {DEADLY} now")
+def a_message_that_kills_its_workers_is_put_aside_after_three_attempts_and_takes_nobody_along(scene: Scene) -> None:
+    neighbours = [Scene(scene.stack) for _ in range(6)]
+    for neighbour in neighbours:  # whose answers take longer than all three attempts
+        neighbour.fault("delay", MODEL, delay_ms=8_000, always=True)
+        neighbour.says("tell me a long story")
     for neighbour in neighbours:
-        neighbour.says("how are you?")
-        time.sleep(0.3)
+        _generating(neighbour)
+    scene.says(f"please drink this {DEADLY} now")
     (told,) = scene.ended(within_s=PATIENCE_S)
     assert told.message["state"] == "quarantined"
-    assert steps(told).count("generate:started") == 3
+    started = [event.worker for event in told.events if event.step == "generate:started"]
+    assert len(started) == 3
+    assert [worker.partition("@")[0] == ROLE for worker in started] == [False, False, True]
     assert scene.texts() == [say("apology.poison", "en")]
     assert scene.asked() == []
     for neighbour in neighbours:

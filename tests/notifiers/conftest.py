@@ -95,6 +95,6 @@ def sms(base_url: str, **values: object) -> SmsProviderSettings:
     given: dict[str, object] = {
         "account_sid": SecretStr(ACCOUNT), "auth_token": SecretStr(TOKEN), "from_number": "+15550001111",
         "access_key": SecretStr(KEY), "secret_key": SecretStr(SECRET), "sign_name": "MindBot",
-        "template_code": "SMS_1", "base_url": base_url, "timeout": 2,
+        "template_code": "SMS_1", "base_url": base_url, "timeout": 30,
     }  # fmt: skip
     return SmsProviderSettings(**{**given, **values})  # type: ignore[arg-type]

@@ -27,14 +27,14 @@ class NotifierContract(ABC):
     def notifier(self, vendor: Emulator) -> Notifier: ...
 
     def test_a_message_is_taken_once(self, vendor: Emulator, notifier: Notifier) -> None:
-        told = notifier.send(notification(), Deadline(5))
+        told = notifier.send(notification(), Deadline(60))
         assert told.provider_message_id
         assert len(vendor.control.calls(accepted=True)) == 1
 
     def test_429_says_how_long_to_wait(self, vendor: Emulator, notifier: Notifier) -> None:
         vendor.control.fault("throttle", retry_after=7)
         with pytest.raises(Throttled) as raised:
-            notifier.send(notification(), Deadline(5))
+            notifier.send(notification(), Deadline(60))
         assert raised.value.retry_after_s == 7
         assert len(vendor.control.calls()) == 1, "the outbox tries again, not the notifier"
 
@@ -42,18 +42,18 @@ class NotifierContract(ABC):
     def test_server_errors_may_go_away(self, vendor: Emulator, notifier: Notifier, status: int) -> None:
         vendor.control.fault("status", status=status)
         with pytest.raises(Unavailable):
-            notifier.send(notification(), Deadline(5))
+            notifier.send(notification(), Deadline(60))
         assert len(vendor.control.calls()) == 1
 
     def test_a_gateways_page_is_no_success(self, vendor: Emulator, notifier: Notifier) -> None:
         vendor.control.fault("html", status=502)
         with pytest.raises(Unavailable):
-            notifier.send(notification(), Deadline(5))
+            notifier.send(notification(), Deadline(60))
 
     def test_a_refusal_is_final_and_shows_no_secret(self, vendor: Emulator, notifier: Notifier) -> None:
         vendor.control.fault("status", status=self.refused_status, body={"code": 20003, "message": "no"})
         with pytest.raises(Rejected) as raised:
-            notifier.send(notification(), Deadline(5))
+            notifier.send(notification(), Deadline(60))
         assert raised.value.provider == notifier.name
         assert "15551230000" not in str(raised.value)
 
@@ -66,7 +66,7 @@ class NotifierContract(ABC):
     def test_nobody_there_means_nothing_was_sent(self, notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
         elsewhere = self.elsewhere()
         with pytest.raises(Unavailable) as raised:
-            elsewhere.send(notification(), Deadline(5))
+            elsewhere.send(notification(), Deadline(60))
         assert raised.value.code == "connect"
 
     @abstractmethod

@@ -20,7 +20,7 @@ from tests.notifiers.conftest import notification, sms
 def mailer(port: int, **changes: object) -> Mail:
     values: dict[str, object] = {
         "host": "127.0.0.1", "port": port, "username": "bot", "password": SecretStr("geheim"),
-        "from_address": "MindBot <bot@example.com>", "security": "none", "timeout": 3,
+        "from_address": "MindBot <bot@example.com>", "security": "none", "timeout": 30,
     }  # fmt: skip
     return Mail("email", EmailSettings(**{**values, **changes}))  # type: ignore[arg-type]
 
@@ -31,7 +31,7 @@ def port(mail: Emulator) -> int:
 
 
 def test_a_mail_arrives_as_text_and_html(mail: Emulator, port: int) -> None:
-    assert mailer(port).send(notification(address="admin@example.com", subject="告警: 断开"), Deadline(5)).final
+    assert mailer(port).send(notification(address="admin@example.com", subject="告警: 断开"), Deadline(60)).final
     [got] = mail.control.call("GET", "/sent")
     assert got["to"] == ["admin@example.com"]
     assert got["subject"] == "告警: 断开"
@@ -41,13 +41,13 @@ def test_a_mail_arrives_as_text_and_html(mail: Emulator, port: int) -> None:
 
 def test_a_second_try_has_the_same_id_so_that_mail_programs_show_it_once(mail: Emulator, port: int) -> None:
     for _ in range(2):
-        mailer(port).send(notification(address="admin@example.com"), Deadline(5))
+        mailer(port).send(notification(address="admin@example.com"), Deadline(60))
     one, two = mail.control.call("GET", "/sent")
     assert one["message_id"] == two["message_id"] == "<mindbot-notification-7@example.com>"
 
 
 def test_a_line_break_in_a_subject_makes_no_header(mail: Emulator, port: int) -> None:
-    mailer(port).send(notification(address="a@example.com", subject="x\r\nBcc: all@example.com"), Deadline(5))
+    mailer(port).send(notification(address="a@example.com", subject="x\r\nBcc: all@example.com"), Deadline(60))
     [got] = mail.control.call("GET", "/sent")
     assert got["to"] == ["a@example.com"]
     assert "Bcc" in got["subject"]
@@ -60,42 +60,42 @@ def test_a_line_break_in_a_subject_makes_no_header(mail: Emulator, port: int) ->
 def test_four_may_go_away_and_five_does_not(mail: Emulator, port: int, say: str, error: type[Exception]) -> None:
     mail.control.call("POST", "/refuse", {"say": say})
     with pytest.raises(error):
-        mailer(port).send(notification(address="a@example.com"), Deadline(5))
+        mailer(port).send(notification(address="a@example.com"), Deadline(60))
     assert mail.control.call("GET", "/sent") == []
 
 
 def test_wrong_credentials_are_named_and_not_shown(mail: Emulator, port: int) -> None:
     with pytest.raises(Rejected) as raised:
-        mailer(port, password=SecretStr("falsch")).examine(Deadline(5))
+        mailer(port, password=SecretStr("falsch")).examine(Deadline(60))
     assert raised.value.kind == "auth"
     assert "falsch" not in str(raised.value)
 
 
 def test_a_server_without_tls_is_not_trusted_with_the_password(mail: Emulator, port: int) -> None:
     with pytest.raises(Rejected):
-        mailer(port, security="starttls").send(notification(address="a@example.com"), Deadline(5))
+        mailer(port, security="starttls").send(notification(address="a@example.com"), Deadline(60))
 
 
 def test_no_mail_server_means_nothing_was_sent() -> None:
     with pytest.raises(Unavailable) as raised:
-        mailer(1).send(notification(address="a@example.com"), Deadline(5))
+        mailer(1).send(notification(address="a@example.com"), Deadline(60))
     assert raised.value.code == "connect"
 
 
 def test_sns_takes_a_message_and_that_is_all_there_is_to_know(sns_url: str) -> None:
-    told = SnsSms("aws_sns", sms(sns_url, region="us-east-1", price=0.0065)).send(notification(), Deadline(5))
+    told = SnsSms("aws_sns", sms(sns_url, region="us-east-1", price=0.0065)).send(notification(), Deadline(60))
     assert (told.final, told.cost) == (True, 0.0065)
 
 
 def test_sns_refuses_a_wrong_number_for_good(sns_url: str) -> None:
     with pytest.raises(Rejected) as raised:
-        SnsSms("aws_sns", sms(sns_url, region="us-east-1")).send(notification(address="nobody"), Deadline(5))
+        SnsSms("aws_sns", sms(sns_url, region="us-east-1")).send(notification(address="nobody"), Deadline(60))
     assert raised.value.code == "InvalidParameter"
 
 
 def test_sns_that_is_away_was_sent_nothing() -> None:
     with pytest.raises(Unavailable) as raised:
-        SnsSms("aws_sns", sms("http://127.0.0.1:1", region="us-east-1")).send(notification(), Deadline(5))
+        SnsSms("aws_sns", sms("http://127.0.0.1:1", region="us-east-1")).send(notification(), Deadline(60))
     assert raised.value.code == "connect"
 
 

@@ -18,6 +18,7 @@ from mindbot_tasks.stores.claims import Claim, Following
 from mindbot_tasks.stores.database import one_statement, open_engine, reading, transaction
 from mindbot_tasks.stores.sweeping import Start
 from mindbot_tasks.stores.tables import EventRow, MessageRow
+from tests.conftest import PATIENCE_S
 from tests.stores.words import ANSWER, GENERAL, claim, message, must_claim, record, worker
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
     gate = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:
@@ -155,7 +156,7 @@ def test_a_message_that_arrives_while_the_one_before_it_ends_is_started_by_someb
 def test_a_finisher_sees_who_was_recorded_after_its_statement_had_begun(postgresql_url: str) -> None:
     """The narrow case of the race above, held still: the finisher waits for a lock while its follower is recorded."""
     inbox.forget_known()
-    engine = open_engine(postgresql_url)
+    engine = open_engine(postgresql_url, statement_timeout_s=PATIENCE_S)
     try:
         by = worker(engine)
         head = record(engine)
@@ -172,21 +173,21 @@ def test_a_finisher_sees_who_was_recorded_after_its_statement_had_begun(postgres
             finisher.start()
             wait_until_blocked(engine)
             follower = record(engine)
-        finisher.join(10)
+        finisher.join(PATIENCE_S)
         assert ended == [Following(follower.message_id, Stage.CLASSIFY)]
     finally:
         engine.dispose()
 
 
 def wait_until_blocked(engine: Engine) -> None:
-    """Until some statement waits for a lock."""
-    pause = threading.Event()
-    for _ in range(500):
+    """Until some statement in this database waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ends_by = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends_by:
         with reading(engine) as connection:
-            blocked = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar()
-        if blocked:
-            return
-        pause.wait(0.01)
+            if connection.exec_driver_sql(waiting).scalar():
+                return
+        time.sleep(0.01)
     pytest.fail("nobody waits")
 
 
@@ -194,7 +195,7 @@ def test_a_whole_conversation_under_fire_is_answered_in_order_and_once(engine: E
     """Intake and workers at once on one conversation; each worker takes whatever it sees."""
     by = [worker(engine) for _ in range(3)]
     ends: list[int] = []
-    ends_by = time.monotonic() + 30
+    ends_by = time.monotonic() + PATIENCE_S
 
     def send() -> None:
         for _ in range(10):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,22 @@ def bucket(s3_server: str) -> FilesSettings:
 
 
 @pytest.fixture
-def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+def one_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is stored today, also when midnight comes in the midst of the test."""
+    today = datetime.now(UTC)
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return today
+
+    monkeypatch.setattr(file_places, "datetime", Today)
+
+
+@pytest.fixture
+def configured(
+    database_url: str, tmp_path: Path, one_date: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Configure]:
     given_url = database_url
 
     def forget() -> None:
@@ -90,12 +106,13 @@ def bytes_kept(folder: Path) -> list[Path]:
 
 def days_ago(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """What was stored until now was stored long ago."""
-    today = next((folder / "files").iterdir())
-    today.rename(today.with_name("2001-02-03"))
-    with one_statement() as connection:
-        for row in rows():
-            place = row.place.replace(today.name, "2001-02-03")
-            connection.execute(update(FileRow).where(FileRow.id == row.id).values(place=place))
+    for number, day in enumerate(sorted((folder / "files").iterdir())):
+        old = f"2001-02-{number + 1:02}"
+        day.rename(day.with_name(old))
+        with one_statement() as connection:
+            for row in rows():
+                place = row.place.replace(day.name, old)
+                connection.execute(update(FileRow).where(FileRow.id == row.id).values(place=place))
 
 
 def test_keeps_a_file_by_its_bytes_and_finds_it_by_its_id(configured: Configure, tmp_path: Path) -> None:

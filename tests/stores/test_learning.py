@@ -16,13 +16,14 @@ from mindbot_tasks.stores import feedback, inbox, learning, retention, steps, wo
 from mindbot_tasks.stores.clock import DB_NOW
 from mindbot_tasks.stores.database import one_statement, open_engine, reading, transaction
 from mindbot_tasks.stores.tables import MessageRow
+from tests.conftest import PATIENCE_S
 from tests.stores.words import ANSWER, claim, message, must_claim, record, worker
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, unhurried: None) -> Iterator[Engine]:
     inbox.forget_known()
-    opened = open_engine(database_url, durable=False)
+    opened = open_engine(database_url, durable=False, statement_timeout_s=PATIENCE_S)
     yield opened
     opened.dispose()
 
@@ -93,12 +94,12 @@ def test_an_example_goes_with_its_message(engine: Engine) -> None:
 def test_what_was_answered_lately_is_told_oldest_first(engine: Engine) -> None:
     old = answered(engine, "old", "research")
     with transaction(engine) as connection:
-        connection.execute(update(MessageRow).where(MessageRow.id == old).values(received_at=DB_NOW - 3_600_000))
+        connection.execute(update(MessageRow).where(MessageRow.id == old).values(received_at=DB_NOW - 36_000_000))
     first = answered(engine, "first", "research", workflow="research")
     second = answered(engine, "second", "data_analysis")
     vote(engine, second, "down")
     with reading(engine) as connection:
-        found = learning.answered_since(connection, 60_000)
+        found = learning.answered_since(connection, 3_600_000)
     assert [(one.message_id, one.text, one.workflow, one.disliked) for one in found] == [
         (first, "first", "research", False),
         (second, "second", "", True),
@@ -159,4 +160,4 @@ def test_a_claim_brings_along_what_the_same_person_asked_before(engine: Engine) 
     held = claim(engine, record(engine).message_id, Stage.CLASSIFY, worker(engine))
     assert held is not None
     assert [label for label, _ in held.recent] == ["creative_writing", "data_analysis"]
-    assert all(0 <= age_ms < 60_000 for _, age_ms in held.recent)
+    assert all(0 <= age_ms < 600_000 for _, age_ms in held.recent)

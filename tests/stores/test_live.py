@@ -15,7 +15,7 @@ from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.model.message import State
 from mindbot_tasks.stores import live
 from mindbot_tasks.stores.redis import get_redis
-from tests.conftest import free_port
+from tests.conftest import PATIENCE_S
 from tests.slack import at_most
 
 
@@ -28,15 +28,20 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
 
 class Watcher:
     def __init__(self, client: redis.Redis) -> None:
-        self._pubsub: Any = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._client = client
+        self._pubsub: Any = client.pubsub()  # type: ignore[no-untyped-call]
         self._pubsub.subscribe(live.channel(7))
-        assert self._pubsub.get_message(timeout=2) is None  # the subscription
+        assert self._next()["type"] == "subscribe"
+
+    def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] | None = self._pubsub.get_message(timeout=PATIENCE_S)
+        assert message is not None
+        return message
 
     def heard(self) -> list[dict[str, str]]:
-        found = []
-        while (message := self._pubsub.get_message(timeout=0.1)) is not None:
-            found.append(json.loads(message["data"]))
-        return found
+        """All that was told until now: nothing overtakes a last word."""
+        self._client.publish(live.channel(7), "that is all")
+        return [json.loads(data) for data in iter(lambda: self._next()["data"], "that is all")]
 
     def close(self) -> None:
         self._pubsub.close()
@@ -79,8 +84,10 @@ def test_states_are_told_to_those_who_can_watch_only(watcher: Watcher) -> None:
     assert watcher.heard() == [{"type": "state", "state": "replied"}]
 
 
-def test_without_redis_nobody_is_told_and_nothing_breaks_or_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(redis_url=SecretStr(f"redis://127.0.0.1:{free_port()}/0"))
+def test_without_redis_nobody_is_told_and_nothing_breaks_or_waits(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(redis_url=SecretStr(f"redis://127.0.0.1:{closed_port}/0"))
     monkeypatch.setattr("mindbot_tasks.stores.redis.get_settings", lambda: settings)
     get_redis.cache_clear()
     try:

@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 from mindbot_tasks.stores import migrate
 from mindbot_tasks.stores.database import open_engine
 from mindbot_tasks.stores.every_table import METADATA
+from tests.conftest import PATIENCE_S
 from tests.stores.words import record
 
 
@@ -52,13 +53,13 @@ def test_two_machines_may_upgrade_at_once(empty_database_url: str) -> None:
     results: list[tuple[str | None, str | None]] = []
 
     def upgrade() -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         results.append(migrate.upgrade(empty_database_url))
 
     threads = [threading.Thread(target=upgrade) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert sorted(results, key=str) == [(migrate.head(), migrate.head()), (None, migrate.head())]
     assert tables(empty_database_url) == set(METADATA.tables)

@@ -13,7 +13,7 @@ from mindbot_tasks.stores.database import reading, transaction
 from tests.exporting.rows import fill
 
 
-def test_the_sums_of_a_busy_installation(engine: Engine) -> None:
+def test_the_sums_of_a_busy_installation(engine: Engine, one_day: None) -> None:
     now_ms = int(time.time() * 1000)
     with transaction(engine) as connection:
         fill(connection, now_ms)
@@ -32,7 +32,7 @@ def test_the_sums_of_a_busy_installation(engine: Engine) -> None:
         assert abs(now - now_ms) < 600_000
 
 
-def test_the_same_as_gauges_and_nothing_of_an_empty_database_but_zeros(engine: Engine) -> None:
+def test_the_same_as_gauges_and_nothing_of_an_empty_database_but_zeros(engine: Engine, one_day: None) -> None:
     settings = Settings(providers={"openai": ProviderSettings()}, alert_manager=AlertManagerSettings())
     with reading(engine) as connection:
         empty = list(records.of_database(connection, settings))

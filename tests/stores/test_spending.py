@@ -24,7 +24,7 @@ PRICE = Price(input=2.0, output=8.0)
 
 
 @pytest.fixture(autouse=True)
-def book(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def book(engine: Engine, one_day: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(spending, "_book", spending.Book())
     monkeypatch.setattr(spending, "transaction", lambda: transaction(engine))
     yield

@@ -13,13 +13,14 @@ from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.stores import database, together
 from mindbot_tasks.stores.database import open_engine, reading, sqlite_turn
 from mindbot_tasks.stores.together import Together
+from tests.conftest import PATIENCE_S
 
 THREADS = 12
 
 
 @pytest.fixture
-def engine(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    made = open_engine(sqlite_url, pool_size=THREADS)
+def engine(sqlite_url: str, unhurried: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    made = open_engine(sqlite_url, pool_size=THREADS, statement_timeout_s=PATIENCE_S)
     monkeypatch.setattr(database, "get_engine", lambda: made)
     monkeypatch.setattr(database, "_engine_in_turn", lambda: made)
     monkeypatch.setattr(together, "get_engine", lambda: made)
@@ -54,7 +55,7 @@ def run_all(writing: Together[str, str], wanted: list[str]) -> list[str | ValueE
             until = threading.Event()
             while len(writing._waiting) < len(wanted):
                 until.wait(0.01)
-        return [future.result(10) for future in futures]
+        return [future.result(PATIENCE_S) for future in futures]
 
 
 def test_those_who_wait_share_a_commit(engine: Engine) -> None:
@@ -83,6 +84,6 @@ def test_whoever_waits_too_long_is_told_so_and_forgotten(engine: Engine, monkeyp
     monkeypatch.setattr(database, "_patience_s", 0.1)
     writing = Together(write)
     with sqlite_turn(), ThreadPoolExecutor(1) as pool, pytest.raises(DatabaseUnavailable):
-        pool.submit(writing.run, "late").result(10)
+        pool.submit(writing.run, "late").result(PATIENCE_S)
     writing.run("next")
     assert "late" not in names(engine)

@@ -208,6 +208,8 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/workflows",
         "/api/v1/workflows/recommendations",
     }
+    shapes = description["components"]["schemas"]
+    assert set(shapes["HTTPError"]["properties"]) == set(shapes["ValidationError"]["properties"]) == {"error"}
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
 
     for operation in schema.exclude(path_regex="/events$").get_all_operations():

@@ -1,5 +1,5 @@
 """A real Redis, and none."""
 
-from tests.stores.fleet.redis_fixtures import no_redis, redis_url, shared
+from tests.stores.fleet.redis_fixtures import no_redis, redis_url, shared, timeless
 
-__all__ = ["no_redis", "redis_url", "shared"]
+__all__ = ["no_redis", "redis_url", "shared", "timeless"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from typing import Any
@@ -17,8 +16,11 @@ from mindbot_tasks.stores import breaker, breaker_lua, limiter
 from mindbot_tasks.stores.breaker import LocalBreakers
 from mindbot_tasks.stores.leave import NO_LIMITS, Bucket, Leave, Limits
 from mindbot_tasks.stores.limiter import LocalLimits, Rate
+from tests.stores.fleet.processes import PATIENCE_S, in_processes
 
-REAL_REDIS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REAL_REDIS = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 START_US = 1_700_000_000_000_000
 LIMITED = Limits((Bucket("x", Rate(1000, 10)),))
 PROBE = Leave(probe=True)
@@ -47,12 +49,12 @@ def test_unreadable_rates(text: str) -> None:
 @REAL_REDIS
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=30), st.integers(1000, 1_000_000), st.integers(1, 5))
 def test_redis_and_the_memory_of_a_process_follow_the_same_rule(
-    shared: Any,
+    timeless: Any,
     gaps: list[int],
     interval_us: int,
     burst: int,
 ) -> None:
-    shared.flushall()
+    timeless.flushall()
     rate, memory, now = Rate(interval_us, burst), LocalLimits(), START_US
     started: list[int] = []
     for gap in gaps:
@@ -79,35 +81,30 @@ def test_whoever_waits_as_told_may_go(shared: Any) -> None:
     assert limiter.take("x", rate) == 0
 
 
-def _take_for(url: str, seconds: float, results: Any) -> None:
+def _take(url: str, gate: Any, results: Any, count: int) -> None:
+    """So many starts, each when it may be; says when it looked for the first one and had the last."""
     client = redis.Redis.from_url(url, decode_responses=True)
-    until, count = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        count += limiter.take("fleet", Rate(20_000, 5), client=client) == 0
-        time.sleep(0.002)
-    results.put(count)
+    gate.wait(PATIENCE_S)
+    began = time.monotonic()
+    for _ in range(count):
+        while (wait_s := limiter.take("fleet", Rate(20_000, 5), client=client)) > 0:
+            time.sleep(wait_s)
+    results.put((began, time.monotonic()))
 
 
 def test_the_limit_is_the_fleets(shared: Any, redis_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    processes = [context.Process(target=_take_for, args=(redis_url, 1.0, results)) for _ in range(3)]
-    started = time.monotonic()
-    for process in processes:
-        process.start()
-    total = sum(results.get(timeout=30) for _ in processes)
-    took_s = time.monotonic() - started
-    for process in processes:
-        process.join()
-    assert 40 <= total <= 5 + took_s * 50 + 1
+    times = in_processes(_take, redis_url, 3, 20)
+    took_s = max(end for _, end in times) - min(begin for begin, _ in times)
+    assert 5 + took_s * 50 + 1 >= 3 * 20
 
 
 def test_a_pause_stops_everybody_and_does_not_get_shorter(shared: Any) -> None:
-    limiter.pause("x", 10)
-    limiter.pause("x", 1)
-    assert limiter.take("x", "1000/s") == pytest.approx(10, abs=0.5)
+    limiter.pause("x", 1000)
+    limiter.pause("x", 100)
+    assert 900 < limiter.take("x", "1000/s") <= 1000
     leave = breaker.ask("x")
-    assert (leave.reason, round(leave.wait_s)) == ("pause", 10)
+    assert leave.reason == "pause"
+    assert 900 < leave.wait_s <= 1000
     limiter.pause("y", 0.05)
     time.sleep(0.08)
     assert limiter.take("y", "1000/s") == 0
@@ -122,7 +119,7 @@ def test_one_round_trip_to_ask_and_none_for_a_success(shared: Any) -> None:
         breaker.report("x", "ok")
     after = shared.info("commandstats")
     assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] == 5
-    assert "cmdstat_eval" not in after
+    assert after.get("cmdstat_eval") == before.get("cmdstat_eval")
 
 
 def fail(times: int, name: str = "x", **when: Any) -> None:
@@ -131,19 +128,25 @@ def fail(times: int, name: str = "x", **when: Any) -> None:
 
 
 def test_it_opens_on_a_ratio_and_not_on_a_few_failures(shared: Any) -> None:
-    fail(9)
-    assert breaker.ask("x").reason == ""
-    fail(1)
-    leave = breaker.ask("x")
-    assert leave.reason == "breaker"
-    assert 14 < leave.wait_s <= 15
+    fail(9, at_us=START_US)
+    assert breaker.ask("x", at_us=START_US).reason == ""
+    fail(1, at_us=START_US)
+    leave = breaker.ask("x", at_us=START_US + 1_000_000)
+    assert (leave.reason, leave.wait_s) == ("breaker", 14)
     for _ in range(30):
         breaker.report("y", "ok")
-    breaker.ask("y")
-    fail(29, "y")
-    assert breaker.ask("y").reason == ""
-    fail(1, "y")
-    assert breaker.ask("y").reason == "breaker"
+    breaker.ask("y", at_us=START_US)
+    fail(29, "y", at_us=START_US)
+    assert breaker.ask("y", at_us=START_US).reason == ""
+    fail(1, "y", at_us=START_US)
+    assert breaker.ask("y", at_us=START_US).reason == "breaker"
+
+
+def test_by_the_clock_of_redis_it_opens_as_well(shared: Any) -> None:
+    fail(10)
+    leave = breaker.ask("x")
+    assert leave.reason == "breaker"
+    assert 0 < leave.wait_s <= 15
 
 
 def test_old_failures_do_not_count(shared: Any) -> None:
@@ -183,7 +186,7 @@ def test_one_probe_only_and_it_decides(shared: Any) -> None:
     assert breaker.ask("x", at_us=again) == breaker.Leave()
 
 
-def test_a_refused_ask_takes_nothing_from_the_limit(shared: Any) -> None:
+def test_a_refused_ask_takes_nothing_from_the_limit(timeless: Any) -> None:
     rate = Limits((Bucket("x", Rate(60_000_000, 1)),))
     fail(10, at_us=START_US)
     assert breaker.ask("x", rate, at_us=START_US).reason == "breaker"
@@ -199,8 +202,8 @@ _steps = st.lists(
 
 @REAL_REDIS
 @given(_steps)
-def test_redis_and_the_memory_of_a_process_open_alike(shared: Any, steps: Any) -> None:
-    shared.flushall()
+def test_redis_and_the_memory_of_a_process_open_alike(timeless: Any, steps: Any) -> None:
+    timeless.flushall()
     breaker._successes.clear()
     memory, now = LocalBreakers(), START_US
     for gap, outcome, times in steps:
@@ -220,10 +223,10 @@ def test_redis_and_the_memory_of_a_process_open_alike(shared: Any, steps: Any) -
 
 
 def test_without_redis_each_process_limits_itself(no_redis: None) -> None:
-    assert limiter.take("x", "1/s") == 0
-    assert limiter.take("x", "1/s") > 0.5
-    limiter.pause("y", 5)
-    assert limiter.take("y", "1/s") > 4
+    assert limiter.take("x", "1/m") == 0
+    assert limiter.take("x", "1/m") > 30
+    limiter.pause("y", 100)
+    assert limiter.take("y", "1/s") > 70
     assert breaker.ask("z").reason == ""
     fail(10, "z")
     assert breaker.ask("z").reason == "breaker"

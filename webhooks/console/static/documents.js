@@ -23,7 +23,7 @@ function drawDocuments() {
     const item = make("li", one.state);
     item.dataset.state = one.state;
     const state = words.documents_states[one.state] || one.state;
-    const told = one.state === "ready" ? `${state} · ${one.chunks} ${words.documents_pieces}` : state;
+    const told = one.state === "ready" ? `${state} · ${words.documents_pieces}${one.chunks}` : state;
     const line = make("span", "muted");
     line.append(make("span", "state", told));
     if (one.note) line.append(` · ${one.note}`);
