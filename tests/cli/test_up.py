@@ -17,7 +17,8 @@ import psutil
 import pytest
 import redis
 
-from mindbot_tasks.cli.supervision.supervisor import STOP_STEPS
+from mindbot_tasks.cli.supervision.supervisor import stop_steps
+from mindbot_tasks.core.settings import Settings
 from tests.conftest import free_port
 from tests.slack import at_most
 
@@ -355,7 +356,7 @@ def test_a_deaf_child_holds_up_the_end_for_no_more_than_30_seconds(machine: Mach
     found = re.search(r"stopped after ([0-9.]+) s", machine.output())
     assert found, machine.output()
     assert float(found[1]) < at_most(30)
-    assert max(step.kill_at_s for step in STOP_STEPS) < 30
+    assert max(step.kill_at_s for step in stop_steps(Settings().times.guard_s)) < 30
 
 
 def test_only_the_asked_roles_start(machine: Machine) -> None:
