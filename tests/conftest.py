@@ -29,6 +29,7 @@ from mindbot_tasks.stores import database, migrate, spending, traffic
 from mindbot_tasks.stores.database import answer_within
 
 IN_CI = bool(os.environ.get("CI"))
+OBJECT_IN_USE = "55006"  #: PostgreSQL's code; after five seconds it no longer waits by itself
 #: how long a test waits for what must come
 PATIENCE_S = 60.0
 #: of the default of `redis_url`
@@ -202,9 +203,22 @@ def postgresql_server() -> Iterator[str]:
 def _administer(url: str, *statements: str) -> None:
     answer_within(None)  # whatever a test has left: making a database may take longer than a webhook
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
+    for statement in statements:
+        _execute(engine, statement)
+
+
+def _execute(engine: Engine, statement: str, **values: str) -> None:
+    """Patiently: a database counts as in use until whoever served its last connection has ended."""
+    ends_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text(statement), values)
+                return
+        except DBAPIError as exc:
+            if getattr(exc.orig, "pgcode", "") != OBJECT_IN_USE or time.monotonic() > ends_at:
+                raise
+        time.sleep(0.2)
 
 
 def _on_server(server: str, database: str) -> str:
@@ -272,8 +286,7 @@ class _Lent:
         self.name = ""
 
     def _on_server(self, statement: str, **values: str) -> None:
-        with self.admin.connect() as connection:
-            connection.execute(text(statement), values)
+        _execute(self.admin, statement, **values)
 
 
 #: what rows do not change: tables and sequences, their columns, functions, triggers, and settings of the database
