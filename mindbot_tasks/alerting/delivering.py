@@ -314,7 +314,8 @@ def _all_failed(job: Job, post: Post, done: Delivered, *, error: str, hopeless: 
         again_at = None if over else now + int(pause_s * 1000)
         outbox.put_off(connection, row["id"], job.attempts, tried=[], error=error, next_try_at=again_at)
         if trigger and wakes and not fallback:
-            done.escalate |= alerts.hurry(connection, row["alert_id"], now=now)
+            if alerts.hurry(connection, row["alert_id"], now=now):
+                done.escalate = True  # not `|=`, which would forget what another thread says meanwhile
     log.error(
         "notification_reached_nobody", notification=row["id"], channel=row["channel"], error=error, fallback=fallback
     )
