@@ -86,6 +86,7 @@ task_routes = {
     "mindbot.learn": {"queue": "upkeep"},
     "mindbot.tend": {"queue": "upkeep"},
     "mindbot.ingest": {"queue": "ingest"},
+    "mindbot.alone": {"queue": "generate"},  # each is sent to the queue of its stage
     "mindbot.canary": {"queue": "upkeep"},  # the canaries themselves fly through a queue named when they are sent
 }
 imports = (
@@ -105,6 +106,7 @@ imports = (
     "mindbot_tasks.learn",
     "mindbot_tasks.tend",
     "mindbot_tasks.ingest",
+    "mindbot_tasks.alone",
     "mindbot_tasks.canary",
     "mindbot_tasks.exporting.workers",
 )

@@ -62,7 +62,7 @@ class Control:
         wanted = {"event": event, **({"path": path} if path else {}), **fields}
         return [record for record in found if all(record.get(name) == value for name, value in wanted.items())]
 
-    def wait_for(self, count: int = 1, *, timeout_s: float = 10, since: int = 0, **which: Any) -> list[dict[str, Any]]:
+    def wait_for(self, count: int = 1, *, timeout_s: float = 60, since: int = 0, **which: Any) -> list[dict[str, Any]]:
         """The calls that match, as soon as there are `count` of them. Raises TimeoutError."""
         until = time.monotonic() + timeout_s
         while True:
@@ -87,8 +87,19 @@ class Emulator:
         self.port = port
         self.start()
 
-    def start(self, timeout_s: float = 30) -> None:
+    def start(self, timeout_s: float = 120) -> None:
         """Start it, a second time on the same port. Raises RuntimeError with its words when it does not come up."""
+        for tries_left in reversed(range(20 if hasattr(self, "process") else 1)):
+            try:
+                self._start(timeout_s)
+            except RuntimeError:
+                if not tries_left:
+                    raise
+            else:
+                return
+            time.sleep(0.5)  # while it was away, somebody's outgoing call may have been given its port
+
+    def _start(self, timeout_s: float) -> None:
         command = [sys.executable, "-m", "emulators", self.name, "--port", str(self.port), "--with-parent"]
         if self.log is not None:
             command += ["--log", str(self.log)]
@@ -109,7 +120,7 @@ class Emulator:
     def pid(self) -> int:
         return self.process.pid
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """End it in order; returns its exit status."""
         self.process.terminate()
         try:

@@ -16,8 +16,9 @@ def __getattr__(name: str) -> Any:
     if name in ("app", "celery"):
         from mindbot_tasks.core import cycles
 
-        cycles.seldom()
+        cycles.not_while_loading()
         from mindbot_tasks.app import app
 
+        cycles.seldom()
         return app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,6 +15,7 @@ from mindbot_tasks.core.settings import BotSettings, get_settings
 from mindbot_tasks.model.message import ASKS_STATUS, OVER_LIMIT, Message
 from mindbot_tasks.stores import bursts, cancelling, inbox, quota
 from mindbot_tasks.stores.cancelling import Stopped
+from mindbot_tasks.stores.cleaning import cut
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ def _limited(message: Message, bot: BotSettings) -> Admission | None:
         limits[group] = bot.group_rate
     # in each conversation somebody is told once, and a group that is too busy once for all that are in it
     told = {user: f"{whose}:{message.conversation_id}:{message.sender_id}", group: group}
-    refusal = quota.ask(limits, told) if limits else None
+    refusal = quota.ask(limits, told, f"{whose}:{cut(message.external_id)}") if limits else None
     if refusal is None:
         return None
     log.info("message_over_limit", platform=message.platform, bot=message.bot, wait_s=refusal.wait_s)

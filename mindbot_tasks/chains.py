@@ -64,7 +64,7 @@ def fetch(feed_id: int) -> Signature:
     return app.signature("mindbot.collect", args=(feed_id,), options=_texts(feed_id), immutable=True)
 
 
-def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float, generate_queue: str) -> None:
+def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float, generate_queue: str, alone: bool) -> None:
     """`answer(...).apply_async()` without the objects in between, which cost more than the sending."""
     reply_to = app.thread_oid
     first, *later = _left(start)
@@ -83,14 +83,20 @@ def _send(message_id: int, start: Stage, reply_queue: str, delay_s: float, gener
         }
         for stage in reversed(later)  # the next one is taken from the end
     ]
+    name = f"mindbot.{first}"
+    args: list[int | str] = [message_id]
+    options = _options(first, message_id, reply_queue, generate_queue)
+    if alone:  # by a worker that serves the queue of this stage
+        options = {"queue": str(first), **options, "argsrepr": f"({message_id}, '{first}')"}
+        name, args = "mindbot.alone", [message_id, str(first)]
     app.send_task(
-        f"mindbot.{first}",
-        (message_id,),
+        name,
+        args,
         task_id=str(uuid4()),
         reply_to=reply_to,
         chain=links or None,
         countdown=delay_s or None,
-        **_options(first, message_id, reply_queue, generate_queue),
+        **options,
     )
 
 
@@ -101,15 +107,17 @@ def start(
     *,
     delay_s: float = 0.0,
     generate_queue: str = "",
+    alone: bool = False,
 ) -> bool:
     """Start the chain of a message; `reply_queue`: that of its bot (platforms/queues.py); `generate_queue`: where its
     answer is made (lanes.py), "" while nobody knows.
 
     False when the broker does not take it: the sweeper will, from the ledger. delay_s: nobody can claim it earlier, by
     its `not_before`. The delay lives in a worker's memory; should it get lost, the sweeper finds the message.
+    alone: this stage in a process of its own.
     """
     with telemetry.span(f"publish {stage}", "producer", {"mindbot.message.id": message_id}) as traced:
-        send = partial(_send, message_id, stage, reply_queue, delay_s, generate_queue)
+        send = partial(_send, message_id, stage, reply_queue, delay_s, generate_queue, alone)
         published = _published(send, message_id=message_id)
         if not published:
             traced.fail("broker_unreachable")

@@ -91,6 +91,12 @@ class Presence:
         with self._lock:
             self._left_over.append(change)
 
+    def wait_until_written(self, patience_s: float) -> None:
+        """Return when there is no such change left, or after so long."""
+        until = time.monotonic() + patience_s
+        while self._left_over and time.monotonic() < until and not self._stop.wait(0.2):
+            pass
+
     def leave(self) -> list[int]:
         """Stop the thread and free what this process held; returns those messages. Never raises."""
         self._stop.set()
@@ -200,6 +206,7 @@ def _nothing() -> None:
     """What a process does that no worker has configured."""
 
 
+_alone = False
 _queues: Sequence[str] = ()
 _on_sweep_overdue: Callable[[], None] = _nothing
 _on_death: Callable[[], None] = _nothing
@@ -215,7 +222,22 @@ def configure(queues: Sequence[str], on_sweep_overdue: Callable[[], None], on_de
 def get_presence() -> Presence:
     """The presence of this process, made at the first claim or when the worker is ready."""
     role = os.environ.get("MINDBOT_ROLE", "worker")
-    return Presence(f"{role}@{socket.gethostname()}:{os.getpid()}", _queues, _on_sweep_overdue, _on_death)
+    return Presence(name_of(role, os.getpid()), _queues, _on_sweep_overdue, _on_death)
+
+
+def name_of(role: str, pid: int) -> str:
+    """What a process of this machine is called in `workers`."""
+    return f"{role}@{socket.gethostname()}:{pid}"
+
+
+def be_alone() -> None:
+    """This process takes one message, and ends (`mindbot_tasks/alone.py`)."""
+    global _alone
+    _alone = True
+
+
+def is_alone() -> bool:
+    return _alone
 
 
 def forget_presence() -> None:

@@ -129,9 +129,11 @@ def _carry_out(due: Due, decision: Decision) -> None:
     """What follows outside of the ledger from a decision that is written down."""
     queue = reply_queue(due.platform, due.bot)
     match decision:
-        case Start(stage=stage):
-            log.info("message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state))
-            chains.start(due.message_id, stage, queue, generate_queue=_generate_queue(due))
+        case Start(stage=stage, alone=alone):
+            log.info(
+                "message_restarted", message_id=due.message_id, start=str(stage), state=str(due.state), alone=alone
+            )
+            chains.start(due.message_id, stage, queue, generate_queue=_generate_queue(due), alone=alone)
         case GiveUp(verdict=verdict):
             MESSAGES.labels("", f"given_up_{verdict}", "").inc()
             log.warning("message_given_up", message_id=due.message_id, verdict=str(verdict))

@@ -39,12 +39,14 @@ from mindbot_tasks.core.errors import (
 from mindbot_tasks.core.metrics import MESSAGES, RETRIES, STAGE_SECONDS
 from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.model.message import Stage, State, Verdict
+from mindbot_tasks.platforms.queues import is_own
 from mindbot_tasks.stores import cancelling, claims, spending, steps, trace
 from mindbot_tasks.stores.claims import MAX_STRIKES, Claim, Following
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.limiter import take
 from mindbot_tasks.stores.spending import Whose
 from mindbot_tasks.stores.steps import LostLease
+from mindbot_tasks.stores.suspects import WORKER_LOST
 
 log = structlog.get_logger(__name__)
 
@@ -142,6 +144,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
                 history_rows=claims.history_rows(settings.history_tokens),
                 silence_ms=settings.silence_ms,
                 recent=settings.classifier.enabled and bool(settings.workflows),
+                alone=presence.is_alone(),
+                only_here=is_own((self.request.delivery_info or {}).get("routing_key")),
             )
         if held is None:
             log.debug("not_my_turn")
@@ -156,8 +160,8 @@ class MindBotTask(Task):  # type: ignore[type-arg]
         return held
 
     def _trace(self, held: Claim) -> None:
-        # after an orderly retry or a crash there is an error, and the attempt has told of itself
-        lost = held.strikes > 1 and not held.last_error
+        # after an orderly retry or a crash there is another error, and the attempt has told of itself
+        lost = held.strikes > 1 and held.last_error in ("", WORKER_LOST)
         telemetry.claimed(
             (held.platform, held.bot, held.external_id),
             held.address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from typing import NoReturn
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -36,7 +38,12 @@ USUAL_REDIS_PORT = 6379
 # HYPOTHESIS_PROFILE=fuzz.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=3_000)
-settings.load_profile("fuzz" if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else "steady")
+IS_STEADY = os.environ.get("HYPOTHESIS_PROFILE") != "fuzz"
+settings.load_profile("steady" if IS_STEADY else "fuzz")
+if IS_STEADY:
+    # it would take some examples from the constants of all our modules that are loaded: others in every run, for which
+    # worker gets which files is a matter of time
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 #: files that take longest; with several workers they are begun first, or the last of them would run alone at the end
@@ -55,6 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that passed only when it was tried again has a fault, or has found one: say which and why."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid}", sep="-", yellow=True)
+        terminalreporter.write_line(report.longreprtext)
+
+
 def missing(what: str) -> NoReturn:
     """A test cannot run for want of a server: fine at home, a failure in CI."""
     if IN_CI:
@@ -62,12 +76,24 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+#: below those that systems hand out by themselves (Linux from 32768, others from 49152): between the moment a test is
+#: told a port and the moment its server listens there, nobody gets it by chance, for an outgoing call or for port 0
+_PORTS_FROM, _PORTS_EACH, _PARTS = 10_000, 800, 12
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on just now; whoever listens there must expect another."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on; no two calls of a test run get the same one."""
+    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
+    first = _PORTS_FROM + part * _PORTS_EACH
+    for port in secrets.SystemRandom().sample(range(first, first + _PORTS_EACH), _PORTS_EACH):
+        if port in _given_ports:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _given_ports.add(port)
+            return port
+    raise RuntimeError(f"no port of {first} to {first + _PORTS_EACH} is free")
 
 
 @contextlib.contextmanager

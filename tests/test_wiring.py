@@ -125,7 +125,7 @@ def test_every_verdict_has_its_words_in_both_languages() -> None:
 
 
 def test_the_web_process_loads_no_stage_and_no_model_library() -> None:
-    heavy = ("langchain", "chromadb", "openai", "sklearn", "mindbot_tasks.generate", "mindbot_tasks.llm")
+    heavy = ("langchain", "chromadb", "openai", "sklearn", "markdown_it", "mindbot_tasks.generate", "mindbot_tasks.llm")
     code = f"import webhooks.app, sys; print([m for m in sys.modules if m.startswith({heavy!r})])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr

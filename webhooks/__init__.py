@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from mindbot_tasks.core import cycles
 
-cycles.seldom()
+cycles.not_while_loading()  # webhooks.app.create_app ends it

@@ -15,6 +15,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mindbot_tasks.app import only_publish
+from mindbot_tasks.core import cycles
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
 from mindbot_tasks.core.settings.listeners import listeners
@@ -56,6 +57,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         DESCRIPTION="Messages of MindBot: where each is, what happened to it, and its answer.",
         SECURITY_SCHEMES={"key": {"type": "http", "scheme": "bearer", "description": "One of `web.api_keys`."}},
         VALIDATION_ERROR_STATUS_CODE=422,
+        VALIDATION_ERROR_SCHEMA=errors.SCHEMA,
+        HTTP_ERROR_SCHEMA=errors.SCHEMA,
         MINDBOT=settings,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -78,6 +81,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.register_blueprint(alerts)
     protect_from_forgery(app, exempt=[receive.receive, receipts.receipts, api, alerts])
     limit_calls(app, api, settings)
+    cycles.seldom()
     return app
 
 

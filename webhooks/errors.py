@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from apiflask import APIFlask, HTTPError
@@ -17,6 +18,24 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 5
 
+#: the one shape of errors, as OpenAPI shows it
+SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["reason", "message"],
+            "properties": {
+                "reason": {"type": "string", "description": "one word, for programs"},
+                "message": {"type": "string", "description": "one sentence, for people"},
+                "detail": {"type": "object", "description": "with 422: what is wrong where"},
+            },
+        }
+    },
+}
+
 _SENTENCES = {
     400: ("bad_request", "The request could not be read."),
     401: ("unauthorised", "This needs a valid API key."),
@@ -24,15 +43,24 @@ _SENTENCES = {
     404: ("not_found", "There is nothing here."),
     405: ("method_not_allowed", "This address does not take this method."),
     413: ("too_large", "The body is larger than this server takes."),
+    414: ("address_too_long", "The address is longer than this server takes."),
     415: ("unsupported_media_type", "This content type is not understood."),
     422: ("invalid", "A parameter has a value that is not allowed."),
     429: ("too_many_requests", "Too many requests; wait as long as Retry-After says."),
+    431: ("headers_too_large", "The headers are larger than this server takes."),
+    500: ("internal", "Something went wrong here; it has been logged."),
     503: ("unavailable", "Not available now; try again soon."),
 }
 
 
+def told(status: int) -> dict[str, str]:
+    """The reason and the message of a status of which no more is known."""
+    reason, message = _SENTENCES.get(status, ("error", HTTPStatus(status).phrase))
+    return {"reason": reason, "message": message}
+
+
 def error(status: int, reason: str, message: str, **more: object) -> Response:
-    """The one shape of errors: {"error": {"reason": ..., "message": ...}}."""
+    """An error in the shape that SCHEMA describes."""
     response = jsonify({"error": {"reason": reason, "message": message, **more}})
     response.status_code = status
     return response
@@ -49,8 +77,7 @@ def _of_http(exc: HTTPException) -> Response:
     status = exc.code or 500
     if status < 400:  # a redirect is no error
         return exc.get_response()  # type: ignore[return-value]
-    reason, message = _SENTENCES.get(status, ("error", HTTPStatus(status).phrase))
-    response = error(status, reason, message)
+    response = error(status, **told(status))
     for name, value in exc.get_headers():
         if name.lower() in ("allow", "retry-after", "www-authenticate"):
             response.headers[name] = value
@@ -59,16 +86,15 @@ def _of_http(exc: HTTPException) -> Response:
 
 def _of_api(exc: HTTPError) -> Response:
     status = exc.status_code
-    reason, message = _SENTENCES.get(status, ("error", HTTPStatus(status).phrase))
-    more: dict[str, object] = {"detail": exc.detail} if exc.detail else {}
-    response = error(status, reason, message, **more)
+    more: dict[str, Any] = {"detail": exc.detail} if exc.detail else {}
+    response = error(status, **told(status), **more)
     response.headers.update(dict(exc.headers or {}))
     return response
 
 
 def _of_bug(exc: Exception) -> Response:
     log.error("web_failed", endpoint=request.endpoint, exc_info=exc)
-    return error(500, "internal", "Something went wrong here; it has been logged.")
+    return error(500, **told(500))
 
 
 def register(app: APIFlask) -> None:

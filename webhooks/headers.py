@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import Flask, Response, request
 
-_ALWAYS: Final = {
+ALWAYS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -22,7 +22,7 @@ _ALWAYS: Final = {
 def _add(response: Response) -> Response:
     headers = response.headers
     there = {name.lower() for name, _ in headers}  # once: to ask for each name looks through all of them each time
-    for name, value in _ALWAYS.items():
+    for name, value in ALWAYS.items():
         if name.lower() not in there:
             headers.add(name, value)
     if "cache-control" not in there and not (request.endpoint or "").endswith(".static"):

@@ -19,7 +19,6 @@ import webhooks.app
 took = time.perf_counter() - started
 print(json.dumps([took, sorted(name for name in ("langchain", "langchain_core", "chromadb") if name in sys.modules)]))
 """
-HEAVY = ("langchain", "chromadb")
 
 
 def measure(bench: Bench) -> Measured:

@@ -64,7 +64,7 @@ class Mailbag:
         while self._thread.is_alive() and time.monotonic() < ends_at:
             self._thread.join(0.05)
         self._recorded.put(None)
-        left = self._queue.qsize() + (1 if self._thread.is_alive() else 0)
+        left = self._queue.unfinished_tasks
         if self._thread.is_alive() and left:
             log.error("messages_lost", reason="the database did not come back in time", messages=left)
             return left
@@ -79,6 +79,7 @@ class Mailbag:
                     return
                 continue
             self._record(message, came_at)
+            self._queue.task_done()
 
     def _record(self, message: Message, came_at: float) -> None:
         while True:

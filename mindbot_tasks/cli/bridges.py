@@ -25,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 # kind of connection -> the module that knows how its process is started: command(bot) -> list[str]
 MODULES = {"dingtalk": "mindbot_tasks.bridges.dingtalk", "aim": "mindbot_tasks.bridges.aim"}
-#: all are told to end at once; one that is a worker may drain, but not outlive the patience of `mindbot up`
-STOP_STEPS = (Step(None, next_at_s=25.5, kill_at_s=25.5),)
 
 
 def configured(settings: Settings) -> list[str]:
@@ -88,8 +86,10 @@ def bridges() -> None:
 
 
 def hold(wanted: Iterable[Spec]) -> None:
-    """Start them, start again what dies, and end them in order when told to."""
-    supervisor = Supervisor(Passed([]), Words("en"), steps=STOP_STEPS)
+    """Start them, start again what dies, and end all at once when told to."""
+    # one that is a worker may drain, but not outlive the patience of `mindbot up`
+    patience_s = get_settings().times.guard_s + 0.5
+    supervisor = Supervisor(Passed([]), Words("en"), steps=(Step(None, next_at_s=patience_s, kill_at_s=patience_s),))
     with supervisor.signals():
         try:
             for spec in wanted:

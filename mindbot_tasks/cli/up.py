@@ -27,7 +27,7 @@ from mindbot_tasks.cli.supervision.instance import (
     why_not_bindable,
 )
 from mindbot_tasks.cli.supervision.lines import Lines
-from mindbot_tasks.cli.supervision.supervisor import OURSELVES, Supervisor
+from mindbot_tasks.cli.supervision.supervisor import OURSELVES, Supervisor, stop_steps
 from mindbot_tasks.cli.supervision.words import Words
 from mindbot_tasks.core.errors import SettingsError
 from mindbot_tasks.core.settings import Settings, get_settings
@@ -157,7 +157,7 @@ def run(
         flower_port=choices.flower_port,
     )
     lines = Lines([OURSELVES, REDIS, *commands], quiet=choices.quiet)
-    supervisor = Supervisor(lines, words)
+    supervisor = Supervisor(lines, words, steps=stop_steps(settings.times.guard_s))
     readiness: banner.Readiness | None = None
     with supervisor.signals():
         try:

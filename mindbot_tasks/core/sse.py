@@ -45,7 +45,8 @@ def lines(chunks: Iterable[bytes], max_bytes: int = MAX_EVENT_BYTES) -> Iterator
 def events(chunks: Iterable[bytes], max_bytes: int = MAX_EVENT_BYTES) -> Iterator[Event]:
     """Events that carry data; comments and pings without data are only swallowed.
 
-    A last event without its empty line is still given: some servers forget it after the end mark.
+    A last event without its empty line is still given: some servers forget it after the end mark. Raises Unavailable
+    for an event above `max_bytes`.
     """
     name = ""
     data: list[str] = []

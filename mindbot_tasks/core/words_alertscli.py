@@ -50,7 +50,10 @@ WORDS: Words = {
     "drill_begin": ("Drill of {rule}, against {where}", "演练 {rule},对象:{where}"),
     "drill_emulators": ("emulators started for it", "为演练启动的模拟器"),
     "drill_real": ("the notifiers of this configuration", "当前配置的通知渠道"),
-    "drill_done": ("The drill is over: {sent} of {all} notices went out.", "演练结束:{all} 条通知中已发出 {sent} 条。"),
+    "drill_done": (
+        "The drill is over; notices that went out: {sent} of {all}.",
+        "演练结束:{all} 条通知中已发出 {sent} 条。",
+    ),
     "drill_failed": ("nobody could be told", "没有任何通知送出"),
     "drill_sure": ("This really calls people. Go on?", "将真实通知相关人员,是否继续?"),
     "test_summary": ("this is a test", "这是一次测试"),

@@ -16,7 +16,7 @@ WORDS: Words = {
     "hours": ("{count} h", "约 {count} 小时"),
     "minutes": ("{count} min", "约 {count} 分钟"),
     "today": (
-        "Today you used {tokens} tokens in {calls} calls of models{cost}.",
+        "Today you used {tokens} tokens (calls of models: {calls}){cost}.",
         "您今天调用模型 {calls} 次，共使用 {tokens} 个 token{cost}。",
     ),
     "costing": (", which cost {amount}", "，费用 {amount}"),

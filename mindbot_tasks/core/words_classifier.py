@@ -26,7 +26,7 @@ WORDS: Words = {
     "training": ("training", "训练"),
     "done": ("done", "完成"),
     "left_out": (
-        "{label}: only {count} examples; {fewest} are needed to learn it",
+        "{label}: {fewest} examples are needed to learn it, found: {count}",
         "{label}:只有 {count} 条样本,至少需要 {fewest} 条才能学习",
     ),
     "crossed": (

@@ -30,10 +30,10 @@ WORDS: Words = {
     "save": ("Save", "保存"),
     "all_well": ("Nothing fires", "当前没有告警"),
     "all_well_more": (
-        "{count} checks are well. The last alert was over {ago} ago.",
+        "All checks are well ({count}). The last alert was over {ago} ago.",
         "{count} 项探测正常。上一次告警于 {ago} 前结束。",
     ),
-    "all_well_never": ("{count} checks are well, and there was no alert yet.", "{count} 项探测正常,尚无告警记录。"),
+    "all_well_never": ("All checks are well ({count}); there was no alert yet.", "{count} 项探测正常,尚无告警记录。"),
     "off": ("Alerts are off: there is no alert_manager in the configuration.", "告警未启用:配置中没有 alert_manager。"),
     "lost": ("The connection broke; what you see may be old.", "连接中断,当前内容可能已过时。"),
     "critical": ("critical", "紧急"),
@@ -81,7 +81,6 @@ WORDS: Words = {
     "to_resolve": ("To resolve", "恢复用时"),
     "recipient": ("Recipient", "接收人"),
     "channel": ("Channel", "渠道"),
-    "vendor": ("Vendor", "供应商"),
     "status": ("Status", "状态"),
     "told_at": ("At", "时间"),
     "cost": ("Cost", "费用"),
@@ -129,7 +128,6 @@ WORDS: Words = {
     "never_ran": ("has not run yet", "尚未运行"),
     "stale": ("no data lately", "近期无数据"),
     "took": ("took {took} ms", "耗时 {took} 毫秒"),
-    "ago": ("{time} ago", "{time} 前"),
     "since_when": ("for {time}", "持续 {time}"),
     "every": ("every {time}", "每 {time}"),
     # what happened, in the timeline
@@ -167,5 +165,4 @@ WORDS: Words = {
     "status_suppressed": ("left out by a limit", "因限额省略"),
     "status_moot": ("no longer needed", "无需再发"),
     "status_unknown": ("nobody knows", "结果未知"),
-    "page_expired": ("Signed out: sign in again.", "登录已失效,请重新登录。"),
 }

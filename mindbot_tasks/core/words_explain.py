@@ -19,7 +19,7 @@ WORDS: Words = {
     "by_weighted": ("drawn by weight", "按权重抽取"),
     "by_performance_based": ("by success and speed", "按成功率与速度"),
     "cheapest": ("the cheapest first", "最便宜者优先"),
-    "lately": ("{calls} calls, {success} answered", "{calls} 次调用,成功 {success}"),
+    "lately": ("calls: {calls}, answered: {success}", "{calls} 次调用,成功 {success}"),
     "strategy": ("routing: {strategy}: {why}", "路由:{strategy}:{why}"),
     "without_agent": ("without an agent the workflow is asked first", "未启用智能体,先问工作流"),
     "workflow_first": ("the workflow is asked before the agent", "工作流先于智能体"),

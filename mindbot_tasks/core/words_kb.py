@@ -16,8 +16,6 @@ WORDS: Words = {
         "我读过的资料里没有这个内容。",
     ),
     # commands
-    "added": ("{source}: added", "{source}:已添加"),
-    "again": ("{source}: is read again", "{source}:将重新读取"),
     "skipped": ("{source}: skipped ({why})", "{source}:已跳过({why})"),
     "nothing_to_add": ("there is nothing here that can be read", "这里没有可读取的文档"),
     "not_found": ("there is no document {name}", "没有文档 {name}"),
@@ -27,15 +25,15 @@ WORDS: Words = {
         "尚未读取任何文档;可先运行:mindbot kb add docs/",
     ),
     "done": (
-        "{ready} documents ready, {failed} failed, {waiting} waiting",
+        "documents: {ready} ready, {failed} failed, {waiting} waiting",
         "{ready} 个文档就绪,{failed} 个失败,{waiting} 个等待中",
     ),
     "left": (
         "the workers go on with it; see `mindbot kb list`",
         "其余由 worker 继续处理;查看:`mindbot kb list`",
     ),
-    "removed": ("{count} documents are taken away", "已移除 {count} 个文档"),
-    "reindexed": ("the vectors of {count} documents are made anew", "正在重新生成 {count} 个文档的向量"),
+    "removed": ("documents taken away: {count}", "已移除 {count} 个文档"),
+    "reindexed": ("documents whose vectors are made anew: {count}", "正在重新生成 {count} 个文档的向量"),
     "reading": ("reading", "读取中"),
     "trouble_vectors": ("the vector store does not answer: words only", "向量库无响应:仅按词检索"),
     "trouble_embeddings": ("the embedding server does not answer: words only", "向量模型服务无响应:仅按词检索"),

@@ -13,7 +13,7 @@ WORDS: Words = {
     ),
     # mindbot workflows
     "nothing": (
-        "nothing has been counted in these {days} days; answers are counted about half a minute after they are given",
+        "nothing was counted in this time ({days} d); answers are counted about half a minute after they are given",
         "最近 {days} 天没有统计数据;回答发出约半分钟后计入统计",
     ),
     "no_such": ("nothing is known of {name}; known: {known}", "没有 {name} 的数据;已知:{known}"),
@@ -55,7 +55,7 @@ WORDS: Words = {
     "better": ("{name} is better", "{name} 更好"),
     "p_is": (
         "p: how often a difference at least this large would come about by chance (Fisher or z-test for shares, "
-        "Mann-Whitney for times; corrected for {count} comparisons by Holm); below {limit:g} it counts as real",
+        "Mann-Whitney for times; corrected by Holm, comparisons: {count}); below {limit:g} it counts as real",
         "p 值:若无差异,出现至少这么大差距的概率(比例用 Fisher 或 z 检验,耗时用 Mann-Whitney;"
         "按 {count} 次比较做 Holm 校正);低于 {limit:g} 视为显著",
     ),

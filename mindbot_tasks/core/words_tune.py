@@ -6,7 +6,7 @@ from mindbot_tasks.core.words import Words
 
 WORDS: Words = {
     "measured": (
-        "{count} messages in {minutes} min: {rate} messages/s",
+        "{minutes} min measured, messages: {count} ({rate} a second)",
         "{minutes} 分钟内 {count} 条消息:每秒 {rate} 条",
     ),
     "planned": ("planned for {rate} messages/s", "按每秒 {rate} 条消息规划"),

@@ -69,6 +69,7 @@ def models_called(settings: Settings, name: str) -> list[str]:
 
 
 def first_model(settings: Settings, provider: str) -> str:
+    """The name of the first model that is listed for this provider; "": none is."""
     offered = settings.providers[provider].models
     return offered[0].name if offered else ""
 

@@ -18,6 +18,7 @@ def provider_limits(name: str, provider: ProviderSettings, model_name: str = "")
 
 
 def workflow_limits(name: str, workflow: WorkflowSettings) -> Limits:
+    """Those of one workflow: requests a minute, and calls at once."""
     return Limits(_buckets(f"workflow:{name}", workflow.rate_limit, None), workflow.max_concurrency)
 
 

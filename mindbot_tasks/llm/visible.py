@@ -7,8 +7,8 @@ import time
 from mindbot_tasks.llm.base import OnText
 
 MAX_CHARS = 200_000  # more than any platform would show; a model that rambles on is cut here
-_LONG_CHARS = 20_000
-_LONG_EVERY_S = 0.3  # a long text is not copied for every piece
+LONG_CHARS = 20_000
+LONG_EVERY_S = 0.3  # a long text is not copied for every piece
 
 
 class Visible:
@@ -33,7 +33,7 @@ class Visible:
         self._pieces.append(piece)
         self._chars += len(piece)
         self._untold = True
-        if self._chars < _LONG_CHARS or now - self._told_at >= _LONG_EVERY_S:
+        if self._chars < LONG_CHARS or now - self._told_at >= LONG_EVERY_S:
             self._told_at = now
             self._tell()
 

@@ -1,18 +1,18 @@
-"""Markdown for places that do not know it, or not all of it: as plain text, or without its tables; pure."""
+"""Markdown as plain text, for places that do not know it, or not all of it; pure."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
 
 # nothing of markdown does without at least one of these
 _MARKED = re.compile(r"[*_`#\[\]|<>~&\\=]|^\s*(?:[-+]|\d+[.)])\s|^ {4}|^\s*-{3}", re.MULTILINE)
-_TABLE_RULE = re.compile(r"^[ \t>*+\d.)-]*\|?[ \t]*:?-+:?[ \t]*(?:\||$)", re.MULTILINE)
-_TABLE_PLACE = re.compile(r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*")
 _BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*\n?", re.IGNORECASE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _HEADED_FROM = 3  #: columns; with fewer a row is one line
@@ -21,7 +21,15 @@ _BULLET = "- "
 
 @functools.cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # here, because only who sends needs it, which the doors do not
+
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def _tree(markdown: str) -> SyntaxTreeNode:
+    from markdown_it.tree import SyntaxTreeNode
+
+    return SyntaxTreeNode(_parser().parse(markdown))
 
 
 def to_plain(markdown: str) -> str:
@@ -33,29 +41,6 @@ def to_plain(markdown: str) -> str:
     return Plain().shown(markdown)
 
 
-def without_tables(markdown: str) -> str:
-    """The same markdown with each table as a list; everything else stays as it was written.
-
-    >>> without_tables("| what | when |\\n|---|---|\\n| tea | 5 pm |")
-    '- what: when\\n- tea: 5 pm'
-    """
-    if "|" not in markdown or not _TABLE_RULE.search(markdown):
-        return markdown
-    # as the parser counts lines
-    lines = re.split(r"\r\n|\r|\n", markdown.replace("\x00", "\ufffd"))
-    tables = [node for node in SyntaxTreeNode(_parser().parse(markdown)).walk() if node.type == "table" and node.map]
-    for table in reversed(tables):
-        first, last = table.map or (0, 0)
-        while last - 1 > first and not lines[last - 1].strip(" \t>"):
-            last -= 1
-        place = _TABLE_PLACE.match(lines[first])
-        before = place.group() if place else ""
-        later = re.sub(r"[^\s>]", " ", before)
-        made = _table_lines([[_source(cell) for cell in row] for row in _rows(table)], bold="**")
-        lines[first:last] = [(later if number else before) + line for number, line in enumerate(made)]
-    return "\n".join(lines) if tables else markdown
-
-
 class Plain:
     """Markdown in words. A subclass for a place that knows some of the marks says how they are written there."""
 
@@ -63,7 +48,7 @@ class Plain:
         """Never empty for words that are none in markdown, such as a reference that nothing refers to."""
         if not _MARKED.search(markdown):
             return markdown.strip()
-        shown = self._blocks(SyntaxTreeNode(_parser().parse(markdown)).children).strip("\n")
+        shown = self._blocks(_tree(markdown).children).strip("\n")
         return shown if shown.strip() else markdown.strip()
 
     def heading(self, level: int, words: str) -> str:
@@ -159,12 +144,7 @@ def _rows(table: SyntaxTreeNode) -> list[list[SyntaxTreeNode]]:
             for row in part.children]  # fmt: skip
 
 
-def _source(cell: SyntaxTreeNode) -> str:
-    """A cell as markdown, on one line and without the escape that only a table needs."""
-    return _BREAK.sub(" ", cell.content).replace("\n", " ") if cell.type == "inline" else ""
-
-
-def _table_lines(rows: list[list[str]], bold: str = "") -> list[str]:
+def _table_lines(rows: list[list[str]]) -> list[str]:
     """A narrow table gives a line for each row; a wide one a line for each cell, named by its head.
 
     Columns are not aligned: chats show text in letters of different widths, and phones break the lines.
@@ -178,7 +158,7 @@ def _table_lines(rows: list[list[str]], bold: str = "") -> list[str]:
         if not any(row):
             continue
         title, *rest = row
-        lines.append(f"{_BULLET}{bold}{title}{bold}" if title else f"{_BULLET}{heads[0]}".rstrip())
+        lines.append(f"{_BULLET}{title}" if title else f"{_BULLET}{heads[0]}".rstrip())
         for head, cell in zip(heads[1:], rest, strict=False):
             if cell:
                 lines.append(f"  {_BULLET}{head}: {cell}" if head else f"  {_BULLET}{cell}")

@@ -22,6 +22,11 @@ def reply_queue(platform: str, bot: str) -> str:
     return SHARED
 
 
+def is_own(queue: str | None) -> bool:
+    """Whether a task that came by this queue can be done by the process that holds a connection, and no other."""
+    return queue is not None and queue.startswith(tuple(f"{platform}." for platform in _BY_CONNECTION))
+
+
 def queue_of(platform: str, bot: str) -> str:
     """The queue of a bot that has its own."""
     return f"{platform}.{quote(bot, safe='')}"

@@ -15,7 +15,6 @@ from mindbot_tasks.core.errors import MindBotError, SettingsError
 from mindbot_tasks.core.http import PUBLIC, Destinations, get_http
 from mindbot_tasks.core.settings import ChatSettings, Settings, WeComCsSettings, WeComSettings, get_settings
 from mindbot_tasks.platforms import standard_webhooks
-from mindbot_tasks.platforms.aim import Aim
 from mindbot_tasks.platforms.base import Platform
 from mindbot_tasks.platforms.chat import Chat
 from mindbot_tasks.platforms.dingtalk import DingTalk
@@ -87,6 +86,8 @@ def _wecom(bot: str, settings: Settings) -> Platform | None:
 def _aim(bot: str, settings: Settings) -> Platform | None:
     if bot not in settings.aim:
         return None
+    from mindbot_tasks.platforms.aim import Aim
+
     return Aim(bot, settings.aim[bot], language="zh" if settings.language == "zh" else "en")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from sqlalchemy import Connection, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.alert import Phase, Track
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import DutyRow
 from mindbot_tasks.stores.tables_alerts import AlertConditionRow
 
@@ -39,7 +39,7 @@ def keep(
     changed = {key: track for key, track in after.items() if before.get(key) != track}
     if not changed:
         return
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(AlertConditionRow)
+    row = insert_into(AlertConditionRow, connection.dialect.name)
     row = row.values(
         [
             {"rule": rule, "subject": subject, "phase": track.phase, "since": track.since,
@@ -59,7 +59,7 @@ def keep(
 def last_pass(connection: Connection, *, now: int) -> int | None:
     """When rules were judged before this pass, which is noted; None: never."""
     last = connection.execute(select(DutyRow.ran_at).where(DutyRow.name == _PASS)).scalar()
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow)
+    row = insert_into(DutyRow, connection.dialect.name)
     connection.execute(
         row.values(name=_PASS, ran_at=now).on_conflict_do_update(index_elements=["name"], set_={"ran_at": now})
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import earlier, later
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables_alerts import MetricHourRow, ProbeResultRow, ProbeRow
 
@@ -44,14 +44,13 @@ class Finding:
 def synchronise(connection: Connection, plans: Sequence[Plan], *, now: int) -> None:
     """Make the rows what the configuration wants; a new one is due at once. Run it in a transaction."""
     known = {row.name: row for row in connection.execute(select(ProbeRow.__table__))}
-    dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for plan in plans:
         row = known.pop(plan.name, None)
         wanted = {"kind": plan.kind, "subject": plan.subject, "interval_ms": plan.interval_ms,
                   "timeout_ms": plan.timeout_ms}  # fmt: skip
         if row is None:
             connection.execute(
-                dialect(ProbeRow)
+                insert_into(ProbeRow, connection.dialect.name)
                 .values(name=plan.name, next_at=now, failures=0, successes=0, readings={}, memory={}, **wanted)
                 .on_conflict_do_nothing()
             )
@@ -144,7 +143,7 @@ def _add_up(connection: Connection, subject: str, readings: Readings, now: int) 
     ]
     if not numbers:
         return
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(MetricHourRow)
+    row = insert_into(MetricHourRow, connection.dialect.name)
     row = row.values(
         [
             {"metric": metric, "subject": of, "hour": now // HOUR_MS, "count": 1, "total": value,

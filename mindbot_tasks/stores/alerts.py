@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mindbot_tasks.model.alert import AlertState, Severity
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables_alerts import AlertEventRow, AlertRow
 
@@ -130,8 +130,7 @@ def _open(connection: Connection, opening: Opening, now: int) -> tuple[int, Chan
 
 
 def _insert(connection: Connection, opening: Opening, now: int) -> int | None:
-    dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = dialect(AlertRow).values(
+    row = insert_into(AlertRow, connection.dialect.name).values(
         code="".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH)),
         rule=opening.rule,
         fingerprint=opening.fingerprint,
@@ -177,10 +176,12 @@ def normal_code(code: str) -> str:
 
 
 def by_code(connection: Connection, code: str) -> Record | None:
+    """The row of an alert, columns by name; `code` as people write it. None: there is none."""
     return one(connection.execute(select(AlertRow.__table__).where(AlertRow.code == normal_code(code))))
 
 
 def by_id(connection: Connection, alert_id: int) -> Record | None:
+    """The same by the row's own id."""
     return one(connection.execute(select(AlertRow.__table__).where(AlertRow.id == alert_id)))
 
 

@@ -18,12 +18,12 @@ from mindbot_tasks.stores.clock import DB_NOW, earlier
 from mindbot_tasks.stores.remembered import HISTORY_ROWS as HISTORY_ROWS
 from mindbot_tasks.stores.remembered import OUR_OWN_WORDS as OUR_OWN_WORDS
 from mindbot_tasks.stores.remembered import Fact, Remembered
+from mindbot_tasks.stores.suspects import MAX_STRIKES as MAX_STRIKES
+from mindbot_tasks.stores.suspects import takeable
 from mindbot_tasks.stores.tables import MessageRow
 
 #: an apology must still go out before the deadline
 APOLOGY_MARGIN_MS = 30_000
-#: a message that took its worker down this often is not tried again
-MAX_STRIKES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,9 @@ def wake_by(at: Any) -> Any:
 
 
 @functools.cache
-def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int, recent: bool) -> Any:
+def _claim_statement(
+    dialect: str, stage: Stage, timed: bool, rows: int, recent: bool, alone: bool, only_here: bool
+) -> Any:
     now = now_or_given(timed)
     columns = [
         MessageRow.attempt,
@@ -244,7 +246,7 @@ def _claim_statement(dialect: str, stage: Stage, timed: bool, rows: int, recent:
             MessageRow.finished_at.is_(None),
             MessageRow.lease_owner.is_(None) | (MessageRow.lease_until < now),
             MessageRow.not_before.is_(None) | (MessageRow.not_before <= now),
-            MessageRow.strikes < MAX_STRIKES,
+            takeable(alone=alone, only_here=only_here or stage is Stage.APOLOGISE),
             ~is_follower(),
             *wanted,
             *in_time,
@@ -270,18 +272,22 @@ def claim(
     history_rows: int = HISTORY_ROWS,
     silence_ms: Callable[[str, str], int] | None = None,
     recent: bool = True,
+    alone: bool = False,
+    only_here: bool = False,
     now: int | None = None,
 ) -> Claim | None:
     """Take a message for one stage; None when it is not this stage's turn: elsewhere, leased, waiting or ended.
 
     The attempt and the strike are counted here, before the work, so that a message that kills its worker is noticed.
     history_rows, silence_ms (of a platform and a bot): see `remembered.read`. recent: False: nobody wants to know which
-    workflow the conversation is in.
+    workflow the conversation is in. alone, only_here: see `suspects.takeable`.
     """
     values: dict[str, Any] = {"message_id": message_id, "worker": worker, "lease_ms": lease_ms}
     if now is not None:
         values["now"] = now
-    statement = _claim_statement(connection.dialect.name, stage, now is not None, history_rows, recent)
+    statement = _claim_statement(
+        connection.dialect.name, stage, now is not None, history_rows, recent, alone, only_here
+    )
     row = connection.execute(statement, values).first()
     if row is None:
         return None

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, String, bindparam, case, delete, null, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.news import Feedback
 from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import AnswerRow, FeedbackRow, Id, MessageRow
 
 
@@ -127,7 +127,7 @@ def _upsert(dialect: str) -> Any:
     message_id = bindparam("message_id", type_=Id)
     tell_at = case((message_id.is_not(None), DB_NOW), else_=None)
     values |= {"message_id": message_id, "voted_at": DB_NOW, "tell_at": tell_at, "tell_tries": 0}
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(FeedbackRow.__table__).values(values)
+    insert: Any = insert_into(FeedbackRow.__table__, dialect).values(values)
     changes = {name: insert.excluded[name] for name in ("vote", "voted_at", "tell_at", "tell_tries")}
     changes["message_id"] = insert.excluded.message_id
     return insert.on_conflict_do_update(index_elements=["platform", "bot", "answer_ref", "user_ref"], set_=changes)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, String, bindparam, cast, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import Stopped
 from mindbot_tasks.stores.cleaning import clean, cut
 from mindbot_tasks.stores.clock import DB_NOW, this_moment
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import FeedRow, WorkerRow
 
 #: a page must be fetched and recorded within this time; each page renews it
@@ -54,7 +54,7 @@ def ring(connection: Connection, platform: str, bot: str, feed: str, token: str 
 
 @functools.cache
 def _ring_statement(dialect: str) -> Any:
-    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(FeedRow).values(
+    insert: Any = insert_into(FeedRow, dialect).values(
         platform=bindparam("platform"),
         bot=bindparam("bot"),
         feed=bindparam("feed"),
@@ -73,7 +73,7 @@ def _ring_statement(dialect: str) -> Any:
 
 def know(connection: Connection, platform: str, bot: str, feed: str) -> None:
     """A feed that is known without a bell, from the configuration; the net will read it."""
-    insert: Any = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(FeedRow)
+    insert: Any = insert_into(FeedRow, connection.dialect.name)
     connection.execute(
         insert.values(
             platform=platform, bot=bot, feed=cut(feed), cursor="", token="", rung=0, served=0, failures=0

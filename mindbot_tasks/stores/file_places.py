@@ -150,7 +150,10 @@ def _open(scheme: str, folder: Path) -> Place:
 
 
 def open_place(scheme: str, settings: Settings | None = None) -> Place:
-    """The store of that kind as it is configured now: files that were kept under another backend stay readable."""
+    """The store of that kind as it is configured now: files that were kept under another backend stay readable.
+
+    Raises Rejected (not_found) for one that is not configured any more.
+    """
     settings = settings or get_settings()
     if scheme == "s3" and not settings.files.bucket:
         raise Rejected(

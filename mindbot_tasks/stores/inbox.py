@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, literal, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.model.message import Message, Part, State
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import ConversationRow, MessageRow, UserRow
 
 #: how long the sweeper leaves a message alone after somebody was told to start it
@@ -128,9 +128,8 @@ def _record_statement(dialect: str, timed: bool) -> Any:
         "finished_at": now + bindparam("finished", type_=BigInteger),
     }
     earlier = aliased(MessageRow)
-    dialect_insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return (
-        dialect_insert(MessageRow)
+        insert_into(MessageRow, dialect)
         .from_select(list(values), select(*values.values()).where(literal(1) == literal(1)))
         .on_conflict_do_nothing(index_elements=["platform", "bot", "external_id"])
         .returning(
@@ -283,7 +282,7 @@ def _insert(dialect: str, row: type[ConversationRow | UserRow], timed: bool, clo
     now = bindparam("now", type_=BigInteger) if timed else DB_NOW
     columns = [column for column in row.__table__.c if column.name != "id" and not column.nullable]
     values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in columns}
-    made: Any = (postgresql if dialect == "postgresql" else sqlite).insert(row.__table__)
+    made: Any = insert_into(row.__table__, dialect)
     return made.values(values | dict.fromkeys(clocks, now))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores.clock import DB_NOW, this_moment
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables_knowledge import ChunkRow, DocumentRow, KnowledgeBaseRow, UploadRow
 
 QUEUED, EMBEDDING, READY, FAILED, REMOVING = "queued", "embedding", "ready", "failed", "removing"
@@ -34,7 +34,7 @@ class Work:
 
 def ensure_base(connection: Connection, name: str) -> None:
     """There is a knowledge base of this name."""
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(KnowledgeBaseRow)
+    row = insert_into(KnowledgeBaseRow, connection.dialect.name)
     values = {"name": name, "embedder": "", "dimension": 0, "version": 1, "created_at": DB_NOW}
     connection.execute(row.values(**values).on_conflict_do_nothing())
 

@@ -76,6 +76,7 @@ def stale(connection: Connection, document_id: int) -> list[int]:
 
 
 def every(connection: Connection, document_id: int) -> list[int]:
+    """The ids of all pieces of a document, those whose vectors have to go too."""
     return list(connection.execute(select(ChunkRow.id).where(ChunkRow.document_id == document_id)).scalars())
 
 

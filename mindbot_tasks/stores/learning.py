@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, ScalarSelect, String, bindparam, delete, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.message import State
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.clock import DB_NOW, later
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import AnswerRow, FeedbackRow, Id, MessageRow
 from mindbot_tasks.stores.tables_learning import ExampleRow, VersionRow
 
@@ -95,7 +95,7 @@ def _upsert(dialect: str) -> Any:
     texts = ("label", "source", "given_by")
     values: dict[str, Any] = {name: bindparam(name, type_=String) for name in texts}
     values |= {"message_id": bindparam("message_id", type_=Id), "given_at": DB_NOW}
-    row: Any = (postgresql if dialect == "postgresql" else sqlite).insert(ExampleRow.__table__).values(values)
+    row: Any = insert_into(ExampleRow.__table__, dialect).values(values)
     new = row.excluded
     return row.on_conflict_do_update(
         index_elements=["message_id"],

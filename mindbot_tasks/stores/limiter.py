@@ -151,6 +151,7 @@ def pause(name: str, seconds: float, *, client: Any = None) -> None:
 
 
 def monotonic_us() -> float:
+    """Microseconds; of this machine, to be compared with nobody else's."""
     return time.monotonic_ns() / 1000
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.news import Occurrence
 from mindbot_tasks.stores.cleaning import clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import ConversationRow, OccurrenceRow
 
 #: a person who took over and of whom nothing was heard for this long has gone home: no platform's session lasts longer
@@ -19,9 +18,8 @@ PERSON_HOLDS_MS = 48 * 3_600_000
 
 def record_once(connection: Connection, platform: str, bot: str, occurrence: Occurrence) -> bool:
     """Remember it, and what it means for its conversation; False: it was here already."""
-    dialect_insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = connection.execute(
-        dialect_insert(OccurrenceRow)
+        insert_into(OccurrenceRow, connection.dialect.name)
         .values(
             platform=platform,
             bot=bot,
@@ -44,10 +42,9 @@ def record_once(connection: Connection, platform: str, bot: str, occurrence: Occ
 
 def set_with_human(connection: Connection, platform: str, bot: str, conversation: str, with_human: bool) -> None:
     """A person has this conversation from now on, or the bot has it again."""
-    dialect_insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     since = DB_NOW if with_human else None
     connection.execute(
-        dialect_insert(ConversationRow)
+        insert_into(ConversationRow, connection.dialect.name)
         .values(
             platform=platform,
             bot=bot,

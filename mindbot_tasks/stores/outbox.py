@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.alert import Accepted, Channel, Delivery, DeliveryReport, Event, Severity
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.records import Record, many, one
 from mindbot_tasks.stores.tables import DutyRow
 from mindbot_tasks.stores.tables_alerts import AlertEventRow, AlertRow, NotificationRow
@@ -56,10 +56,9 @@ def put(connection: Connection, intents: Sequence[Intent], *, now: int) -> list[
     """Write intents down, each once; returns the ids of those that are new."""
     if not intents:
         return []
-    dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     ids = []
     for intent in intents:
-        row = dialect(NotificationRow).values(
+        row = insert_into(NotificationRow, connection.dialect.name).values(
             alert_id=intent.alert_id,
             intent=intent.key,
             event=intent.event.value,
@@ -83,7 +82,7 @@ def put(connection: Connection, intents: Sequence[Intent], *, now: int) -> list[
 
 def one_planner(connection: Connection, *, now: int) -> None:
     """Wait until nobody else plans; holds until the transaction ends, so that limits are counted once."""
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow)
+    row = insert_into(DutyRow, connection.dialect.name)
     connection.execute(
         row.values(name="plan notifications", ran_at=now).on_conflict_do_update(
             index_elements=["name"], set_={"ran_at": now}
@@ -295,6 +294,7 @@ def of_alerts(connection: Connection, alert_ids: Sequence[int]) -> dict[int, lis
 
 
 def by_id(connection: Connection, row_id: int) -> Record | None:
+    """The row of one notification, columns by name. None: there is none."""
     return one(connection.execute(select(NotificationRow.__table__).where(NotificationRow.id == row_id)))
 
 

@@ -50,6 +50,7 @@ def end(connection: Connection, silence_id: int, *, now: int) -> bool:
 
 
 def by_id(connection: Connection, silence_id: int) -> Record | None:
+    """The row of one silence, over or not, columns by name. None: there is none."""
     return one(connection.execute(select(SilenceRow.__table__).where(SilenceRow.id == silence_id)))
 
 

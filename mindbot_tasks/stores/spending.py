@@ -24,7 +24,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection, bindparam, delete
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.metrics import COST, PROVIDER_CALLS, TOKENS
@@ -32,6 +31,7 @@ from mindbot_tasks.core.settings import get_settings
 from mindbot_tasks.core.settings.known_models import Price
 from mindbot_tasks.stores.cleaning import cut
 from mindbot_tasks.stores.database import transaction
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables_spending import SpendingRow
 
 log = structlog.get_logger(__name__)
@@ -279,6 +279,6 @@ def _add(connection: Connection, sums: Mapping[Key, Sums]) -> None:
 def _adding(dialect: str) -> Any:
     table: Any = SpendingRow.__table__
     values = {name: bindparam(name, type_=table.c[name].type) for name in _COLUMNS}
-    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
+    insert: Any = insert_into(table, dialect).values(values)
     more = {name: table.c[name] + insert.excluded[name] for name in _COLUMNS if name not in _KEYS}
     return insert.on_conflict_do_update(index_elements=list(_KEYS), set_=more)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, case, func, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.core.errors import Stopped
 from mindbot_tasks.model.answer import Answer, Classification
@@ -25,6 +24,8 @@ from mindbot_tasks.stores.claims import (
 )
 from mindbot_tasks.stores.cleaning import clean, clean_json, cut
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.inserting import insert_into
+from mindbot_tasks.stores.suspects import error_after
 from mindbot_tasks.stores.tables import AnswerRow, MessageRow, SessionRow
 
 #: and then the queue
@@ -91,7 +92,7 @@ def _held(dialect: str, timed: bool, kind: str, stage: Stage) -> Any:
             "wake_at": wake_by(due),
             "strikes": bindparam("new_strikes"),
             "retries": MessageRow.retries + bindparam("retried"),
-            "last_error": bindparam("note"),
+            "last_error": error_after(bindparam("note", type_=String), bindparam("new_strikes", type_=Integer)),
         }
     elif kind == "given_up":
         values = {
@@ -231,7 +232,7 @@ def _upsert(dialect: str, row: type[AnswerRow | SessionRow], timed: bool) -> Any
     clock = "created_at" if row is AnswerRow else "updated_at"
     values: dict[str, Any] = {column.name: bindparam(column.name, type_=column.type) for column in table.c}
     values[clock] = now_or_given(timed)
-    insert: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
+    insert: Any = insert_into(table, dialect).values(values)
     keys = [column.name for column in table.primary_key]
     changes = {name: insert.excluded[name] for name in values if name not in keys}
     return insert.on_conflict_do_update(index_elements=keys, set_=changes)
@@ -239,9 +240,8 @@ def _upsert(dialect: str, row: type[AnswerRow | SessionRow], timed: bool) -> Any
 
 def save_apology(connection: Connection, held: Claim, apology: Answer, *, now: int | None = None) -> None:
     """Keep what was said instead of an answer, for those who fetch it; an answer that exists stays."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        insert(AnswerRow)
+        insert_into(AnswerRow, connection.dialect.name)
         .values(
             message_id=held.message_id,
             text=clean(apology.text),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, case, delete, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.model.answer import Usage
 from mindbot_tasks.model.message import State
 from mindbot_tasks.stores.claims import OUR_OWN_WORDS
 from mindbot_tasks.stores.cleaning import clean, cut
 from mindbot_tasks.stores.clock import DB_NOW, later
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import AnswerRow, ConversationRow, MessageRow
 from mindbot_tasks.stores.tables_context import SummaryRow
 
@@ -52,7 +52,7 @@ def want(
 ) -> None:
     """From now on a summary up to this message is wanted; what was summed up of messages before `begins_after` goes."""
     at = DB_NOW if now is None else literal(now, BigInteger)
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(SummaryRow).values(
+    row = insert_into(SummaryRow, connection.dialect.name).values(
         conversation_id=conversation_id,
         text="",
         until_id=begins_after,

@@ -12,6 +12,7 @@ from mindbot_tasks.model.message import Stage, State, Verdict
 from mindbot_tasks.stores.claims import APOLOGY_MARGIN_MS, MAX_STRIKES, first_in_line, next_stage
 from mindbot_tasks.stores.clock import this_moment
 from mindbot_tasks.stores.steps import HANDED_OVER
+from mindbot_tasks.stores.suspects import MOST_DEATHS, WORKER_LOST, after_death, is_suspect
 from mindbot_tasks.stores.tables import MessageRow, WorkerRow
 
 #: a worker says that it is alive every 2 seconds; after this long it is taken for dead
@@ -45,6 +46,7 @@ class Due:
     idle_ms: int  #: since that step
     wake_at: int
     cancelled: bool = False  #: somebody asked for it to be stopped
+    suspect: bool = False  #: its next try may be its last; it may have taken two workers down
     platform: str = field(default="", compare=False)
     bot: str = field(default="", compare=False)
     label: str = field(default="", compare=False)
@@ -67,6 +69,7 @@ class Start:
 
     stage: Stage
     look_again_ms: int
+    alone: bool = False  #: in a process of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,10 @@ def decide(
         return Wait(WAITING_MS)
     if due.cancelled:
         return GiveUp(Verdict.CANCELLED)
-    if due.strikes >= MAX_STRIKES:
+    stage = next_stage(due.state, None)
+    # whoever holds the connection of a bot is the only one who can send by it
+    alone = due.suspect and not (stage is Stage.REPLY and reply_queue != "reply")
+    if due.strikes >= (MOST_DEATHS if alone else MAX_STRIKES):
         return GiveUp(Verdict.POISON)
     # an answer that is there already may use the time kept for an apology: it is the better message
     answered = due.state in (State.ANSWERED, State.REPLYING)
@@ -134,11 +140,10 @@ def decide(
         return Wait(WAITING_MS)
     if through_ms is None:
         return Wait(PICKUP_MS)
-    stage = next_stage(due.state, None)
     queue = {Stage.CLASSIFY: "classify", Stage.GENERATE: generate_queue, Stage.REPLY: reply_queue}[stage]
     if not _is_lost(due, queue, through_ms):
         return Wait(PICKUP_MS)
-    return Start(stage, look_again_ms=min(PICKUP_MS, usable_ms))
+    return Start(stage, look_again_ms=min(PICKUP_MS, usable_ms), alone=alone)
 
 
 def _is_lost(due: Due, queue: str, through_ms: Mapping[str, int]) -> bool:
@@ -203,10 +208,10 @@ def _free_held_by_the_dead(connection: Connection, now: int | None) -> list[int]
         .values(
             lease_owner=None,
             lease_until=None,
-            wake_at=at,
-            step="worker lost",
+            step=WORKER_LOST,
             stepped_at=at,
-            note=MessageRow.last_error,
+            note=func.nullif(MessageRow.last_error, WORKER_LOST),
+            **after_death(at),
         )
         .returning(MessageRow.id)
     )
@@ -235,6 +240,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             MessageRow.bot,
             MessageRow.label,
             MessageRow.confidence,
+            MessageRow.last_error,
         )
         .where(MessageRow.finished_at.is_(None), MessageRow.wake_at <= at)
         .order_by(MessageRow.wake_at)
@@ -255,6 +261,7 @@ def find_due(connection: Connection, *, limit: int = 500, now: int | None = None
             idle_ms=row.idle,
             wake_at=row.wake_at,
             cancelled=bool(row.cancelled),
+            suspect=is_suspect(row.strikes, row.last_error),
             platform=row.platform,
             bot=row.bot,
             label=row.label or "",

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
 from mindbot_tasks.stores.clock import DB_NOW
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.tables import AnswerRow, ConversationRow, FeedbackRow, MessageRow
 from mindbot_tasks.stores.tables_routing import TallyRow, TransitionRow, WatermarkRow
 
@@ -143,9 +143,8 @@ def add(connection: Connection, batch: Batch, *, since: int, up_to: int) -> bool
         return False
     for (day, answerer, variant), more in batch.tallies.items():
         _add_tally(connection, day, answerer, variant, more)
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for (day, platform, bot, came_from, went_to), times in batch.steps.items():
-        row = upsert(TransitionRow).values(
+        row = insert_into(TransitionRow, connection.dialect.name).values(
             day=day, platform=platform, bot=bot, came_from=came_from, went_to=went_to, times=times
         )
         connection.execute(
@@ -158,8 +157,9 @@ def add(connection: Connection, batch: Batch, *, since: int, up_to: int) -> bool
 
 
 def _move(connection: Connection, since: int, up_to: int) -> bool:
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(upsert(WatermarkRow).values(name=MARK, reached=0).on_conflict_do_nothing())
+    connection.execute(
+        insert_into(WatermarkRow, connection.dialect.name).values(name=MARK, reached=0).on_conflict_do_nothing()
+    )
     moved = connection.execute(
         update(WatermarkRow)
         .where(WatermarkRow.name == MARK, WatermarkRow.reached == since)

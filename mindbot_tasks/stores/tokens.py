@@ -63,7 +63,7 @@ class _Kept:
 
 
 class Tokens:
-    """A cache of tokens; one for each process is enough (`get_tokens`)."""
+    """A cache of tokens; one for each process is enough."""
 
     def __init__(self, client: redis.Redis | None = None) -> None:
         self._given = client
@@ -208,11 +208,6 @@ def _again(exc: Rejected) -> Rejected:
 
 
 _tokens = Tokens()
-
-
-def get_tokens() -> Tokens:
-    """The tokens of this process."""
-    return _tokens
 
 
 def get(name: str, fetch: Fetch) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, delete, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mindbot_tasks.stores import learning
 from mindbot_tasks.stores.clock import DB_NOW, later, this_moment
+from mindbot_tasks.stores.inserting import insert_into
 from mindbot_tasks.stores.knowledge_version import NEWEST
+from mindbot_tasks.stores.suspects import after_death
 from mindbot_tasks.stores.tables import DutyRow, MessageRow, WorkerRow
 
 _ANY = WorkerRow.__table__.alias("any_worker")
@@ -83,7 +84,14 @@ def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> 
     freed = connection.execute(
         update(MessageRow)
         .where(MessageRow.lease_owner == worker_id, MessageRow.finished_at.is_(None))
-        .values(lease_owner=None, lease_until=None, wake_at=at, step="worker left", stepped_at=at, note=None)
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            step="worker left",
+            stepped_at=at,
+            note=None,
+            **after_death(at),
+        )
         .returning(MessageRow.id)
     )
     return list(freed.scalars())
@@ -92,9 +100,7 @@ def leave(connection: Connection, worker_id: int, *, now: int | None = None) -> 
 def take_duty(connection: Connection, name: str, *, every_ms: int, now: int | None = None) -> bool:
     """True for exactly one caller in each slot of `every_ms`."""
     at = DB_NOW if now is None else literal(now, BigInteger)
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow).values(
-        name=name, ran_at=at
-    )
+    row = insert_into(DutyRow, connection.dialect.name).values(name=name, ran_at=at)
     taken = connection.execute(
         row.on_conflict_do_update(
             index_elements=["name"], set_={"ran_at": at}, where=DutyRow.ran_at <= at - every_ms
@@ -105,7 +111,7 @@ def take_duty(connection: Connection, name: str, *, every_ms: int, now: int | No
 
 def note_canary(connection: Connection, queue: str, sent_at: int) -> None:
     """A canary that was sent at `sent_at` has come out of `queue`: whatever was put in before it is out as well."""
-    row = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(DutyRow)
+    row = insert_into(DutyRow, connection.dialect.name)
     rows = row.values([{"name": f"canary:{queue}", "ran_at": DB_NOW}, {"name": f"through:{queue}", "ran_at": sent_at}])
     connection.execute(
         rows.on_conflict_do_update(

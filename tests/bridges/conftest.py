@@ -8,7 +8,7 @@ import pytest
 
 from emulators.running import Emulator, running
 from mindbot_tasks import intake
-from tests.bridges.holding import Ledger
+from tests.bridges.holding import Ledger, until
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,7 @@ def gateway_process() -> Iterator[Emulator]:
 @pytest.fixture
 def gateway(gateway_process: Emulator) -> Emulator:
     gateway_process.control.reset()
+    until(lambda: not gateway_process.control.call("GET", "/stream"), "end of the connections of another test")
     return gateway_process
 
 

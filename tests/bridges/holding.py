@@ -14,6 +14,7 @@ from emulators.running import Emulator
 from mindbot_tasks.bridges.dingtalk_intake import Intake
 from mindbot_tasks.bridges.dingtalk_link import Times
 from mindbot_tasks.bridges.dingtalk_stream import Stream, fetcher
+from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.http import get_http
 from mindbot_tasks.core.settings import DingTalkSettings
 from mindbot_tasks.model.message import Message
@@ -23,13 +24,14 @@ from mindbot_tasks.platforms.dingtalk.client import Client
 from mindbot_tasks.stores import tokens
 
 T = TypeVar("T")
+#: pauses are short; nothing is given up because the machine is slow, unless a test is about giving up
 QUICK = Times(
-    open_s=3, ping_s=0.3, pong_s=0.5, idle_s=60, tick_s=0.05, drain_s=1.5, steady_s=0.2, first_wait_s=0.05,
-    most_wait_s=0.4, settle_s=1,
+    open_s=30, ping_s=60, pong_s=60, idle_s=600, tick_s=0.05, drain_s=60, steady_s=0.2, first_wait_s=0.05,
+    most_wait_s=0.4, settle_s=30,
 )  # fmt: skip
 
 
-def until(found: Callable[[], T], what: str, *, within_s: float = 8) -> T:
+def until(found: Callable[[], T], what: str, *, within_s: float = 30) -> T:
     """The first true value. Raises AssertionError after a while."""
     ends_at = time.monotonic() + within_s
     while not (value := found()):
@@ -39,11 +41,12 @@ def until(found: Callable[[], T], what: str, *, within_s: float = 8) -> T:
 
 
 class Ledger:
-    """What `intake.receive` was given; may be told to fail."""
+    """What `intake.receive` was given; may be told to fail: for as long as it is away, or once for each trouble."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.trouble: list[Exception] = []
+        self.away = False
         self.calls = 0
 
     @property
@@ -52,6 +55,8 @@ class Ledger:
 
     def receive(self, messages: Sequence[Message]) -> list[int]:
         self.calls += 1
+        if self.away:
+            raise DatabaseUnavailable("away")
         if self.trouble:
             raise self.trouble.pop(0)
         self.messages += messages
@@ -92,7 +97,9 @@ class Held:
         self._times = times
         self._connections = connections
         self._settings = settings_for(gateway, **changes)
-        self._platform = platform or DingTalk("default", self._settings, Client(self._settings, get_http(), tokens))
+        self.intake = Intake(
+            platform or DingTalk("default", self._settings, Client(self._settings, get_http(), tokens))
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self.trouble: BaseException | None = None
@@ -115,7 +122,7 @@ class Held:
         began = time.monotonic()
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(40)
         assert not self._thread.is_alive()
         return time.monotonic() - began
 
@@ -128,7 +135,7 @@ class Held:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         stream = Stream(
-            "default", fetcher(self._settings, self._times, self._stop), Intake(self._platform), self.said, self._times,
+            "default", fetcher(self._settings, self._times, self._stop), self.intake, self.said, self._times,
             connections=self._connections,
         )  # fmt: skip
         await stream.run(self._stop)

@@ -139,6 +139,11 @@ def read(
     )
 
 
+def open_calls(model: Path) -> int:
+    """How many calls of the model wait for their answer just now."""
+    return sum(line["event"] == "call" and line["outcome"] is None for line in calls.read(model))
+
+
 def _said(lines: list[dict[str, Any]], vendors: list[dict[str, Any]]) -> tuple[Said, ...]:
     posts: dict[str, int] = {}
     acknowledged: dict[str, int] = {}

@@ -28,6 +28,8 @@ Deed = tuple[str, str]
 #: the first kill, once answers are under way; nothing else breaks until they must have been taken up again
 CALM: Deed = ("sigkill", "generate")
 CALM_FROM_S, CALM_UNTIL_S = 2.0, 15.0
+#: a machine that needs longer to get so far is not waited for
+UNDER_WAY_WITHIN_S = 30.0
 
 #: one deck: every kind comes up before any comes up again
 _DECK: tuple[Deed, ...] = (
@@ -81,20 +83,27 @@ class Nemesis:
     """Does a campaign's deeds to processes of `children`; `run` returns when the last kill is done."""
 
     def __init__(
-        self, campaign: Campaign, children: Children, journal: Journal, *, redis_url: str, redis_folder: Path
-    ) -> None:
+        self, campaign: Campaign, children: Children, journal: Journal, *, redis_url: str, redis_folder: Path,
+        under_way: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._campaign = campaign
         self._children = children
         self._journal = journal
         self._redis_url = redis_url
         self._redis_folder = redis_folder
+        self._under_way = under_way  #: whether every worker that answers has calls of the model to lose
         self._chance = random.Random(campaign.seed)
 
     async def run(self) -> None:
         if not self._campaign.kills:
             return
-        began = time.monotonic() + CALM_UNTIL_S
         await asyncio.sleep(CALM_FROM_S)
+        until = time.monotonic() + UNDER_WAY_WITHIN_S
+        while time.monotonic() < until:
+            if await asyncio.to_thread(self._under_way):
+                break
+            await asyncio.sleep(0.1)
+        began = time.monotonic() + CALM_UNTIL_S - CALM_FROM_S
         await self._do(*CALM)
         done = 1
         for kind, target in deeds(self._chance, self._campaign.platforms):

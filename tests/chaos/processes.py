@@ -42,7 +42,7 @@ class Undertaker:
         """What it still watches dies now."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -127,7 +127,7 @@ class Children:
         group = self.signal_group(name, signal.SIGKILL)
         process = self._by_name[name].process
         if group is not None and process is not None:
-            process.wait(10)
+            process.wait(60)
         return group
 
     def terminate(self, name: str) -> int | None:
@@ -160,7 +160,7 @@ class Children:
             if child.process is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.process.pid, signal.SIGKILL)
-                child.process.wait(10)
+                child.process.wait(60)
                 child.process = None
         self._by_name.clear()
         self._undertaker.close()

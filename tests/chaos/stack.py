@@ -7,7 +7,6 @@ import contextlib
 import os
 import secrets
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,9 +28,9 @@ from mindbot_tasks.bridges import aim
 from mindbot_tasks.bridges import dingtalk as dingtalk_bridge
 from tests.chaos.history import Platform
 from tests.chaos.processes import ROOT, Children
-from tests.conftest import redis_binary
+from tests.conftest import free_port, redis_binary
 
-READY_S = 60.0
+READY_S = 150.0
 STREAM_BOT, STREAM_APP = "stream", "dingstream0001"
 CARDS_BOT = "cards"
 AIM_NAME = "MindBot"
@@ -170,7 +169,7 @@ class Stack:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -179,8 +178,7 @@ class Stack:
 def new_stack(folder: Path, database_url: str | None, platforms: tuple[Platform, ...], *, sweeper: bool) -> Stack:
     """A stack on free ports; `database_url` None: SQLite in the folder."""
     url = database_url or f"sqlite:///{folder / 'mindbot.db'}"
-    port, redis_port = free_ports(2)
-    return Stack(folder, url, port, redis_port, secrets.token_hex(16), sweeper, platforms)
+    return Stack(folder, url, free_port(), free_port(), secrets.token_hex(16), sweeper, platforms)
 
 
 @contextlib.contextmanager
@@ -195,15 +193,6 @@ def postgresql() -> Iterator[str]:
             yield server.get_uri(driver="psycopg2")
         finally:
             server.cleanup()
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports on loopback that nobody used a moment ago."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _configuration(secret: str, vendors: Vendors, platforms: tuple[Platform, ...]) -> Mapping[str, object]:

@@ -91,8 +91,9 @@ def test_an_apology_after_the_answer_is_doubled() -> None:
     assert broken(verdict) == {"P3 doubled outside the window"}
 
 
-def test_a_second_answer_after_the_sender_was_killed_in_mid_send_is_counted_but_no_failure() -> None:
-    verdict = check(History((ONE,), (answer(ONE), answer(ONE, after_ms=9_000)), faults=(kill("fast", 1_510),)))
+@pytest.mark.parametrize("at_ms", [1_510, 1_300])  # the other one: the platform was slow to read the call
+def test_a_second_answer_after_the_sender_was_killed_in_mid_send_is_counted_but_no_failure(at_ms: int) -> None:
+    verdict = check(History((ONE,), (answer(ONE), answer(ONE, after_ms=9_000)), faults=(kill("fast", at_ms),)))
     assert broken(verdict) == set()
     assert len(verdict.in_window) == 1
 
@@ -100,7 +101,7 @@ def test_a_second_answer_after_the_sender_was_killed_in_mid_send_is_counted_but_
 @pytest.mark.parametrize(
     "fault",
     [
-        kill("fast", 1_300),  # before the first answer
+        kill("fast", 400),  # before the first answer
         kill("fast", 6_000),  # long after it
         kill("generate", 1_510),  # not a process that sends
         Fault("drain", "fast", 1_510, 1_515),  # stopped in good order

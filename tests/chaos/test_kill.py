@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import report, trial
+from tests.chaos import checker, report, trial
 from tests.chaos.trial import Database, Settings
+from tests.slack import at_most
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(580)]
 
 #: another one can be tried without touching the file; a failure names it
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))
 
 
 def all_is_kept(database: Database, folder: Path, database_url: str | None = None) -> None:
-    settings = Settings(database=database, messages=600, rate=16, kills=12, seed=SEED)
+    settings = Settings(
+        database=database, messages=600, rate=16, kills=12, seed=SEED, drain_s=120.0,
+        restart_p99_s=at_most(checker.RESTART_P99_S),
+    )  # fmt: skip
     verdict = trial.run(settings, folder, database_url)
     assert verdict.failures == {}, (folder / "report.txt").read_text(encoding="utf-8")
     assert verdict.counts["kills"] == 12

@@ -42,7 +42,7 @@ def alive(group: int) -> bool:
     return False
 
 
-def gone(group: int, within_s: float = 5) -> bool:
+def gone(group: int, within_s: float = 60) -> bool:
     until = time.monotonic() + within_s
     while alive(group):
         if time.monotonic() > until:
@@ -58,7 +58,7 @@ def test_what_is_killed_comes_back_with_a_line_in_the_log(tmp_path: Path) -> Non
             children.keep()
             first = children.kill("role")
             assert not child.serves()
-            for _ in range(100):
+            for _ in range(1000):
                 if child.serves():
                     break
                 await asyncio.sleep(0.05)
@@ -66,7 +66,7 @@ def test_what_is_killed_comes_back_with_a_line_in_the_log(tmp_path: Path) -> Non
             await children.stop()
             return first, again
 
-    first, again = asyncio.run(asyncio.wait_for(trial(), 10))
+    first, again = asyncio.run(asyncio.wait_for(trial(), 100))
     assert first is not None
     assert again is not None
     assert first != again

@@ -19,6 +19,7 @@ from mindbot_tasks.chat.learned.reasks import SOON_MS, alike, reasks
 from mindbot_tasks.core.errors import PayloadInvalid
 from mindbot_tasks.core.settings import ClassifierSettings, WorkflowSettings
 from mindbot_tasks.stores.learning import Asked
+from tests.slack import at_most
 
 KINDS = ("general_chat", "code_analysis", "document_processing", "data_analysis", "creative_writing", "research")
 #: the patterns of the reference configuration, whose words mean little by themselves
@@ -63,8 +64,7 @@ def test_it_is_right_where_single_words_mislead(text: str, label: str, patterns:
 
 def test_it_is_right_in_nine_of_ten_messages_it_has_not_seen_and_better_than_either_layer_alone() -> None:
     wanted = examples.held_out()
-    trained = {one.text for one in examples.shipped()}
-    assert not trained & {one.text for one in wanted}
+    assert not {_bare(one.text) for one in examples.shipped()} & {_bare(one.text) for one in wanted}
     accuracy = {}
     for layer, made in {
         "both": classifier(REFERENCE),
@@ -77,7 +77,7 @@ def test_it_is_right_in_nine_of_ten_messages_it_has_not_seen_and_better_than_eit
         }
     for lang in ("en", "zh"):
         assert accuracy["both"][lang] >= 0.92
-        assert accuracy["both"][lang] >= accuracy["learned"][lang] > accuracy["patterns"][lang]
+        assert accuracy["both"][lang] >= accuracy["learned"][lang] >= 0.92 > accuracy["patterns"][lang]
 
 
 def test_it_is_right_in_nine_of_ten_careless_messages_that_nobody_trained_it_with() -> None:
@@ -109,6 +109,12 @@ def test_the_shipped_set_has_at_least_sixty_utterances_of_each_kind_in_each_lang
     assert min(counts[kind, lang] for kind in KINDS for lang in ("en", "zh")) >= 60
 
 
+def test_the_shipped_version_was_trained_from_the_shipped_set() -> None:
+    told = current.shipped().about
+    assert told["labels"] == Counter(one.label for one in examples.shipped())
+    assert told["examples"] == len(examples.shipped())
+
+
 def test_a_usual_message_takes_less_than_two_milliseconds() -> None:
     made = classifier(REFERENCE)
     took = []
@@ -116,7 +122,7 @@ def test_a_usual_message_takes_less_than_two_milliseconds() -> None:
         started = time.perf_counter()
         made.classify(one.text)
         took.append(time.perf_counter() - started)
-    assert median(took) < 0.002
+    assert median(took) < at_most(0.002)
 
 
 def test_a_workflow_that_the_model_does_not_know_is_found_by_its_patterns_only() -> None:

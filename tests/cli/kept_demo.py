@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_S = 90
-END_S = 45
+READY_S = 240  # longer than the demo itself has patience
+END_S = 60
 
 
 def mindbot(
@@ -33,7 +33,7 @@ def mindbot(
         env=clean_environment() | ({"MINDBOT_HOME": str(home)} if home else {}) | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -76,7 +76,7 @@ def wait_for(process: subprocess.Popen[bytes], directory: Path, text: str, patie
     """What was said on standard error, as soon as `text` is in it."""
     give_up_at = time.monotonic() + patience_s
     while True:
-        said = (directory / "err").read_text(encoding="utf-8")
+        said = (directory / "err").read_text(encoding="utf-8", errors="replace")
         if text in said:
             return said
         if process.poll() is not None or time.monotonic() > give_up_at:
@@ -86,6 +86,14 @@ def wait_for(process: subprocess.Popen[bytes], directory: Path, text: str, patie
 
 def descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """It runs; who has ended and was not yet buried does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> int:

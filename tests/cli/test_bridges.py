@@ -77,7 +77,7 @@ from mindbot_tasks.cli.supervision.child import Spec
 from mindbot_tasks.core import log
 log.configure("bridges")
 code = "import json, os, time; print(json.dumps({'pid': os.getpid(), 'name': os.environ['NAME']}), flush=True)"
-code += "; time.sleep(60)"
+code += "; time.sleep(600)"
 hold([Spec(name, [sys.executable, "-c", code], {**os.environ, "NAME": name}) for name in ("one", "two")])
 """
 
@@ -99,7 +99,7 @@ class Supervised:
         return [line["pid"] for line in self.lines() if line.get("name") == name]
 
     def until(self, true: Callable[[], bool]) -> None:
-        ends_at = time.monotonic() + 20
+        ends_at = time.monotonic() + 60
         while not true():
             assert time.monotonic() < ends_at, self._output.read_text()
             time.sleep(0.05)
@@ -107,7 +107,7 @@ class Supervised:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(60)
         self._file.close()
 
 
@@ -127,7 +127,7 @@ def test_a_bridge_that_dies_is_started_again_and_the_others_stay(supervised: Sup
     assert (died[0]["bridge"], died[0]["level"]) == ("one", "warning"), "every line is JSON, ours and theirs"
 
     supervised.process.terminate()
-    assert supervised.process.wait(10) == 0
+    assert supervised.process.wait(60) == 0
     for pid in (supervised.pids("one")[-1], supervised.pids("two")[0]):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -24,7 +24,8 @@ HEAVY = ("celery", "kombu", "langchain", "langchain_core", "chromadb", "sqlalche
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("LANG", "LC_ALL", "LC_MESSAGES", "MINDBOT_CONFIG", "OPENAI_API_KEY", "REDIS_URL", "PORT"):
+    ours = [name for name in os.environ if name.startswith("MINDBOT_") or name.endswith(("_URL", "_KEY", "_TOKEN"))]
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES", "PORT", *ours):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

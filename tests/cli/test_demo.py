@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,45 @@ from mindbot_tasks.cli.demo.stack import DemoFailed
 from mindbot_tasks.cli.demo.transcript import transcript
 from mindbot_tasks.cli.stage_times import StageTime, stage_times
 from mindbot_tasks.cli.supervision.banner import wide
-from tests.cli.kept_demo import KeptDemo, descendants, interrupt, kept_demo, start_demo, wait_for
+from tests.cli.kept_demo import (
+    ROOT,
+    KeptDemo,
+    descendants,
+    interrupt,
+    is_alive,
+    kept_demo,
+    start_demo,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptDemo]:
-    with kept_demo(tmp_path_factory.mktemp("demo")) as demo:
-        yield demo
+def running_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], KeptDemo]]:
+    with ExitStack() as held:
+        demos: list[KeptDemo] = []
+
+        def running() -> KeptDemo:
+            if not demos or demos[-1].process.poll() is not None:
+                demos.append(held.enter_context(kept_demo(tmp_path_factory.mktemp("demo"))))
+            return demos[-1]
+
+        yield running
+
+
+@pytest.fixture
+def demo(running_demo: Callable[[], KeptDemo]) -> KeptDemo:
+    """The one that all tests share; another one when a test has ended it."""
+    return running_demo()
+
+
+pytestmark = pytest.mark.timeout(400)
+
+#: so that the demo is still starting when it is interrupted, however long that takes
+WEB_HANGS = """
+import sys, time
+if any("gunicorn" in word for word in sys.orig_argv):
+    time.sleep(600)
+"""
 
 
 def test_every_door_gets_its_answer_by_its_own_way(demo: KeptDemo) -> None:
@@ -94,20 +128,27 @@ def test_ctrl_c_ends_everything_and_the_folder_is_gone(demo: KeptDemo) -> None:
     children = descendants(demo.process)
     assert len(children) >= 9  # three emulators, the supervisor, Redis, web, three workers, beat
     assert interrupt(demo.process) == 0
-    assert not [child for child in children if child.is_running()]
+    assert not [child for child in children if is_alive(child)]
     assert not demo.folder.exists()
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing_and_what_is_yours_stays_untouched(tmp_path: Path) -> None:
+def test_ctrl_c_while_it_starts_leaves_nothing_and_what_is_yours_stays_untouched(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     (tmp_path / "mindbot.yaml").write_text("this: is not a valid configuration\n")
     (tmp_path / ".env").write_text("DATABASE_URL=sqlite:////nowhere/mine.db\n")
+    hanging = tmp_path_factory.mktemp("hanging")
+    (hanging / "sitecustomize.py").write_text(WEB_HANGS)
     before = sorted(path.name for path in tmp_path.iterdir())
-    process = start_demo(tmp_path, MINDBOT_HOME=str(tmp_path / "mine"), REDIS_URL="redis://127.0.0.1:1/0")
+    process = start_demo(
+        tmp_path, MINDBOT_HOME=str(tmp_path / "mine"), REDIS_URL="redis://127.0.0.1:1/0",
+        PYTHONPATH=f"{ROOT}{os.pathsep}{hanging}",
+    )  # fmt: skip
     wait_for(process, tmp_path, "waiting for: the web process")
     children = descendants(process)
     assert interrupt(process) == 130
     assert "stopping everything" in (tmp_path / "err").read_text()
-    assert not [child for child in children if child.is_running()]
+    assert not [child for child in children if is_alive(child)]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "err", "out"])
     assert (tmp_path / "out").read_text() == ""
 

@@ -41,21 +41,39 @@ DINGTALK_SECRET = "the-secret-of-the-robot"
 
 
 @pytest.fixture(scope="module")
-def openai() -> Iterator[Emulator]:
+def openai_process() -> Iterator[Emulator]:
     with running("openai", "--api-key", MODEL_KEY, "--model", "good-model") as emulator:
         yield emulator
 
 
+@pytest.fixture
+def openai(openai_process: Emulator) -> Emulator:
+    openai_process.control.reset()
+    return openai_process
+
+
 @pytest.fixture(scope="module")
-def dify() -> Iterator[Emulator]:
+def dify_process() -> Iterator[Emulator]:
     with running("dify", "--app", "app-right=advanced-chat", "--app", "app-flow=workflow") as emulator:
         yield emulator
 
 
+@pytest.fixture
+def dify(dify_process: Emulator) -> Emulator:
+    dify_process.control.reset()
+    return dify_process
+
+
 @pytest.fixture(scope="module")
-def dingtalk() -> Iterator[Emulator]:
+def dingtalk_process() -> Iterator[Emulator]:
     with running("dingtalk", "--app-key", "robot", "--app-secret", DINGTALK_SECRET) as emulator:
         yield emulator
+
+
+@pytest.fixture
+def dingtalk(dingtalk_process: Emulator) -> Emulator:
+    dingtalk_process.control.reset()
+    return dingtalk_process
 
 
 def test_an_aes_key_of_wecom_that_is_none_is_named() -> None:
@@ -225,7 +243,7 @@ def test_a_clock_that_differs_from_all_others_is_found(dify: Emulator) -> None:
     dify.control.fault("status", "/v1/info", status=503, headers={"Date": wrong})
     found = ask_vendors(workflows={"code": workflow(dify.url, "app-right")})["clock"]
     assert found.level == "fail"
-    assert re.search(r"differs from the vendors' by \+60\d s", found.text)
+    assert re.search(r"differs from the vendors' by \+6\d\d s", found.text)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from mindbot_tasks.stores.database import open_engine, reading, transaction
 from mindbot_tasks.stores.spending import Call, Whose
 from mindbot_tasks.stores.usage import Used
 from tests.cli.test_doctor import Choose, choose
+from tests.midnight import one_day
 
-__all__ = ["choose"]
+__all__ = ["choose", "one_day"]
 
 CONFIGURATION = """
 language: en
+redis_url: redis://127.0.0.1:1/0
 providers:
   openai: {api_key: k, models: [{name: m, input_price: 2, output_price: 8}]}
   deepseek: {api_key: k, models: [m]}
@@ -59,11 +61,13 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def spend(engine: Engine, user: str = "user01", days_ago: int = 0, **fields: Any) -> None:
     call = {"provider": "openai", "model": "m", "input_tokens": 100, "output_tokens": 10, "took_ms": 1000} | fields
+    day = spending.today(time.time() - 86_400 * days_ago)
     with transaction(engine) as connection, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spending, "today", lambda *_: f"{datetime.now(UTC) - timedelta(days=days_ago):%Y-%m-%d}")
+        patched.setattr(spending, "today", lambda *_: day)
         spending.write(connection, [Call(**call)], Whose("chat", "default", user))
 
 
+@pytest.mark.usefixtures("one_day")
 def test_calls_are_added_up_in_groups_and_in_time(engine: Engine) -> None:
     spend(engine)
     spend(engine, input_tokens=300, took_ms=3000, price=Price(2, 8))
@@ -85,6 +89,7 @@ def test_calls_are_added_up_in_groups_and_in_time(engine: Engine) -> None:
     assert of_nobody == []
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_command_shows_cost_budgets_and_what_is_left(choose: Choose, sqlite_url: str) -> None:
     choose(
         CONFIGURATION

@@ -28,7 +28,7 @@ def test_documents_are_added_listed_found_and_output_stays_json(
     (tmp_path / "leave.md").write_text("# Leave\n\nAll get thirty days of leave.\n", encoding="utf-8")
     (tmp_path / "old.doc").write_bytes(b"old")
     added = kb("add", str(tmp_path / "leave.md"))
-    assert (added.exit_code, "1 documents ready" in added.output) == (0, True), added.output
+    assert (added.exit_code, "documents: 1 ready" in added.output) == (0, True), added.output
     assert "document_read" not in added.output  # no log lines
     assert kb("add", str(tmp_path / "old.doc")).exit_code != 0
     listed = kb("list")

@@ -17,10 +17,14 @@ import psutil
 import pytest
 import redis
 
+from mindbot_tasks.cli.supervision.supervisor import STOP_STEPS
+from tests.conftest import free_port
+from tests.slack import at_most
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30
 
-# A role of the test: writes its process id, says hello, sleeps; TERM is written down and ends it.
+# A role of the test: says hello, writes its process id, sleeps; TERM is written down and ends it.
 SLEEPER = """\
 import os, pathlib, signal, sys, time
 role = sys.argv[1]
@@ -30,9 +34,9 @@ def on_term(number, frame):
         file.write(role + "\\n")
     sys.exit(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if role == "worker_deaf" else on_term)
+print("hello from", role, flush=True)
 with open(here / f"{role}.pids", "a") as file:
     file.write(f"{os.getpid()} {time.time()}\\n")
-print("hello from", role, flush=True)
 while True:
     time.sleep(0.05)
 """
@@ -122,21 +126,18 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def redis_answers(url: str) -> bool:
+    """To whoever knows the password; whatever else may listen there by now does not."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def end(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> int:
     process.send_signal(number)
-    return process.wait(timeout=35)
+    return process.wait(timeout=60)
 
 
 def test_ends_in_order_and_leaves_nothing_behind(machine: Machine) -> None:
@@ -144,19 +145,20 @@ def test_ends_in_order_and_leaves_nothing_behind(machine: Machine) -> None:
     process = machine.up()
     for role in ("flower", "web", "worker_fast", "beat", "worker_alerts"):
         machine.wait_for(role)
-    redis_port = redis.Redis.from_url(machine.redis_url()).connection_pool.connection_kwargs["port"]
+    redis_url = machine.redis_url()
+    assert redis_answers(redis_url)
     family = psutil.Process(process.pid).children(recursive=True)
 
     began_at = time.monotonic()
     assert end(process) == 0
-    assert time.monotonic() - began_at < 10
+    assert time.monotonic() - began_at < at_most(5)
 
     ends = machine.ends()
     assert set(ends[:2]) == {"web", "beat"}
     assert set(ends[2:4]) == {"worker_fast", "worker_alerts"}
     assert ends[4:] == ["flower"]
-    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert not is_listening(redis_port)
+    assert not [child.pid for child in family if is_alive(child.pid)]
+    assert not redis_answers(redis_url)
     assert [path.name for path in (machine.home / "run").iterdir()] == []
     assert "stopped after" in machine.output()
 
@@ -169,13 +171,13 @@ def test_ctrl_c_ends_it_too(machine: Machine) -> None:
 
 def test_a_process_that_dies_is_started_again_with_a_growing_delay(machine: Machine) -> None:
     process = machine.up()
-    for start in (1, 2, 3):
-        os.kill(machine.wait_for("worker_fast", starts=start), signal.SIGKILL)
+    for start, delay_s in ((1, 1), (2, 2), (3, 4)):
+        pid = machine.wait_for("worker_fast", starts=start)
         killed_at = time.time()
+        os.kill(pid, signal.SIGKILL)
         machine.wait_for("worker_fast", starts=start + 1)
-        waited_s = machine.starts("worker_fast")[-1][1] - killed_at
-        assert 2 ** (start - 1) - 0.3 < waited_s < 2 ** (start - 1) + 2.5
-    assert "ended (killed by SIGKILL); starting again in 4 s" in machine.output()
+        assert machine.starts("worker_fast")[-1][1] - killed_at > delay_s - 0.3
+        assert f"ended (killed by SIGKILL); starting again in {delay_s} s" in machine.output()
     assert len(machine.starts("web")) == 1
     assert end(process) == 0
 
@@ -206,7 +208,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(machine: Machine) -> None
     assert len(family) == 4
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    wait_until(lambda: not any(is_alive(child.pid) for child in family), "the end of all children", patience_s=10)
+    wait_until(lambda: not any(is_alive(child.pid) for child in family), "the end of all children")
 
     again = machine.up()  # the lock of the dead one is no hindrance
     machine.wait_for("web", starts=2)
@@ -219,8 +221,10 @@ def test_redis_comes_back_at_the_same_place_with_the_same_data(machine: Machine)
     url = machine.redis_url()
     with redis.Redis.from_url(url, decode_responses=True) as client:
         client.set("kept", "yes")
-        time.sleep(1.5)  # appendfsync everysec
-    os.kill(machine.redis_server(process).pid, signal.SIGKILL)
+        # not yet written while the disk is busy with what was written before
+        wait_until(lambda: client.info("persistence")["aof_buffer_length"] == 0, "redis to write")
+    server = machine.redis_server(process).pid
+    os.kill(server, signal.SIGKILL)
 
     def answers() -> bool:
         try:
@@ -229,7 +233,7 @@ def test_redis_comes_back_at_the_same_place_with_the_same_data(machine: Machine)
         except redis.RedisError:
             return False
 
-    wait_until(lambda: not answers(), "the death of redis")
+    wait_until(lambda: not is_alive(server), "the death of redis")
     wait_until(answers, "redis with its data")
     assert machine.redis_url() == url
     assert end(process) == 0
@@ -332,11 +336,12 @@ def test_a_child_that_ignores_term_is_killed_and_a_second_ctrl_c_hastens_it(mach
     machine.wait_for("web")
     deaf = machine.wait_for("worker_deaf")
     process.send_signal(signal.SIGINT)
-    time.sleep(2)
+    wait_until(lambda: "web" in machine.ends(), "the end of web")
+    time.sleep(1.5)  # sooner, it would count as the same wish
     assert is_alive(deaf)
     began_at = time.monotonic()
     assert end(process, signal.SIGINT) == 0
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 20, "by itself it would have waited for 24 s more"
     assert not is_alive(deaf)
     assert "ending at once" in machine.output()
 
@@ -345,10 +350,12 @@ def test_a_deaf_child_holds_up_the_end_for_no_more_than_30_seconds(machine: Mach
     machine.procfile("web", "worker_deaf")
     process = machine.up()
     deaf = machine.wait_for("worker_deaf")
-    began_at = time.monotonic()
     assert end(process) == 0
-    assert time.monotonic() - began_at < 30
     assert not is_alive(deaf)
+    found = re.search(r"stopped after ([0-9.]+) s", machine.output())
+    assert found, machine.output()
+    assert float(found[1]) < at_most(30)
+    assert max(step.kill_at_s for step in STOP_STEPS) < 30
 
 
 def test_only_the_asked_roles_start(machine: Machine) -> None:

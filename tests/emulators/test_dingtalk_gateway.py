@@ -32,7 +32,7 @@ def gateway(dingtalk: Emulator) -> Emulator:
 
 def open_connection(gateway: Emulator, **changes: Any) -> requests.Response:
     body = {"clientId": "dingapp0001", "clientSecret": "s", "subscriptions": ALL, **changes}
-    return requests.post(gateway.url + OPEN_PATH, json=body, timeout=5)
+    return requests.post(gateway.url + OPEN_PATH, json=body, timeout=30)
 
 
 def join(gateway: Emulator, **changes: Any) -> ClientConnection:
@@ -64,7 +64,7 @@ def sdk(gateway: Emulator) -> Iterator[IO[bytes]]:
         yield client.stdout
     finally:
         client.kill()
-        client.wait(5)
+        client.wait(30)
         assert client.stdout is not None
         client.stdout.close()
 
@@ -114,7 +114,7 @@ def test_each_message_goes_to_one_connection_and_comes_once_more_to_another_if_n
         sent = control(gateway, "send", text="hello")
         frames = []
         for socket in (one, two):
-            frame = json.loads(socket.recv(timeout=3))
+            frame = json.loads(socket.recv(timeout=30))
             assert json.loads(frame["data"])["msgId"] == sent["msg_id"]
             frames.append(frame)
         assert frames[0]["headers"]["messageId"] == frames[1]["headers"]["messageId"]
@@ -128,8 +128,8 @@ def test_an_event_answered_later_comes_again(gateway: Emulator) -> None:
     control(gateway, "times", redeliver_s=0.2)
     with join(gateway) as socket:
         control(gateway, "event")
-        socket.send(ack(json.loads(socket.recv(timeout=3)), {"status": "LATER"}))
-        frame = json.loads(socket.recv(timeout=3))
+        socket.send(ack(json.loads(socket.recv(timeout=30)), {"status": "LATER"}))
+        frame = json.loads(socket.recv(timeout=30))
         socket.send(ack(frame, {"status": "SUCCESS"}))
         assert gateway.control.wait_for(2, event="ack")[1]["accepted"]
 

@@ -51,10 +51,10 @@ def test_the_legacy_token_is_the_same_one(dingtalk: Emulator, http: requests.Ses
 
 
 def test_a_token_dies_of_age(http: requests.Session) -> None:
-    with running("dingtalk", "--token-lifetime-s", "1.5") as dingtalk:
+    with running("dingtalk", "--token-lifetime-s", "3") as dingtalk:
         token = token_of(http, dingtalk).json()["accessToken"]
         assert send(http, dingtalk, TO_PEOPLE, {"userIds": ["u"]}, token).status_code == 200
-        time.sleep(1.6)
+        time.sleep(3.1)
         late = send(http, dingtalk, TO_PEOPLE, {"userIds": ["u"]}, token)
         assert late.json()["code"] == "InvalidAuthentication"
         assert token_of(http, dingtalk).json()["accessToken"] != token

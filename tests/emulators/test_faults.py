@@ -137,7 +137,7 @@ def test_silence_takes_the_call_and_says_nothing(openai: Emulator, http: request
 
 def test_silence_after_the_headers(openai: Emulator, http: requests.Session) -> None:
     openai.control.fault("silence", headers=True)
-    response = chat(http, openai, stream=True, read_later=True, timeout=0.5)
+    response = chat(http, openai, stream=True, read_later=True, timeout=2)
     assert response.status_code == 200
     with pytest.raises(requests.ConnectionError, match="Read timed out"):
         list(response.iter_content(None))

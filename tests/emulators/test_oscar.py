@@ -29,14 +29,21 @@ def oscar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def line(oscar: Emulator) -> Iterator[socket.socket]:
     oscar.control.reset()
     port = oscar.control.call("GET", "/oscar")["port"]
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connected:
         yield connected
 
 
+def exactly(line: socket.socket, size: int) -> bytes:
+    """A socket with a time-out hands out what is there, also of MSG_WAITALL."""
+    got = b""
+    while len(got) < size and (more := line.recv(size - len(got))):
+        got += more
+    return got
+
+
 def take(line: socket.socket) -> tuple[int, bytes]:
-    head = line.recv(6, socket.MSG_WAITALL)
-    _, channel, _, size = struct.unpack(">BBHH", head)
-    return channel, line.recv(size, socket.MSG_WAITALL)
+    _, channel, _, size = struct.unpack(">BBHH", exactly(line, 6))
+    return channel, exactly(line, size)
 
 
 def frame(sequence: int, channel: int, payload: bytes) -> bytes:

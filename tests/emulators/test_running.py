@@ -32,7 +32,7 @@ def test_it_starts_says_one_line_and_ends_quietly_on_sigterm(name: str) -> None:
     line = process.stdout.readline().decode()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+\n", line)
     process.terminate()
-    rest, complaints = process.communicate(timeout=10)
+    rest, complaints = process.communicate(timeout=60)
     assert (process.returncode, rest, complaints) == (0, b"", b"")
 
 
@@ -60,7 +60,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.communicate()
-    psutil.wait_procs([child], timeout=10)
+    psutil.wait_procs([child], timeout=60)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -87,10 +87,10 @@ def test_wrong_options_are_told(options: list[str], words: str) -> None:
 def test_faults_and_pace_by_option() -> None:
     fault = '[{"action": "status", "status": 503, "path": "/v1/models"}]'
     with running("openai", "--fault", fault, "--delay-ms", "200", "--tokens-per-second", "1000") as emulator:
-        assert requests.get(f"{emulator.url}/v1/models", timeout=5).status_code == 503
-        assert requests.get(f"{emulator.url}/v1/models", timeout=5).status_code == 200
+        assert requests.get(f"{emulator.url}/v1/models", timeout=30).status_code == 503
+        assert requests.get(f"{emulator.url}/v1/models", timeout=30).status_code == 200
         body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-        assert requests.post(f"{emulator.url}/v1/chat/completions", json=body, timeout=5).elapsed.total_seconds() > 0.2
+        assert requests.post(f"{emulator.url}/v1/chat/completions", json=body, timeout=30).elapsed.total_seconds() > 0.2
 
 
 def test_mindbot_emulate_is_the_same_command() -> None:
@@ -107,8 +107,15 @@ def test_waiting_for_a_call_that_does_not_come_ends(openai: Emulator) -> None:
         openai.control.wait_for(timeout_s=0.2)
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_streams_at_once(openai: Emulator) -> None:
-    openai.control.pace(delay_ms=2500, tokens_per_second=10)
+    """On a slow machine it takes longer until all are open."""
+    assert any(_all_are_open_at_once(openai, delay_ms) for delay_ms in (2_500, 10_000, 40_000))
+
+
+def _all_are_open_at_once(openai: Emulator, delay_ms: float) -> bool:
+    openai.control.reset()
+    openai.control.pace(delay_ms=delay_ms, tokens_per_second=10)
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "four more words here"}]}
 
     async def one(http: aiohttp.ClientSession) -> bool:
@@ -117,12 +124,13 @@ def test_a_thousand_streams_at_once(openai: Emulator) -> None:
 
     async def all_of_them() -> list[bool]:
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as http:
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120)) as http:
             return await asyncio.gather(*(one(http) for _ in range(1000)))
 
     assert asyncio.run(all_of_them()) == [True] * 1000
-    records = openai.control.calls(outcome="sent")
+    records = openai.control.wait_for(1000, outcome="sent")
     starts = sorted(record["at_ms"] for record in records)
     ends = sorted(record["at_ms"] + record["ms"] for record in records)
     assert len(records) == 1000
-    assert starts[-1] < ends[0], "the last was taken before the first was done: all were open at once"
+    # the last was taken before the first was done
+    return bool(starts[-1] < ends[0])

@@ -47,14 +47,14 @@ class Sdk:
         self.vendor = vendor
         match vendor:
             case "openai":
-                self.client: Any = openai.OpenAI(api_key=key, base_url=f"{url}/v1", max_retries=0, timeout=10)
+                self.client: Any = openai.OpenAI(api_key=key, base_url=f"{url}/v1", max_retries=0, timeout=60)
             case "anthropic":
-                self.client = anthropic.Anthropic(api_key=key, base_url=url, max_retries=0, timeout=10)
+                self.client = anthropic.Anthropic(api_key=key, base_url=url, max_retries=0, timeout=60)
             case "gemini":
-                options = genai.types.HttpOptions(base_url=url, timeout=10_000)
+                options = genai.types.HttpOptions(base_url=url, timeout=60_000)
                 self.client = genai.Client(api_key=key, http_options=options)
             case _:
-                self.client = ollama.Client(url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+                self.client = ollama.Client(url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
     def close(self) -> None:
         close = getattr(self.client, "close", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -165,13 +164,14 @@ class Door:
         self.calls: list[tuple[str, bytes]] = []
         self.statuses: list[int] = []
         self.delay_s = 0.0
+        self.closed = threading.Event()
         door = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 door.calls.append((self.path, body))
-                time.sleep(door.delay_s)
+                door.closed.wait(door.delay_s)
                 self.send_response(door.statuses.pop(0) if door.statuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -193,6 +193,7 @@ def door() -> Iterator[Door]:
     thread = threading.Thread(target=door.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield door
+    door.closed.set()
     door.server.shutdown()
     thread.join()
     door.server.server_close()
@@ -240,7 +241,7 @@ def test_the_same_message_comes_up_to_three_times_more_when_nobody_answers(door:
 
 
 def test_an_answer_that_takes_too_long_is_none(door: Door) -> None:
-    door.delay_s = 0.3
+    door.delay_s = 60.0
     with WeComSender(door.url, APP, timeout_s=0.1, repeats=1) as sender:
         assert [answer.status for answer in sender.send().answers] == [0, 0]
 

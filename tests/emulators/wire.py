@@ -13,7 +13,7 @@ from emulators.running import Emulator
 def chat(http: requests.Session, openai: Emulator, text: str = "hello", **options: Any) -> requests.Response:
     """One chat completion; `options` go into the body, but for those of requests."""
     passed = {name: options.pop(name) for name in ("headers", "timeout") if name in options}
-    passed.setdefault("timeout", 10)
+    passed.setdefault("timeout", 60)
     read_later = options.pop("read_later", False)
     body = {"model": "m", "messages": [{"role": "user", "content": text}], **options}
     return http.post(f"{openai.url}/v1/chat/completions", json=body, stream=read_later, **passed)
@@ -22,7 +22,7 @@ def chat(http: requests.Session, openai: Emulator, text: str = "hello", **option
 def ask(http: requests.Session, dify: Emulator, query: str = "hello", *, key: str = "app-chat", **options: Any) -> Any:
     """One Dify chat message, streaming unless told otherwise."""
     passed = {name: options.pop(name) for name in ("timeout",) if name in options}
-    passed.setdefault("timeout", 10)
+    passed.setdefault("timeout", 60)
     read_later = options.pop("read_later", False)
     body = {"query": query, "inputs": {}, "user": "user01", "response_mode": "streaming", **options}
     return http.post(

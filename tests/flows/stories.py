@@ -10,6 +10,9 @@ import pytest
 from tests.flows.scene import Scene
 from tests.flows.stack import POSTGRESQL, SQLITE, Stack
 
+#: seconds; a story of a late phase waits for all before it, on a machine that may be slow
+TOLD_WITHIN_S = 500.0
+
 
 @dataclass(frozen=True)
 class Story:

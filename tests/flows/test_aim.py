@@ -9,9 +9,9 @@ import pytest
 from tests.flows.conftest import Told
 from tests.flows.scene import MODEL, Scene, steps, until
 from tests.flows.stack import AIM_NAME
-from tests.flows.stories import SQLITE, Case, cases, story
+from tests.flows.stories import SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 def say(scene: Scene, text: str, **options: Any) -> None:
@@ -65,4 +65,4 @@ def a_lost_connection_comes_back_and_the_answer_arrives_once(scene: Scene) -> No
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=150)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

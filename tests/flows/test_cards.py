@@ -11,16 +11,16 @@ from mindbot_tasks.core.words import say
 from tests.flows.conftest import Told
 from tests.flows.scene import MODEL, STREAM, Scene, steps, until
 from tests.flows.stack import CANARY_TEXT
-from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
+from tests.flows.stories import POSTGRESQL, SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 LONG = "tell me" + " more and more" * 30
 
 
 @story()
 def an_answer_grows_on_a_card_and_gets_a_vote(scene: Scene) -> None:
-    scene.fault("drip", MODEL, bytes_per_s=12_000)
+    scene.fault("drip", MODEL, bytes_per_s=6000)
     scene.says(LONG, bot="cards")
     (told,) = scene.ended()
     ((card, streamed),) = scene.cards().items()
@@ -89,4 +89,4 @@ def a_worker_killed_between_the_last_word_and_its_record_causes_no_second_answer
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

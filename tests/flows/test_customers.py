@@ -13,10 +13,10 @@ from mindbot_tasks.stores.tables import FeedRow, MessageRow, WorkerRow
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene, steps, until
 from tests.flows.stack import CANARY_TEXT
-from tests.flows.stories import POSTGRESQL, Case, cases, story
+from tests.flows.stories import POSTGRESQL, TOLD_WITHIN_S, Case, cases, story
 from tests.slack import at_most
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 SEND = "/cgi-bin/kf/send_msg"
 SYNC = "/cgi-bin/kf/sync_msg"
@@ -98,4 +98,4 @@ def a_customer_is_answered_once_although_the_worker_died_after_the_send(scene: S
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

@@ -7,16 +7,17 @@ import time
 
 import pytest
 
+from mindbot_tasks.alone import ROLE
 from mindbot_tasks.core.words import say
 from mindbot_tasks.stores.trace import Trace
 from tests.flows.conftest import Told
-from tests.flows.scene import DIFY, MODEL, Scene, steps, until
+from tests.flows.scene import DIFY, MODEL, PATIENCE_S, Scene, steps, until
 from tests.flows.stack import DRAIN_S
-from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
+from tests.flows.stories import POSTGRESQL, SQLITE, TOLD_WITHIN_S, Case, cases, story
 from tests.flows.words import DEADLY
 from tests.slack import at_most
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 def _generating(scene: Scene, number: int = 1) -> Trace:
@@ -62,8 +63,8 @@ def a_worker_that_is_stopped_hands_its_answer_over_with_its_conversation(scene: 
     told = _generating(scene, 2)
     until(lambda: len(scene.asked(dify=True)) == 2, "call of the workflow")
     role = scene.stack.role_of(told.events[-1].worker)
-    process = scene.stack.send_signal(role, signal.SIGTERM)
     asked_at = time.monotonic()
+    process = scene.stack.send_signal(role, signal.SIGTERM)
     until(lambda: "generate:released" in steps(scene.messages()[-1]), "handing over", within_s=at_most(DRAIN_S + 2))
     assert time.monotonic() - asked_at >= DRAIN_S - 0.5
     assert process.wait(at_most(5)) == 0
@@ -103,15 +104,19 @@ def nobody_calls_a_provider_during_the_pause_it_asked_for(scene: Scene) -> None:
 
 
 @story(phase=2, databases=(SQLITE,))
-def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Scene) -> None:
-    neighbours = [Scene(scene.stack) for _ in range(5)]
-    scene.says(f"please drink this {DEADLY} now")
+def a_message_that_kills_its_workers_is_put_aside_after_three_attempts_and_takes_nobody_along(scene: Scene) -> None:
+    neighbours = [Scene(scene.stack) for _ in range(6)]
+    for neighbour in neighbours:  # whose answers take longer than all three attempts
+        neighbour.fault("delay", MODEL, delay_ms=8_000, always=True)
+        neighbour.says("tell me a long story")
     for neighbour in neighbours:
-        neighbour.says("how are you?")
-        time.sleep(0.3)
-    (told,) = scene.ended(within_s=75)
+        _generating(neighbour)
+    scene.says(f"please drink this {DEADLY} now")
+    (told,) = scene.ended(within_s=PATIENCE_S)
     assert told.message["state"] == "quarantined"
-    assert steps(told).count("generate:started") == 3
+    started = [event.worker for event in told.events if event.step == "generate:started"]
+    assert len(started) == 3
+    assert [worker.partition("@")[0] == ROLE for worker in started] == [False, False, True]
     assert scene.texts() == [say("apology.poison", "en")]
     assert scene.asked() == []
     for neighbour in neighbours:
@@ -124,4 +129,4 @@ def a_message_that_kills_its_workers_is_put_aside_after_three_attempts(scene: Sc
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

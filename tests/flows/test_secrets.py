@@ -10,10 +10,10 @@ import requests
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene
 from tests.flows.stack import CANARY_SECRET, CANARY_TEXT, Stack
-from tests.flows.stories import POSTGRESQL, SQLITE, Case, Story
+from tests.flows.stories import POSTGRESQL, SQLITE, TOLD_WITHIN_S, Case, Story
 from tests.flows.words import INDIGESTIBLE
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 def _says_and_fails(scene: Scene) -> None:
@@ -29,7 +29,7 @@ ANYTHING = Story("anything", _says_and_fails, 1, (SQLITE, POSTGRESQL))
 
 def _read(url: str, body: bytes | None = None) -> str:
     headers = {"timestamp": "1", "sign": CANARY_SECRET}
-    return requests.request("POST" if body else "GET", url, data=body, headers=headers, timeout=5).text
+    return requests.request("POST" if body else "GET", url, data=body, headers=headers, timeout=30).text
 
 
 def _places(stack: Stack, told: Told) -> dict[str, str]:
@@ -53,8 +53,8 @@ def _places(stack: Stack, told: Told) -> dict[str, str]:
     ],
 )
 def test_no_secret_and_no_text_is_seen_outside(case: Case, told: Told) -> None:
-    told.databases[case.database].result(timeout=180)
-    told.results[case].result()
+    told.databases[case.database].result(timeout=TOLD_WITHIN_S)
+    told.results[case].result(timeout=TOLD_WITHIN_S)
     places = _places(told.stacks[case.database], told)
     assert "mindbot.generate" in places["events"], "nothing was overheard"
     assert "stage_crashed" in places["worker1.log"] + places["worker2.log"]

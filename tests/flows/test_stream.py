@@ -14,9 +14,9 @@ from mindbot_tasks.stores import connections
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene, until
 from tests.flows.stack import CANARY_TEXT, STREAM_APP
-from tests.flows.stories import SQLITE, Case, cases, story
+from tests.flows.stories import SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 def _says(scene: Scene, text: str) -> str:
@@ -87,4 +87,4 @@ def what_the_bridge_acknowledged_survives_its_death_and_what_it_did_not_comes_ag
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(told: Told, case: Case) -> None:
-    told.results[case].result()
+    told.results[case].result(timeout=TOLD_WITHIN_S)

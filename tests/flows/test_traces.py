@@ -8,9 +8,9 @@ import pytest
 
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene, until
-from tests.flows.stories import SQLITE, Case, cases, story
+from tests.flows.stories import SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 @story()
@@ -67,4 +67,4 @@ def what_fails_and_is_tried_again_stays_in_the_same_trace(scene: Scene) -> None:
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

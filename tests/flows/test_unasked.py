@@ -10,9 +10,9 @@ import requests
 from tests.flows.conftest import Told
 from tests.flows.scene import MODEL, TO_GROUP, TO_PERSON, Scene, steps, until
 from tests.flows.stack import API_KEY
-from tests.flows.stories import SQLITE, Case, cases, story
+from tests.flows.stories import SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 
 def _send(scene: Scene, **body: Any) -> None:
@@ -56,4 +56,4 @@ def a_person_who_cannot_be_reached_gets_no_apology(scene: Scene) -> None:
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

@@ -16,9 +16,9 @@ from mindbot_tasks.stores.tables import FileRow
 from tests.flows.conftest import Told
 from tests.flows.scene import Scene, steps, until
 from tests.flows.stack import CANARY_TEXT, WECOM
-from tests.flows.stories import POSTGRESQL, SQLITE, Case, cases, story
+from tests.flows.stories import POSTGRESQL, SQLITE, TOLD_WITHIN_S, Case, cases, story
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(TOLD_WITHIN_S + 60)
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -101,4 +101,4 @@ def a_worker_that_dies_between_the_send_and_its_record_leaves_no_second_answer(s
 
 @pytest.mark.parametrize("case", cases(__name__))
 def test_story(case: Case, told: Told) -> None:
-    told.results[case].result(timeout=180)
+    told.results[case].result(timeout=TOLD_WITHIN_S)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from mindbot_tasks.core.settings import ChromaSettings, Settings, reset_settings
 from mindbot_tasks.knowledge import chroma as client
-from mindbot_tasks.knowledge import retrieval
+from mindbot_tasks.knowledge import lexical, retrieval
 from mindbot_tasks.knowledge.ingesting import work_off
 from mindbot_tasks.stores import knowledge, knowledge_version
 from mindbot_tasks.stores import redis as redis_store
@@ -30,28 +30,49 @@ Configure = Callable[..., Settings]
 @pytest.fixture(scope="session")
 def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server like that of `mindbot chroma`."""
-    port = free_port()
+    ends_at = time.monotonic() + 110
+    while True:
+        port = free_port()
+        process = _start_chroma(tmp_path_factory.mktemp("chroma"), port)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _answers(url, process, ends_at):
+                continue  # while it started, somebody else has taken the port
+            yield url
+            return
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def _start_chroma(folder: Path, port: int) -> subprocess.Popen[bytes]:
     script = "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; sys.exit(app())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, "run", "--path", str(tmp_path_factory.mktemp("chroma")), "--host", "127.0.0.1",
-         "--port", str(port)],
+    return subprocess.Popen(
+        [sys.executable, "-c", script, "run", "--path", str(folder), "--host", "127.0.0.1", "--port", str(port)],
         env={**os.environ, "ANONYMIZED_TELEMETRY": "False"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        ends_at = time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(f"{url}/api/v2/heartbeat", timeout=2, trust_env=False).raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None
-                assert time.monotonic() < ends_at
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.kill()
-        process.wait(10)
+
+
+def _answers(url: str, process: subprocess.Popen[bytes], ends_at: float) -> bool:
+    """Whether it is up; False: it has ended."""
+    while process.poll() is None:
+        assert time.monotonic() < ends_at, "there is no Chroma"
+        try:
+            httpx.get(f"{url}/api/v2/heartbeat", timeout=10, trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return True
+    assert time.monotonic() < ends_at, "Chroma ends at once"
+    return False
+
+
+@pytest.fixture(autouse=True)
+def _a_slow_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People are answered by less when it takes too long; tests of that say how long themselves."""
+    monkeypatch.setattr(lexical, "_FIRST_S", 100.0)
+    for limit in ("_LATE_S", "_LONGEST_WAIT_S", "_SLOW_S"):
+        monkeypatch.setattr(retrieval, limit, 1000.0)
 
 
 def forget() -> None:
@@ -79,7 +100,8 @@ def configure(
     def make(**changes: Any) -> Settings:
         reset_settings()
         values: dict[str, Any] = {
-            "home": tmp_path, "database_url": SecretStr(database_url), "redis_url": SecretStr(redis_url),
+            "home": tmp_path, "database_url": SecretStr(database_url),
+            "redis_url": SecretStr(f"{redis_url}?socket_timeout=30&socket_connect_timeout=30"),
         }  # fmt: skip
         settings = Settings(**(values | changes))
         monkeypatch.setattr("mindbot_tasks.core.settings.load.load", lambda *_, **__: settings)
@@ -93,7 +115,7 @@ def configure(
 @pytest.fixture
 def settings(configure: Configure, chroma_url: str, base: str) -> Settings:
     """With vectors by the offline model."""
-    return configure(chromadb=ChromaSettings(url=chroma_url, collection_name=base, timeout=20))
+    return configure(chromadb=ChromaSettings(url=chroma_url, collection_name=base, timeout=60))
 
 
 def read(settings: Settings, base: str, source: str, text: str) -> int:

@@ -75,7 +75,7 @@ TALKS = [
 def test_follow_ups_bring_what_the_talk_is_about(known: Settings) -> None:
     brought = {}
     for earlier, text, _ in TALKS:
-        found = reading.knowledge_for(question(text, history=said(*earlier)), known, Deadline(20))
+        found = reading.knowledge_for(question(text, history=said(*earlier)), known, Deadline(60))
         brought[earlier, text] = found.passages[0].source if found.passages else ""
         assert found.nothing_read == (text == "what about Kafka?")
     assert brought == {(earlier, text): best for earlier, text, best in TALKS}
@@ -98,7 +98,7 @@ class TestWrittenByAModel:
     def wanted(self, settings: Settings, text: str, *earlier: str) -> following.Wanted:
         asked = question(text, history=said(*earlier))
         by_rules = following.wanted(text, asked.history)
-        return rewriting.rewritten(by_rules, asked, settings, Deadline(20))
+        return rewriting.rewritten(by_rules, asked, settings, Deadline(60))
 
     def test_a_follow_up_is_looked_up_as_the_model_writes_it(self, asking: Settings, far: Emulator) -> None:
         whole = '"How do I tune the concurrency with PostgreSQL?"'

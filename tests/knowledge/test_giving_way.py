@@ -30,6 +30,7 @@ def database_url(sqlite_url: str) -> str:
 def _nothing_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(knowledge_traffic, "_said_at", -knowledge_traffic._SAY_EVERY_S)
     monkeypatch.setattr(knowledge_traffic, "_redis", Holdoff(10.0))
+    monkeypatch.setattr(knowledge_traffic, "_KEPT_MS", 600_000)  # nobody has to look within three seconds
 
 
 @pytest.fixture
@@ -75,10 +76,10 @@ def test_a_search_that_has_to_wait_is_known_to_other_processes(
 ) -> None:
     read(settings, base, "rules.md", MANY)
     monkeypatch.setattr(turns, "searches", turns.Turns(1))
-    assert not retrieval.search(settings, "the lamp in room 7", [base], Deadline(20)).trouble
+    assert not retrieval.search(settings, "the lamp in room 7", [base], Deadline(60)).trouble
     assert not knowledge_traffic.is_busy()
-    asking = threading.Thread(target=retrieval.search, args=(settings, "the lamp in room 8", [base], Deadline(30)))
-    with turns.searches.one(Deadline(30)):
+    asking = threading.Thread(target=retrieval.search, args=(settings, "the lamp in room 8", [base], Deadline(90)))
+    with turns.searches.one(Deadline(90)):
         asking.start()
         while not knowledge_traffic.is_busy():
             assert asking.is_alive()
@@ -90,7 +91,7 @@ def test_slow_vectors_are_known_to_other_processes(
 ) -> None:
     read(settings, base, "rules.md", MANY)
     monkeypatch.setattr(retrieval, "_SLOW_S", -1.0)
-    assert not retrieval.search(settings, "the lamp in room 7", [base], Deadline(20)).trouble
+    assert not retrieval.search(settings, "the lamp in room 7", [base], Deadline(60)).trouble
     assert knowledge_traffic.is_busy()
 
 
@@ -100,7 +101,7 @@ def test_who_has_waited_long_is_answered_by_words(
     read(settings, base, "rules.md", MANY)
     batches.clear()
     monkeypatch.setattr(retrieval, "_LATE_S", -1.0)
-    found = retrieval.search(settings, "how many chairs has room 7?", [base], Deadline(20))
+    found = retrieval.search(settings, "how many chairs has room 7?", [base], Deadline(60))
     assert ("7 chairs" in found.passages[0].text, found.trouble, batches) == (True, "vectors", [])
 
 

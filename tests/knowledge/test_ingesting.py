@@ -38,7 +38,7 @@ def count(table: Any) -> int:
 
 
 def vectors(settings: Settings, base: str) -> int:
-    return get_chroma(settings).count(base, Deadline(10))
+    return get_chroma(settings).count(base, Deadline(60))
 
 
 def make_due(number: int) -> None:
@@ -50,14 +50,14 @@ def test_a_document_is_found_and_after_its_removal_nothing_is_left(settings: Set
     number = read(settings, base, "handbook/leave.md", TEXT)
     assert (row(number).state, row(number).chunks, row(number).embedded, row(number).title) == ("ready", 2, 2, "Leave")
     assert (count(UploadRow), vectors(settings, base)) == (0, 2)
-    found = retrieval.search(settings, "How many days of holiday?", [base], Deadline(20))
+    found = retrieval.search(settings, "How many days of holiday?", [base], Deadline(60))
     assert (found.passages[0].source, found.trouble) == ("handbook/leave.md", "")
     assert "thirty days" in found.passages[0].text
     with transaction() as connection:
         knowledge.remove(connection, [number])
     retrieval.forget()
-    assert not retrieval.search(settings, "How many days of holiday?", [base], Deadline(20)).passages  # at once
-    work_off(settings, seconds=30)
+    assert not retrieval.search(settings, "How many days of holiday?", [base], Deadline(60)).passages  # at once
+    work_off(settings, seconds=60)
     assert (count(DocumentRow), count(ChunkRow), vectors(settings, base)) == (0, 0, 0)
 
 
@@ -106,10 +106,10 @@ def test_whoever_is_killed_the_next_one_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(f"{place}.{where}", killed)
         with pytest.raises(Killed):
-            work_off(settings, seconds=30)
-    assert work_off(settings, seconds=5) == 0  # its lease still holds
+            work_off(settings, seconds=60)
+    assert work_off(settings, seconds=60) == 0  # its lease still holds
     make_due(number)
-    assert work_off(settings, seconds=30) == 1
+    assert work_off(settings, seconds=60) == 1
     assert (row(number).state, row(number).embedded, vectors(settings, base)) == ("ready", 2, 2)
 
 
@@ -121,9 +121,9 @@ def test_a_document_that_kills_whoever_reads_it_is_given_up(
         number, _ = knowledge.add(connection, base, "leave.md", "file", "leave", TEXT.encode())
     for _ in range(knowledge.MAX_STRIKES):
         with pytest.raises(Killed):
-            work_off(settings, seconds=5)
+            work_off(settings, seconds=60)
         make_due(number)
-    work_off(settings, seconds=5)
+    work_off(settings, seconds=60)
     assert (row(number).state, row(number).due_at) == ("failed", None)
     assert "killed" in row(number).error
 
@@ -139,20 +139,20 @@ def test_while_nobody_makes_vectors_words_are_enough_and_later_it_goes_on(
         number = read(settings, base, "leave.md", TEXT)
         assert (row(number).state, row(number).error) == ("embedding", "embeddings: no connection")
         assert row(number).due_at is not None
-        assert retrieval.search(settings, "days of holiday", [base], Deadline(20)).passages
+        assert retrieval.search(settings, "days of holiday", [base], Deadline(60)).passages
     make_due(number)
-    work_off(settings, seconds=30)
+    work_off(settings, seconds=60)
     assert (row(number).state, row(number).error, vectors(settings, base)) == ("ready", "", 2)
 
 
 def test_vectors_that_were_lost_are_made_anew_without_anybody(settings: Settings, base: str) -> None:
     read(settings, base, "leave.md", TEXT)
     assert repair(settings) == []
-    get_chroma(settings).drop(base, Deadline(10))  # as when the directory is gone
-    found = retrieval.search(settings, "days of holiday", [base], Deadline(20))
+    get_chroma(settings).drop(base, Deadline(60))  # as when the directory is gone
+    found = retrieval.search(settings, "days of holiday", [base], Deadline(60))
     assert (bool(found.passages), found.trouble) == (True, "vectors")
     assert repair(settings) == [base]
-    work_off(settings, seconds=30)
+    work_off(settings, seconds=60)
     assert vectors(settings, base) == 2
 
 
@@ -168,7 +168,7 @@ def test_vectors_whose_files_are_damaged_are_made_anew_without_anybody(
         patched.setattr(Chroma, "count", damaged)
         assert repair(settings) == []  # once may be chance
         assert repair(settings) == [base]
-    work_off(settings, seconds=30)
+    work_off(settings, seconds=60)
     assert vectors(settings, base) == 2
     assert repair(settings) == []
 
@@ -183,7 +183,7 @@ def test_vectors_of_another_model_are_refused_with_the_way_out(
     assert f"mindbot kb reindex {base}" in row(number).error
     with transaction() as connection:
         knowledge.reindex(connection, base)
-    work_off(settings, seconds=30)
+    work_off(settings, seconds=60)
     with reading() as connection:
         assert knowledge.bases(connection)[base].embedder == "other/8"
 
@@ -193,7 +193,7 @@ def test_without_chroma_documents_are_found_by_their_words(configure: Configure)
     usual = retrieval.default_base(settings)
     number = read(settings, usual, "leave.md", TEXT)
     assert (row(number).state, row(number).embedded) == ("ready", 0)
-    assert retrieval.search(settings, "days of holiday", [usual], Deadline(20)).passages
+    assert retrieval.search(settings, "days of holiday", [usual], Deadline(60)).passages
 
 
 def test_what_cannot_be_read_says_why(configure: Configure) -> None:
@@ -201,13 +201,13 @@ def test_what_cannot_be_read_says_why(configure: Configure) -> None:
     with transaction() as connection:
         number, _ = knowledge.add(connection, "mindbot_knowledge", "a.pdf", "file", "a", b"%PDF-1.4 nothing")
         page, _ = knowledge.add(connection, "mindbot_knowledge", "http://127.0.0.1/x.html", "url", "x", None)
-    work_off(settings, seconds=30)
+    work_off(settings, seconds=60)
     assert row(number).state == row(page).state == "failed"
     assert "not public" in row(page).error
 
 
 def test_a_vector_store_that_only_has_a_heartbeat_is_known(settings: Settings, base: str) -> None:
     read(settings, base, "leave.md", TEXT)
-    assert get_chroma(settings).answers(Deadline(10))
+    assert get_chroma(settings).answers(Deadline(60))
     mute = Settings(chromadb=ChromaSettings(url="http://127.0.0.1:9"))
     assert not Chroma(mute).answers(Deadline(1))

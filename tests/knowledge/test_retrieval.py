@@ -37,9 +37,9 @@ INJECTIONS = [
 def test_a_base_that_is_not_allowed_is_not_seen_whatever_an_index_says(settings: Settings, base: str) -> None:
     read(settings, f"{base}-other", "secret.md", "# Secret\n\nThe vault code is 4711.\n")
     read(settings, base, "open.md", "# Open\n\nThe office opens at eight.\n")
-    assert not retrieval.search(settings, "What is the vault code?", [base], Deadline(20)).passages
-    assert retrieval.search(settings, "What is the vault code?", [f"{base}-other"], Deadline(20)).passages
-    assert retrieval.search(settings, "What is the vault code?", [], Deadline(20)) == NOTHING
+    assert not retrieval.search(settings, "What is the vault code?", [base], Deadline(60)).passages
+    assert retrieval.search(settings, "What is the vault code?", [f"{base}-other"], Deadline(60)).passages
+    assert retrieval.search(settings, "What is the vault code?", [], Deadline(60)) == NOTHING
 
 
 def test_a_vector_store_that_is_down_costs_its_vectors_and_nothing_else(
@@ -47,7 +47,7 @@ def test_a_vector_store_that_is_down_costs_its_vectors_and_nothing_else(
 ) -> None:
     read(settings, base, "open.md", "# Open\n\nThe office opens at eight in the morning.\n")
     down = configure(chromadb=ChromaSettings(url="http://127.0.0.1:9", collection_name=base))
-    found = retrieval.search(down, "When does the office open?", [base], Deadline(20))
+    found = retrieval.search(down, "When does the office open?", [base], Deadline(60))
     assert ("eight" in found.passages[0].text, found.trouble) == (True, "vectors")
 
 
@@ -110,7 +110,7 @@ class TestQuality:
                 source = path.relative_to(ROOT).as_posix()
                 if source in wanted or path.stat().st_size < 8000:
                     knowledge.add(connection, base, source, "file", path.stem, path.read_bytes())
-        work_off(settings, seconds=100)
+        work_off(settings, seconds=110)
         retrieval.forget()
         dense, lexical, hybrid = (one for one in evaluation.measure(settings, questions, [base]) if not one.language)
         assert hybrid.mrr > max(dense.mrr, lexical.mrr)

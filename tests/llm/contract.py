@@ -32,7 +32,7 @@ class AnswererContract:
         far.control.fault("answer", self.path, text="one two 三 四 five", always=True)
         far.control.pace(tokens_per_second=30)
         seen: list[str] = []
-        answer = answerer.answer(question(), Deadline(10), seen.append).answer
+        answer = answerer.answer(question(), Deadline(30), seen.append).answer
         assert answer.text == "one two 三 四 five" == seen[-1]
         assert len(seen) > 1
         assert all(later.startswith(earlier) for earlier, later in zip(seen, seen[1:], strict=False))  # noqa: RUF007
@@ -41,21 +41,21 @@ class AnswererContract:
         assert answer.first_token_ms <= answer.latency_ms
 
     def test_asks_once(self, far: Emulator, answerer: Answerer) -> None:
-        answerer.answer(question(), Deadline(10), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
         assert len(far.control.calls()) == 1
 
     @pytest.mark.parametrize("fault", ["split_utf8", "crlf"])
     def test_the_cut_of_the_bytes_does_not_matter(self, far: Emulator, answerer: Answerer, fault: str) -> None:
-        said = answerer.answer(question("早上好，世界 🌍"), Deadline(10), nobody).answer.text
+        said = answerer.answer(question("早上好，世界 🌍"), Deadline(30), nobody).answer.text
         assert "早上好，世界 🌍" in said
         far.control.fault(fault, self.path)
-        assert answerer.answer(question("早上好，世界 🌍"), Deadline(10), nobody).answer.text == said
+        assert answerer.answer(question("早上好，世界 🌍"), Deadline(30), nobody).answer.text == said
 
     @pytest.mark.parametrize("what", ["unknown_event", "after_end", "content_type"])
     def test_oddities_are_overlooked(self, far: Emulator, answerer: Answerer, what: str) -> None:
-        said = answerer.answer(question(), Deadline(10), nobody).answer.text
+        said = answerer.answer(question(), Deadline(30), nobody).answer.text
         far.control.fault("malformed", self.path, what=what)
-        assert answerer.answer(question(), Deadline(10), nobody).answer.text == said
+        assert answerer.answer(question(), Deadline(30), nobody).answer.text == said
 
     @pytest.mark.parametrize(
         ("fault", "options", "error", "kind"),
@@ -93,29 +93,29 @@ class AnswererContract:
     ) -> None:
         far.control.fault(fault, self.path, **options)
         if self.recovers and (fault in ("cut", "accept_then_cut") or options.get("what") in ("html", "empty")):
-            assert "the weather" in answerer.answer(question("the weather"), Deadline(10), nobody).answer.text
+            assert "the weather" in answerer.answer(question("the weather"), Deadline(30), nobody).answer.text
             assert len([call for call in far.control.calls() if call["path"] == self.path]) == 1
             return
         with pytest.raises(error) as caught:
-            answerer.answer(question("the weather"), Deadline(10), nobody)
+            answerer.answer(question("the weather"), Deadline(30), nobody)
         assert caught.value.provider == answerer.name
         if fault != "malformed" or options["what"] != "html":
             assert caught.value.kind == kind
         assert "weather" not in str(caught.value)
-        assert answerer.answer(question(), Deadline(10), nobody).answer.text  # and the next call is as good as ever
+        assert answerer.answer(question(), Deadline(30), nobody).answer.text  # and the next call is as good as ever
 
     def test_a_server_that_asks_to_wait_is_heard(self, far: Emulator, answerer: Answerer) -> None:
         far.control.fault("throttle", self.path, retry_after=7)
         with pytest.raises(Throttled) as caught:
-            answerer.answer(question(), Deadline(10), nobody)
+            answerer.answer(question(), Deadline(30), nobody)
         assert caught.value.retry_after_s == 7
 
     @pytest.mark.parametrize(
         ("fault", "options"),
         [
-            ("silence", {"seconds": 30}),
-            ("silence", {"seconds": 30, "headers": True}),
-            ("silence", {"seconds": 30, "ping": True, "ping_every_s": 0.2}),
+            ("silence", {"seconds": 60}),
+            ("silence", {"seconds": 60, "headers": True}),
+            ("silence", {"seconds": 60, "ping": True, "ping_every_s": 0.2}),
             ("drip", {"bytes_per_s": 20}),
         ],
     )
@@ -124,23 +124,23 @@ class AnswererContract:
         started = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             answerer.answer(question(), Deadline(1), nobody)
-        assert time.monotonic() - started < at_most(2)
+        assert time.monotonic() - started < at_most(5)
 
     @pytest.mark.parametrize("exc", [Draining, Cancelled])
     @pytest.mark.parametrize("headers", [False, True])
     def test_a_stop_is_no_failure_and_is_noticed_in_silence(
         self, far: Emulator, answerer: Answerer, exc: type[Exception], headers: bool
     ) -> None:
-        far.control.fault("silence", self.path, seconds=30, headers=headers)
+        far.control.fault("silence", self.path, seconds=60, headers=headers)
         started = time.monotonic()
         with pytest.raises(exc):
             answerer.answer(question(), stopping(exc, 0.3), nobody)
-        assert time.monotonic() - started < at_most(1.5)
+        assert time.monotonic() - started < at_most(5)
 
     def test_a_text_of_two_megabytes_is_cut(self, far: Emulator, answerer: Answerer) -> None:
         far.control.fault("answer", self.path, text="many words ", repeat=20_000)
         try:
-            answer = answerer.answer(question(), Deadline(20), nobody).answer
+            answer = answerer.answer(question(), Deadline(60), nobody).answer
         except RetryableError as exc:
             assert exc.code == "too_big"  # noqa: PT017 - either is fine, what counts is that memory has a limit
         else:

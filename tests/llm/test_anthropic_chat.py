@@ -41,7 +41,7 @@ class TestContract(AnswererContract):
 
 
 def test_the_whole_conversation_is_sent(far: Emulator, answerer: AnthropicModel) -> None:
-    answer = answerer.answer(question("and now?"), Deadline(5), nobody).answer
+    answer = answerer.answer(question("and now?"), Deadline(30), nobody).answer
     [call] = far.control.calls()
     assert (call["messages"], call["text"], call["stream"], call["system"]) == (3, "and now?", True, True)
     assert (answer.provider, answer.model) == ("anthropic", "claude-test")
@@ -53,13 +53,13 @@ def test_a_history_that_begins_with_the_bot_or_holds_instructions_is_put_right(
     far: Emulator, answerer: AnthropicModel
 ) -> None:
     history = (Turn("assistant", "Welcome!"), Turn("system", "Summary so far."), Turn("user", "hi"))
-    answerer.answer(question("again", history=history), Deadline(5), nobody)
+    answerer.answer(question("again", history=history), Deadline(30), nobody)
     assert [call["messages"] for call in far.control.calls()] == [2]
 
 
 def test_a_base_address_may_end_in_v1(far: Emulator, answerer: AnthropicModel) -> None:
     other = dataclasses.replace(answerer, base_url=f"{far.url}/v1/")
-    assert other.answer(question(), Deadline(5), nobody).answer.text
+    assert other.answer(question(), Deadline(30), nobody).answer.text
 
 
 def _error(kind: str, message: str = "what you said") -> dict[str, Any]:
@@ -71,13 +71,13 @@ def test_a_model_that_takes_no_temperature_is_asked_without(far: Emulator, answe
     refusal = _error("invalid_request_error", "`temperature` is not supported by this model")
     far.control.fault("status", status=400, body=refusal, contains='"temperature"', always=True)
     for _ in range(2):
-        assert model.answer(question(), Deadline(5), nobody).answer.text
+        assert model.answer(question(), Deadline(30), nobody).answer.text
     assert len(far.control.calls()) == 3
 
 
 def test_more_fields_can_be_configured(far: Emulator, answerer: AnthropicModel) -> None:
     model = dataclasses.replace(answerer, extra={"system": "Be brief."})
-    assert model.answer(question(), Deadline(5), nobody).answer.text
+    assert model.answer(question(), Deadline(30), nobody).answer.text
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_errors_have_a_meaning(
 def test_an_error_in_mid_stream_is_an_error(far: Emulator, answerer: AnthropicModel) -> None:
     far.control.fault("error_event", after_events=3, code="overloaded_error")
     with pytest.raises(Unavailable) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert caught.value.code == "overloaded_error"
 
 
 def test_an_answer_in_one_piece_is_taken_too(far: Emulator, answerer: AnthropicModel) -> None:
     body = {"model": "m", "content": [{"type": "text", "text": "all at once"}], "stop_reason": "max_tokens"}
     far.control.fault("status", status=200, body=body, content_type="application/json")
-    answer = answerer.answer(question(), Deadline(5), nobody).answer
+    answer = answerer.answer(question(), Deadline(30), nobody).answer
     assert (answer.text, answer.model, answer.details) == ("all at once", "m", {"finish": "max_tokens"})

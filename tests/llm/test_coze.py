@@ -11,7 +11,7 @@ from emulators.running import Emulator
 from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, FarSideError, Rejected, Throttled, Unavailable
 from mindbot_tasks.llm.coze import CozeBot
-from tests.llm.asking import PATIENCE, nobody, question, refused_as, stopping
+from tests.llm.asking import PATIENCE, nobody, once_heard, question, refused_as
 from tests.llm.contract import AnswererContract
 
 
@@ -30,8 +30,8 @@ class TestContract(AnswererContract):
 
 
 def test_the_conversation_goes_on(far: Emulator, answerer: CozeBot) -> None:
-    first = answerer.answer(question("one"), Deadline(5), nobody)
-    second = answerer.answer(question("two", session_id=first.session_id), Deadline(5), nobody)
+    first = answerer.answer(question("one"), Deadline(30), nobody)
+    second = answerer.answer(question("two", session_id=first.session_id), Deadline(30), nobody)
     calls = far.control.calls()
     assert [call["new"] for call in calls] == [True, False]
     assert first.session_id == second.session_id == calls[1]["conversation_id"]
@@ -40,7 +40,7 @@ def test_the_conversation_goes_on(far: Emulator, answerer: CozeBot) -> None:
 
 
 def test_a_conversation_that_is_gone_is_begun_anew(far: Emulator, answerer: CozeBot) -> None:
-    spoken = answerer.answer(question("one", session_id="123"), Deadline(5), nobody)
+    spoken = answerer.answer(question("one", session_id="123"), Deadline(30), nobody)
     assert spoken.session_id not in ("", "123")
     assert spoken.answer.text
 
@@ -48,7 +48,7 @@ def test_a_conversation_that_is_gone_is_begun_anew(far: Emulator, answerer: Coze
 def test_whoever_goes_early_cancels(far: Emulator, answerer: CozeBot) -> None:
     far.control.pace(tokens_per_second=5)
     with pytest.raises(Cancelled):
-        answerer.answer(question("tell me a lot of words please " * 5), stopping(Cancelled, 0.8), nobody)
+        answerer.answer(question("tell me a lot of words please " * 5), *once_heard(Cancelled))
     [call] = far.control.wait_for(path="/v3/chat/cancel")
     assert call["chat_id"]
 
@@ -77,5 +77,5 @@ def test_errors_have_a_meaning(
 def test_an_error_in_mid_stream_is_an_error(far: Emulator, answerer: CozeBot) -> None:
     far.control.fault("error_event", after_events=3)
     with pytest.raises(Unavailable):
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert not far.control.calls(path="/v3/chat/cancel")

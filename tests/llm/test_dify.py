@@ -23,7 +23,7 @@ from mindbot_tasks.core.errors import (
 )
 from mindbot_tasks.llm.dify.address import base_of
 from mindbot_tasks.llm.dify.app import DifyApp
-from tests.llm.asking import PATIENCE, nobody, question, stopping
+from tests.llm.asking import PATIENCE, nobody, once_heard, question
 from tests.llm.contract import AnswererContract
 
 CHAT = "/v1/chat-messages"
@@ -50,38 +50,38 @@ class TestContract(AnswererContract):
 
 @pytest.mark.parametrize("key", ["app-chat", "app-agent", "app-chatflow"])
 def test_every_kind_of_chat_app_answers(far: Emulator, key: str) -> None:
-    spoken = app(far, key).answer(question("good morning"), Deadline(5), nobody)
+    spoken = app(far, key).answer(question("good morning"), Deadline(30), nobody)
     assert spoken.answer.text.count("good morning") == 1
     assert (spoken.answer.provider, spoken.answer.workflow) == ("dify", "general_chat")
     assert uuid.UUID(spoken.session_id)
 
 
 def test_a_conversation_goes_on(far: Emulator, answerer: DifyApp) -> None:
-    first = answerer.answer(question(), Deadline(5), nobody)
-    second = answerer.answer(question(session_id=first.session_id), Deadline(5), nobody)
+    first = answerer.answer(question(), Deadline(30), nobody)
+    second = answerer.answer(question(session_id=first.session_id), Deadline(30), nobody)
     assert second.session_id == first.session_id
     assert len(far.control.calls()) == 2
 
 
 def test_a_forgotten_conversation_is_begun_anew_once(far: Emulator, answerer: DifyApp) -> None:
-    first = answerer.answer(question(), Deadline(5), nobody)
+    first = answerer.answer(question(), Deadline(30), nobody)
     far.control.call("POST", "/conversations/forget")
-    second = answerer.answer(question(session_id=first.session_id), Deadline(5), nobody)
+    second = answerer.answer(question(session_id=first.session_id), Deadline(30), nobody)
     assert second.session_id not in ("", first.session_id)
     assert [call["status"] for call in far.control.calls()] == [200, 404, 200]
 
 
 def test_another_users_conversation_is_not_continued(far: Emulator, answerer: DifyApp) -> None:
-    first = answerer.answer(question(), Deadline(5), nobody)
-    second = answerer.answer(question(session_id=first.session_id, user_key="dingtalk:user02"), Deadline(5), nobody)
+    first = answerer.answer(question(), Deadline(30), nobody)
+    second = answerer.answer(question(session_id=first.session_id, user_key="dingtalk:user02"), Deadline(30), nobody)
     assert second.session_id != first.session_id
 
 
 @pytest.mark.parametrize("code", ["conversation_completed", "completion_request_error"])
 def test_a_spent_conversation_is_begun_anew(far: Emulator, answerer: DifyApp, code: str) -> None:
-    first = answerer.answer(question(), Deadline(5), nobody)
+    first = answerer.answer(question(), Deadline(30), nobody)
     far.control.fault("status", CHAT, status=400, body={"code": code, "message": "x", "status": 400})
-    second = answerer.answer(question(session_id=first.session_id), Deadline(5), nobody)
+    second = answerer.answer(question(session_id=first.session_id), Deadline(30), nobody)
     assert second.session_id != first.session_id
 
 
@@ -90,12 +90,12 @@ def test_without_a_conversation_not_found_is_final(far: Emulator, answerer: Dify
         "status", CHAT, status=404, body={"code": "not_found", "message": "x", "status": 404}, always=True
     )
     with pytest.raises(Rejected):
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert len(far.control.calls()) == 1
 
 
 def test_an_id_that_is_no_uuid_is_not_sent(far: Emulator, answerer: DifyApp) -> None:
-    assert uuid.UUID(answerer.answer(question(session_id="none of Dify's"), Deadline(5), nobody).session_id)
+    assert uuid.UUID(answerer.answer(question(session_id="none of Dify's"), Deadline(30), nobody).session_id)
     assert len(far.control.calls()) == 1
 
 
@@ -124,7 +124,7 @@ def test_errors_mean_the_same_before_and_in_the_stream(
     far.control.fault("error_event", CHAT, status=status, code=code, message="x", after_events=1)
     for _ in range(2):
         with pytest.raises(error) as caught:
-            answerer.answer(question(), Deadline(5), nobody)
+            answerer.answer(question(), Deadline(30), nobody)
         assert type(caught.value) is error
         assert (caught.value.kind, caught.value.code) == (kind, code)
 
@@ -132,23 +132,23 @@ def test_errors_mean_the_same_before_and_in_the_stream(
 def test_moderation_takes_everything_back(far: Emulator, answerer: DifyApp) -> None:
     far.control.fault("message_replace", CHAT, text="I cannot say that.")
     seen: list[str] = []
-    assert answerer.answer(question(), Deadline(5), seen.append).answer.text == "I cannot say that." == seen[-1]
+    assert answerer.answer(question(), Deadline(30), seen.append).answer.text == "I cannot say that." == seen[-1]
 
 
 @pytest.mark.parametrize("exc", [Draining, Cancelled, DeadlineExceeded])
 def test_dify_is_told_to_stop_by_the_same_user(far: Emulator, answerer: DifyApp, exc: type[Exception]) -> None:
     far.control.fault("answer", CHAT, text="word " * 200)
     far.control.pace(tokens_per_second=20)
-    deadline = Deadline(1) if exc is DeadlineExceeded else stopping(exc, 0.5)
+    deadline, hearing = (Deadline(3), nobody) if exc is DeadlineExceeded else once_heard(exc)
     with pytest.raises(exc):
-        answerer.answer(question(), deadline, nobody)
+        answerer.answer(question(), deadline, hearing)
     stops = [call for call in far.control.calls() if call["path"].endswith("/stop")]
     assert len(stops) == 1
     assert stops[0]["status"] == 200
 
 
 def test_a_finished_answer_is_not_stopped(far: Emulator, answerer: DifyApp) -> None:
-    answerer.answer(question(), Deadline(5), nobody)
+    answerer.answer(question(), Deadline(30), nobody)
     assert [call["path"] for call in far.control.calls()] == [CHAT]
 
 
@@ -185,7 +185,7 @@ def stream(*events: dict[str, Any]) -> str:
 )
 def test_kinds_of_streams(far: Emulator, answerer: DifyApp, events: list[dict[str, Any]], text: str) -> None:
     far.control.fault("status", CHAT, status=200, body=stream(*events), content_type="text/event-stream")
-    assert answerer.answer(question(), Deadline(5), nobody).answer.text == text
+    assert answerer.answer(question(), Deadline(30), nobody).answer.text == text
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_streams_without_an_answer(
 ) -> None:
     far.control.fault("status", CHAT, status=200, body=stream(*events), content_type="text/event-stream")
     with pytest.raises(error):
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
 
 
 def test_citations_and_pictures_come_along(far: Emulator, answerer: DifyApp) -> None:
@@ -214,7 +214,7 @@ def test_citations_and_pictures_come_along(far: Emulator, answerer: DifyApp) -> 
         {"event": "message_end", "metadata": {"retriever_resources": [found]}},
     )
     far.control.fault("status", CHAT, status=200, body=body, content_type="text/event-stream")
-    answer = answerer.answer(question(), Deadline(5), nobody).answer
+    answer = answerer.answer(question(), Deadline(30), nobody).answer
     assert answer.details["citations"] == [{"position": 1, "document_name": "Handbook", "score": 0.9}]
     assert [(part.kind, part.data["url"]) for part in answer.parts] == [("image", "https://files.example/1.png")]
 

@@ -12,7 +12,7 @@ from mindbot_tasks.core.deadline import Deadline
 from mindbot_tasks.core.errors import Cancelled, Unavailable
 from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.answer import Turn
-from tests.llm.asking import nobody, question, stopping
+from tests.llm.asking import nobody, question
 from tests.llm.dify_apps import CHAT, RUN, app, paths
 from tests.slack import at_most
 
@@ -27,7 +27,7 @@ def nothing_learnt() -> None:
 def ask(dify: Emulator, key: str, text: str = TEXT, deadline: Deadline | None = None, **fields: Any) -> str:
     endpoint = RUN if key == "app-workflow" else CHAT
     speaker = app(dify, key, endpoint, text_input="query", history="never")
-    return speaker.answer(question(text, **fields), deadline or Deadline(15), nobody).answer.text
+    return speaker.answer(question(text, **fields), deadline or Deadline(30), nobody).answer.text
 
 
 @pytest.mark.parametrize(("key", "path"), [("app-workflow", RUN), ("app-chatflow", CHAT)])
@@ -65,7 +65,7 @@ def test_a_chats_answer_is_found_among_its_messages(
 ) -> None:
     session = ""
     if known:
-        session = app(dify, key, CHAT).answer(question("before"), Deadline(5), nobody).session_id
+        session = app(dify, key, CHAT).answer(question("before"), Deadline(30), nobody).session_id
     dify.control.pace(tokens_per_second=25)
     dify.control.fault(path=CHAT, **fault)
     assert ask(dify, key, session_id=session) == f"You said: {TEXT}"
@@ -99,16 +99,21 @@ def test_a_cut_run_that_failed_says_so(dify: Emulator) -> None:
 def test_a_stop_is_noticed_while_the_answer_is_looked_for(dify: Emulator) -> None:
     dify.control.pace(tokens_per_second=1)
     dify.control.fault("cut", CHAT, after_events=2)
+
+    def check() -> None:
+        if "/v1/messages" in paths(dify):
+            raise Cancelled("stop")
+
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        ask(dify, "app-chat", TEXT * 5, stopping(Cancelled, 0.8))
+        ask(dify, "app-chat", TEXT * 10, Deadline(120, stop_check=check))
     assert time.monotonic() - started < at_most(5)
     assert any(each.endswith("/stop") for each in paths(dify))
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_after_the_death_of_a_worker_its_answer_is_found(dify: Emulator, known: bool) -> None:
-    session = app(dify, "app-chat", CHAT).answer(question("before"), Deadline(5), nobody).session_id if known else ""
+    session = app(dify, "app-chat", CHAT).answer(question("before"), Deadline(30), nobody).session_id if known else ""
     first = ask(dify, "app-chat", session_id=session)
     assert ask(dify, "app-chat", session_id=session, again=True) == first
     assert paths(dify).count(CHAT) == 1 + known

@@ -41,7 +41,7 @@ class TestContract(AnswererContract):
 
 def test_the_whole_conversation_is_sent(far: Emulator, answerer: GeminiModel) -> None:
     history = (Turn("system", "Summary so far."), Turn("user", "before"), Turn("assistant", "and after"))
-    answer = answerer.answer(question("and now?", history=history), Deadline(5), nobody).answer
+    answer = answerer.answer(question("and now?", history=history), Deadline(30), nobody).answer
     [call] = far.control.calls()
     assert (call["model"], call["messages"], call["text"], call["system"]) == ("gemini-test", 3, "and now?", True)
     assert (answer.provider, answer.model) == ("google", "gemini-test")
@@ -85,10 +85,10 @@ def test_the_wait_stands_in_the_body(far: Emulator, answerer: GeminiModel) -> No
     wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17.5s"}
     far.control.fault("status", status=429, body=_error("RESOURCE_EXHAUSTED", wait))
     with pytest.raises(Throttled) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert caught.value.retry_after_s == 17.5
 
 
 def test_the_key_is_no_part_of_the_address(far: Emulator, answerer: GeminiModel) -> None:
-    answerer.answer(question(), Deadline(5), nobody)
+    answerer.answer(question(), Deadline(30), nobody)
     assert "AIza" not in str(far.control.calls())

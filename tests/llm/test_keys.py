@@ -16,7 +16,7 @@ from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm import building
 from mindbot_tasks.llm.keys import BAD_S, Ring, SeveralKeys
 from mindbot_tasks.stores import keys_aside as store
-from mindbot_tasks.stores.keys_aside import READ_EVERY_S, KeysAside, fingerprint
+from mindbot_tasks.stores.keys_aside import KeysAside, fingerprint
 from tests.llm.asking import nobody, question
 
 A, B, C = "sk-aaaaaaaaaaaaaaaa0001", "sk-bbbbbbbbbbbbbbbb0002", "sk-cccccccccccccccc0003"
@@ -44,7 +44,7 @@ def provider(far: Emulator, *keys: str) -> SeveralKeys:
 
 
 def ask(answerer: SeveralKeys) -> str:
-    return answerer.answer(question(), Deadline(5), nobody).answer.text
+    return answerer.answer(question(), Deadline(30), nobody).answer.text
 
 
 def used(far: Emulator) -> list[str]:
@@ -123,24 +123,24 @@ def test_without_money_on_any_key_the_quota_is_gone(openai: Emulator) -> None:
 
 def test_a_key_that_has_to_wait_rests_and_the_others_go_on(openai: Emulator) -> None:
     answerer = provider(openai, A, B)
-    openai.control.fault("throttle", retry_after=30)
+    openai.control.fault("throttle", retry_after=300)
     ask(answerer)
     for _ in range(3):
         ask(answerer)
     assert len(used(openai)) == 5
     rests = [left for _, reason, left in answerer.ring.states() if reason == "rate_limit"]
     assert len(rests) == 1
-    assert 20 < rests[0] <= 30
+    assert 200 < rests[0] <= 300
 
 
 def test_when_all_have_to_wait_the_shortest_wait_is_told(openai: Emulator) -> None:
     answerer = provider(openai, A, B)
-    openai.control.fault("throttle", retry_after=60)
-    openai.control.fault("throttle", retry_after=20)
+    openai.control.fault("throttle", retry_after=600)
+    openai.control.fault("throttle", retry_after=200)
     with pytest.raises(Throttled) as caught:
         ask(answerer)
     assert caught.value.retry_after_s is not None
-    assert 10 < caught.value.retry_after_s <= 20
+    assert 100 < caught.value.retry_after_s <= 200
     with pytest.raises(Throttled):
         ask(answerer)
     assert len(used(openai)) == 2
@@ -168,7 +168,9 @@ def test_a_key_is_tried_again_after_its_rest(openai: Emulator, a_process: KeysAs
             deadline.check()
 
 
-def test_an_answer_costs_no_round_trip(openai: Emulator, shared: Any) -> None:
+def test_an_answer_costs_no_round_trip(openai: Emulator, shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.READ_EVERY_S >= 5
+    monkeypatch.setattr(store, "READ_EVERY_S", 3600.0)  # however long the next lines take
     answerer = provider(openai, A, B)
     ask(answerer)
     before = shared.info("commandstats")
@@ -178,7 +180,6 @@ def test_an_answer_costs_no_round_trip(openai: Emulator, shared: Any) -> None:
     assert {name: stats["calls"] for name, stats in before.items() if "info" not in name} == {
         name: stats["calls"] for name, stats in after.items() if "info" not in name
     }
-    assert READ_EVERY_S >= 5
 
 
 def test_without_redis_each_process_knows_its_own(openai: Emulator, no_redis: None) -> None:

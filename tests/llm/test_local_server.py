@@ -98,7 +98,7 @@ def answerer(server: LocalServer, **more: Any) -> ChatModel:
 @pytest.mark.parametrize("stream", [True, False])
 def test_it_answers_like_any_provider(server: LocalServer, stream: bool) -> None:
     seen: list[str] = []
-    answer = answerer(server, stream=stream).answer(question("你好 world"), Deadline(5), seen.append).answer
+    answer = answerer(server, stream=stream).answer(question("你好 world"), Deadline(30), seen.append).answer
     assert (answer.text, answer.provider, answer.model) == ("你好 world", "mine", "parrot")
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (4, 8)
     assert seen[-1] == answer.text
@@ -106,27 +106,27 @@ def test_it_answers_like_any_provider(server: LocalServer, stream: bool) -> None
 
 
 def test_the_longest_answer_is_told(server: LocalServer) -> None:
-    answer = answerer(server, max_tokens=3).answer(question("abcdef"), Deadline(5), nobody).answer
+    answer = answerer(server, max_tokens=3).answer(question("abcdef"), Deadline(30), nobody).answer
     assert (answer.text, answer.details) == ("abc", {"finish": "length"})
 
 
 def test_a_deadline_stops_the_model(server: LocalServer, parrot: Parrot) -> None:
     with pytest.raises(DeadlineExceeded):
-        answerer(server).answer(question("slow"), Deadline(0.5), nobody)
-    assert parrot.ended.wait(5)
+        answerer(server).answer(question("slow"), Deadline(1.5), nobody)
+    assert parrot.ended.wait(60)
     assert parrot.said < 1000
 
 
 def test_a_cancel_stops_the_model_and_the_next_is_served(server: LocalServer, parrot: Parrot) -> None:
     with pytest.raises(Cancelled):
         answerer(server).answer(question("slow"), stopping(Cancelled, 0.3), nobody)
-    assert answerer(server).answer(question("quick"), Deadline(5), nobody).answer.text == "quick"
+    assert answerer(server).answer(question("quick"), Deadline(30), nobody).answer.text == "quick"
 
 
 def test_an_answer_in_one_piece_stops_too_when_its_caller_goes(server: LocalServer, parrot: Parrot) -> None:
     with pytest.raises(DeadlineExceeded):
-        answerer(server, stream=False).answer(question("slow"), Deadline(0.5), nobody)
-    assert parrot.ended.wait(5)
+        answerer(server, stream=False).answer(question("slow"), Deadline(1.5), nobody)
+    assert parrot.ended.wait(60)
     assert parrot.said < 1000
 
 
@@ -137,17 +137,17 @@ def test_callers_take_turns_and_too_many_are_told_to_come_again(
     served = server.models["parrot"]
     with served.turn:
         waiting = [
-            threading.Thread(target=answerer(server).answer, args=(question("quick"), Deadline(20), nobody))
+            threading.Thread(target=answerer(server).answer, args=(question("quick"), Deadline(60), nobody))
             for _ in range(2)
         ]
         for thread in waiting:
             thread.start()
-        deadline = Deadline(10)
+        deadline = Deadline(60)
         while served.waiting < 2:
             deadline.check()
             time.sleep(0.01)
         with pytest.raises(Throttled) as caught:
-            answerer(server).answer(question("quick"), Deadline(5), nobody)
+            answerer(server).answer(question("quick"), Deadline(30), nobody)
         assert caught.value.retry_after_s == 5
     for thread in waiting:
         thread.join()
@@ -167,9 +167,9 @@ def test_errors_have_a_meaning_and_say_nothing_of_the_question(
     server: LocalServer, text: str, more: dict[str, Any], error: type[Exception], kind: str
 ) -> None:
     with pytest.raises(error) as caught:
-        answerer(server, **more).answer(question(text), Deadline(5), nobody)
+        answerer(server, **more).answer(question(text), Deadline(30), nobody)
     assert caught.value.kind == kind  # type: ignore[attr-defined]
-    assert answerer(server).answer(question("fine"), Deadline(5), nobody).answer.text == "fine"
+    assert answerer(server).answer(question("fine"), Deadline(30), nobody).answer.text == "fine"
 
 
 def test_a_model_that_cannot_be_loaded_is_tried_once(parrot: Parrot) -> None:
@@ -180,28 +180,28 @@ def test_a_model_that_cannot_be_loaded_is_tried_once(parrot: Parrot) -> None:
         raise OSError("no such folder")
 
     with running(load) as server:
-        assert requests.get(f"{url_of(server)}/health", timeout=5).status_code == 503
+        assert requests.get(f"{url_of(server)}/health", timeout=30).status_code == 503
         for _ in range(2):
             with pytest.raises(Unavailable):
-                answerer(server).answer(question(), Deadline(5), nobody)
-        assert requests.get(f"{url_of(server)}/health", timeout=5).status_code == 500
+                answerer(server).answer(question(), Deadline(30), nobody)
+        assert requests.get(f"{url_of(server)}/health", timeout=30).status_code == 500
     assert len(tries) == 1
 
 
 def test_health_says_when_the_model_is_there(server: LocalServer) -> None:
-    assert requests.get(f"{url_of(server)}/health", timeout=5).status_code == 503
+    assert requests.get(f"{url_of(server)}/health", timeout=30).status_code == 503
     server.load_first()
-    assert requests.get(f"{url_of(server)}/health", timeout=5).json() == {"status": "ok"}
+    assert requests.get(f"{url_of(server)}/health", timeout=30).json() == {"status": "ok"}
 
 
 def test_a_key_is_asked_for_if_there_is_one(parrot: Parrot) -> None:
     with running(lambda: parrot, "right") as server:
         right = SecretStr("right")
-        assert answerer(server, api_key=right).answer(question("hi"), Deadline(5), nobody).answer.text == "hi"
+        assert answerer(server, api_key=right).answer(question("hi"), Deadline(30), nobody).answer.text == "hi"
         with pytest.raises(Rejected) as caught:
-            answerer(server, api_key=SecretStr("wrong")).answer(question(), Deadline(5), nobody)
+            answerer(server, api_key=SecretStr("wrong")).answer(question(), Deadline(30), nobody)
         assert caught.value.kind == "auth"
-        assert requests.get(f"{url_of(server)}/v1/models", timeout=5).status_code == 401
+        assert requests.get(f"{url_of(server)}/v1/models", timeout=30).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -213,16 +213,16 @@ def test_a_key_is_asked_for_if_there_is_one(parrot: Parrot) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_in_openais_form(server: LocalServer, body: bytes) -> None:
-    answer = requests.post(f"{url_of(server)}/v1/chat/completions", data=body, timeout=5)
+    answer = requests.post(f"{url_of(server)}/v1/chat/completions", data=body, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_request"
 
 
 def test_other_paths_and_huge_bodies_are_refused(server: LocalServer) -> None:
-    assert requests.get(f"{url_of(server)}/other", timeout=5).status_code == 404
-    assert requests.post(f"{url_of(server)}/other", json={}, timeout=5).status_code == 404
+    assert requests.get(f"{url_of(server)}/other", timeout=30).status_code == 404
+    assert requests.post(f"{url_of(server)}/other", json={}, timeout=30).status_code == 404
     headers = {"Content-Length": "99999999999"}
-    answer = requests.post(f"{url_of(server)}/v1/chat/completions", headers=headers, data=b"", timeout=5)
+    answer = requests.post(f"{url_of(server)}/v1/chat/completions", headers=headers, data=b"", timeout=30)
     assert answer.status_code in (400, 413)
 
 
@@ -231,17 +231,17 @@ def test_when_the_process_ends_the_half_answer_is_none(parrot: Parrot) -> None:
 
     def ask() -> None:
         try:
-            answerer(server).answer(question("slow"), Deadline(20), nobody)
+            answerer(server).answer(question("slow"), Deadline(60), nobody)
         except Unavailable as exc:
             caught.append(exc)
 
     with running(lambda: parrot) as server:
         thread = threading.Thread(target=ask)
         thread.start()
-        deadline = Deadline(10)
+        deadline = Deadline(60)
         while not parrot.said:
             deadline.check()
             time.sleep(0.01)
-    assert parrot.ended.wait(5)
+    assert parrot.ended.wait(60)
     thread.join()
     assert len(caught) == 1

@@ -41,7 +41,7 @@ class TestContract(AnswererContract):
 
 
 def test_the_whole_conversation_is_sent(far: Emulator, answerer: ChatModel) -> None:
-    answer = answerer.answer(question("and now?"), Deadline(5), nobody).answer
+    answer = answerer.answer(question("and now?"), Deadline(30), nobody).answer
     [call] = far.control.calls()
     assert (call["messages"], call["text"], call["stream"], call["model"]) == (4, "and now?", True, "some-model")
     assert (answer.provider, answer.model) == ("openai", "some-model")
@@ -52,8 +52,8 @@ def test_the_whole_conversation_is_sent(far: Emulator, answerer: ChatModel) -> N
 def test_without_streaming_the_answer_is_the_same(far: Emulator, answerer: ChatModel, text: str) -> None:
     plain = dataclasses.replace(answerer, stream=False)
     seen: list[str] = []
-    one = answerer.answer(question(text), Deadline(5), nobody).answer
-    other = plain.answer(question(text), Deadline(5), seen.append).answer
+    one = answerer.answer(question(text), Deadline(30), nobody).answer
+    other = plain.answer(question(text), Deadline(30), seen.append).answer
     assert (one.text, one.usage) == (other.text, other.usage)
     assert seen == [other.text]
 
@@ -101,7 +101,7 @@ def test_errors(
 ) -> None:
     far.control.fault("status", status=status, body=body, content_type="application/json")
     with pytest.raises(error) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert type(caught.value) is error
     assert caught.value.kind == kind
 
@@ -114,7 +114,7 @@ def test_a_model_that_cannot_be_told_not_to_think_is_asked_without(
     refusal = {"error": {"code": code, "param": "thinking"}}
     far.control.fault("status", status=400, body=refusal, contains='"thinking"', always=True)
     for _ in range(2):
-        assert model.answer(question(), Deadline(5), nobody).answer.text
+        assert model.answer(question(), Deadline(30), nobody).answer.text
     assert [call.get("thinking") for call in far.control.calls() if call["accepted"]] == [None, None]
     assert len(far.control.calls()) == 3
 
@@ -125,14 +125,14 @@ def test_what_a_model_thinks_is_not_shown(stream: bool) -> None:
         url = f"{glm.url}/api/paas/v4/chat/completions"
         model = ChatModel("provider:chatglm", url, "glm-test", stream=stream)
         seen: list[str] = []
-        assert THOUGHT not in model.answer(question(), Deadline(5), seen.append).answer.text
+        assert THOUGHT not in model.answer(question(), Deadline(30), seen.append).answer.text
         assert not any(THOUGHT in text for text in seen)
 
 
 def test_more_fields_are_sent_and_thinking_is_switched(far: Emulator, answerer: ChatModel) -> None:
     off = {"thinking": {"type": "disabled"}}
     model = dataclasses.replace(answerer, thinking=off, extra={"user": "bot", "stream_options": {"x": 1}})
-    answer = model.answer(question(), Deadline(5), nobody).answer
+    answer = model.answer(question(), Deadline(30), nobody).answer
     [call] = far.control.calls()
     assert (call["thinking"], call["user"]) == (off["thinking"], "bot")
     assert answer.usage.output_tokens > 0  # what we ask for is still asked for
@@ -141,7 +141,7 @@ def test_more_fields_are_sent_and_thinking_is_switched(far: Emulator, answerer: 
 def test_an_error_in_mid_stream_is_seen(far: Emulator, answerer: ChatModel) -> None:
     far.control.fault("error_event", status=500, code="server_error", message="boom")
     with pytest.raises(Unavailable) as caught:
-        answerer.answer(question(), Deadline(5), nobody)
+        answerer.answer(question(), Deadline(30), nobody)
     assert caught.value.code == "server_error"
 
 
@@ -150,11 +150,11 @@ def test_a_model_that_takes_no_temperature_is_asked_without(far: Emulator, answe
     refusal = {"error": {"code": "unsupported_parameter", "param": "max_tokens"}}
     far.control.fault("status", status=400, body=refusal, contains='"max_tokens"', always=True)
     for _ in range(2):
-        assert model.answer(question(), Deadline(5), nobody).answer.text
+        assert model.answer(question(), Deadline(30), nobody).answer.text
     assert len(far.control.calls()) == 3
 
 
 def test_the_key_is_sent_and_not_shown(far: Emulator, answerer: ChatModel) -> None:
-    answerer.answer(question(), Deadline(5), nobody)
+    answerer.answer(question(), Deadline(30), nobody)
     assert far.control.calls()[0]["auth"]
     assert "sk-test" not in repr(answerer)

@@ -51,12 +51,12 @@ class Asked:
 
     def begin(self, deadline: Deadline | None = None) -> LiveAnswer:
         target = LiveTarget(self.id, f"{self.id}-1", "c", "one_to_one", "user01", self.message.address)
-        live = self.bot.begin_live(target, deadline or Deadline(10))
+        live = self.bot.begin_live(target, deadline or Deadline(60))
         assert live is not None
         return live
 
     def send(self, text: str = "the whole answer", **changes: Any) -> str:
-        return self.bot.send(self.outgoing(text, **changes), Deadline(5))
+        return self.bot.send(self.outgoing(text, **changes), Deadline(60))
 
     def outgoing(self, text: str, **changes: Any) -> Outgoing:
         fields: dict[str, Any] = {"number": 0, "total": 1, "answer_key": f"{self.id}-1", **changes}
@@ -85,11 +85,22 @@ class Asked:
         return card
 
 
-def grow(live: LiveAnswer, words: int = 60, pause_s: float = 0.005) -> str:
-    """A model that speaks; returns all it said."""
-    text = ""
-    for number in range(words):
+def grow(
+    live: LiveAnswer,
+    words: int = 60,
+    pause_s: float = 0.005,
+    *,
+    so_far: str = "",
+    until: Callable[[], object] | None = None,
+) -> str:
+    """A model that speaks; returns all it said. It does not stop before `until` is true."""
+    text = so_far
+    ends_at = time.monotonic() + 60
+    for number in itertools.count():
+        if number >= words and (until is None or until()):
+            return text
+        assert time.monotonic() < ends_at, "what the answer was to grow for did not happen"
         text += f"word{number} "
         live(text)
         time.sleep(pause_s)
-    return text
+    raise AssertionError("numbers have no end")

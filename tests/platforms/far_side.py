@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import orjson
+
+from mindbot_tasks.core.deadline import Deadline
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class FarSide:
         self.script: deque[Say] = deque()
         self.otherwise = Say(200, {"errcode": 0, "errmsg": "ok"})
         self.asked: list[Asked] = []
+        self._closing = threading.Event()
         far_side = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,7 +59,9 @@ class FarSide:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 far_side.asked.append(Asked(self.path, headers, body))
                 say = far_side.script.popleft() if far_side.script else far_side.otherwise
-                time.sleep(say.delay_s)
+                if say.delay_s and far_side._closing.wait(say.delay_s):
+                    self.close_connection = True
+                    return
                 if say.cut:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
@@ -84,6 +88,7 @@ class FarSide:
         self._thread.start()
 
     def close(self) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -98,9 +103,27 @@ def far_side() -> Iterator[FarSide]:
         server.close()
 
 
+class Until(Deadline):
+    """Time enough until something has happened, and none at all afterwards, on a machine of any speed."""
+
+    def __init__(self, happened: Callable[[], object]) -> None:
+        super().__init__(60)
+        self._happened = happened
+
+    def remaining_s(self) -> float:
+        return 0.0 if self._happened() else super().remaining_s()
+
+    def within(self, total_s: float) -> Deadline:
+        return self
+
+
+_taken: list[socket.socket] = []
+
+
 def unused_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, nor will: it stays taken as long as the tests run."""
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    _taken.append(probe)
+    port: int = probe.getsockname()[1]
+    return port

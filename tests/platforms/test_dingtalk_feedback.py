@@ -121,11 +121,11 @@ def test_registers_where_buttons_are_posted_to(server: FarSide) -> None:
     bot = robot(server.url, card_callback_secret=SecretStr(SECRET), card_route_key="mindbot")
     assert isinstance(bot, Registers)
     server.script.extend([Say(200, {"accessToken": "t", "expireIn": 7200}), Say(200, {"success": True})])
-    assert bot.register("https://bot.example/webhooks/dingtalk", Deadline(5)) == "mindbot"
+    assert bot.register("https://bot.example/webhooks/dingtalk", Deadline(60)) == "mindbot"
     assert server.asked[1].json == {
         "callbackRouteKey": "mindbot",
         "callbackUrl": "https://bot.example/webhooks/dingtalk",
         "apiSecret": SECRET,
         "forceUpdate": True,
     }
-    assert robot(server.url).register("https://bot.example/webhooks/dingtalk", Deadline(5)) == ""
+    assert robot(server.url).register("https://bot.example/webhooks/dingtalk", Deadline(60)) == ""

@@ -96,7 +96,7 @@ def message(bot: DingTalk, dingtalk: Emulator, **changes: Any) -> Message:
 
 
 def send(bot: DingTalk, dingtalk: Emulator, part: Part, **changes: Any) -> str:
-    return bot.send(to_outgoing(message(bot, dingtalk, **changes), part, number=1), Deadline(5))
+    return bot.send(to_outgoing(message(bot, dingtalk, **changes), part, number=1), Deadline(60))
 
 
 # in
@@ -107,7 +107,7 @@ def test_a_picture_is_fetched_by_its_download_code(bot: DingTalk, dingtalk: Emul
     dingtalk.control.call("POST", "/files", {"code": "dc1", "content": content, "media_type": "image/gif"})
     asked = message(bot, dingtalk, msgtype="picture", text=None, content={"downloadCode": "dc1"})
     assert isinstance(bot, HoldsMedia)
-    with bot.open_media(asked.parts[0], asked.address, Deadline(5)) as media:
+    with bot.open_media(asked.parts[0], asked.address, Deadline(60)) as media:
         assert b"".join(media.chunks) == b"GIF89a..."
         assert media.media_type == "image/gif"
     (fetched,) = [one for one in dingtalk.control.calls() if one["path"].startswith("/temporary/")]
@@ -117,7 +117,7 @@ def test_a_picture_is_fetched_by_its_download_code(bot: DingTalk, dingtalk: Emul
 def test_a_code_that_is_gone_is_a_no(bot: DingTalk, dingtalk: Emulator) -> None:
     asked = message(bot, dingtalk)
     for part in (Part("image", data={"download_code": "gone"}), Part("image")):
-        with pytest.raises(Rejected), bot.open_media(part, asked.address, Deadline(5)):
+        with pytest.raises(Rejected), bot.open_media(part, asked.address, Deadline(60)):
             pass
 
 
@@ -128,7 +128,7 @@ ELSEWHERE = ["http://127.0.0.1:1/x", "http://169.254.169.254/x", "file:///etc/pa
 def test_a_temporary_address_leads_nowhere_inside(bot: DingTalk, dingtalk: Emulator, url: object) -> None:
     dingtalk.control.fault("status", "/v1.0/robot/messageFiles/download", status=200, body={"downloadUrl": url})
     asked, picture = message(bot, dingtalk), Part("image", data={"download_code": "code-1"})
-    with pytest.raises(FarSideError), bot.open_media(picture, asked.address, Deadline(5)):
+    with pytest.raises(FarSideError), bot.open_media(picture, asked.address, Deadline(60)):
         pass
     assert [one for one in dingtalk.control.calls() if one["path"].startswith("/temporary/")] == []
 

@@ -19,7 +19,7 @@ from mindbot_tasks.core.errors import DeadlineExceeded, FarSideError, Rejected, 
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Message, Part
 from mindbot_tasks.platforms.base import Inbound
-from mindbot_tasks.platforms.dingtalk import DingTalk
+from mindbot_tasks.platforms.dingtalk import DingTalk, client
 from tests.platforms.far_side import FarSide, Say
 from tests.platforms.test_dingtalk import NOW_MS, SECRET, call, robot, to_outgoing
 
@@ -40,7 +40,7 @@ def no_session(server: FarSide, **changes: Any) -> tuple[DingTalk, Message]:
 
 
 def send(bot: DingTalk, message: Message, part: Part | None = None, number: int = 0) -> str:
-    return bot.send(to_outgoing(message, part, number), Deadline(5))
+    return bot.send(to_outgoing(message, part, number), Deadline(60))
 
 
 def test_markdown_goes_to_the_session_webhook(server: FarSide) -> None:
@@ -120,7 +120,8 @@ def test_a_call_without_time_left_is_not_made(server: FarSide) -> None:
     assert server.asked == []
 
 
-def test_a_host_that_does_not_pick_up_was_certainly_not_reached() -> None:
+def test_a_host_that_does_not_pick_up_was_certainly_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_S", 0.6)
     with socket.socket() as deaf, contextlib.ExitStack() as waiting:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -131,7 +132,7 @@ def test_a_host_that_does_not_pick_up_was_certainly_not_reached() -> None:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         bot = robot(url)
         with pytest.raises(Unavailable) as raised:
-            bot.send(to_outgoing(a_message(bot, url)), Deadline(1))
+            bot.send(to_outgoing(a_message(bot, url)), Deadline(60))
         assert raised.value.kind == "connection"
 
 
@@ -156,7 +157,7 @@ def test_a_webhook_that_is_not_trusted_is_never_called(server: FarSide) -> None:
     stored = to_outgoing(message)
     stored.address["session_webhook"] = "http://localhost:1/robot"  # type: ignore[index]
     server.script.append(SENT)
-    assert bot.send(stored, Deadline(5)) == "key-1"
+    assert bot.send(stored, Deadline(60)) == "key-1"
 
 
 def test_a_stranger_without_a_session_cannot_be_reached(server: FarSide) -> None:
@@ -291,7 +292,7 @@ def test_with_the_emulator_there_and_back(emulator: Emulator, group: bool, lifet
     parts = bot.render(Answer("# Answer\n\n" + '他说："你好"。\\n ' * 2000, provider="test"))
     assert len(parts) > 1
     for number, part in enumerate(parts):
-        bot.send(to_outgoing(message, part, number), Deadline(10))
+        bot.send(to_outgoing(message, part, number), Deadline(60))
     path = "/robot/sendBySession" if lifetime_s > 60 else None
     sent = [record for record in emulator.control.calls() if "/robot/" in record["path"]]
     assert len(sent) == len(parts)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindbot_tasks.platforms.plain import to_plain, without_tables
+from mindbot_tasks.platforms.plain import to_plain
 
 WIDE = "| Day | High | Low |\n|-----|-----:|:---:|\n| Mon | 21 | **9** |\n| Tue | 19 | |\n"
 
@@ -41,26 +41,9 @@ def test_says_the_same_without_marks(markdown: str, plain: str) -> None:
     assert to_plain(markdown) == plain
 
 
-@pytest.mark.parametrize(
-    ("markdown", "lowered"),
-    [
-        ("a | b", "a | b"),
-        ("```\n| a | b |\n|---|---|\n```", "```\n| a | b |\n|---|---|\n```"),
-        (f"**Before**\n\n{WIDE}\nafter",
-         "**Before**\n\n- **Mon**\n  - High: 21\n  - Low: **9**\n- **Tue**\n  - High: 19\n\nafter"),
-        ("> | a | b |\n> |---|---|\n> | `c` | d |\n>\n> more", "> - a: b\n> - `c`: d\n>\n> more"),
-        ("1. | a | b |\n   |---|---|\n   | c | d |", "1. - a: b\n   - c: d"),
-    ],
-)  # fmt: skip
-def test_turns_tables_into_lists_and_leaves_the_rest(markdown: str, lowered: str) -> None:
-    assert without_tables(markdown) == lowered
-
-
 @given(st.text(alphabet="ab 你|*_`#-\n>[]()<!\\1.&~:\r\t\x00", max_size=120))
-def test_never_fails_and_no_table_remains(text: str) -> None:
+def test_never_fails(text: str) -> None:
     to_plain(text)
-    lowered = without_tables(text)
-    assert without_tables(lowered) == lowered or "|" in lowered
 
 
 WORDS = st.text(alphabet="abcdefgh你好", min_size=1, max_size=8)
@@ -72,10 +55,9 @@ def test_every_word_survives(cells: list[list[str]], items: list[str]) -> None:
     rows = [(row * width)[:width] for row in cells]
     table = "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ["---"] * width, *rows[1:]])
     markdown = f"{table}\n\n" + "\n".join(f"* **{item}** `{item}`" for item in items)
-    for told in (to_plain(markdown), to_plain(without_tables(markdown))):
-        found = re.findall(r"\w+", told)
-        assert {cell for row in rows[1:] for cell in row} | set(items) <= set(found)
-        assert not set(told) & set("|*`")
+    told = to_plain(markdown)
+    assert {cell for row in rows[1:] for cell in row} | set(items) <= set(re.findall(r"\w+", told))
+    assert not set(told) & set("|*`")
 
 
 @given(st.text(alphabet="abc 你好,。\n", max_size=80))

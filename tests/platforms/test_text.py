@@ -136,4 +136,4 @@ def test_long_monotonous_texts_take_no_time(unit: str) -> None:
     limit = Limit(chars=4800, size=13_500, size_of=json_size)
     began_at_s = time.thread_time()  # the processor's: others may have it meanwhile
     assert "".join(piece.body for piece in split_markdown(text, limit)) == text
-    assert time.thread_time() - began_at_s < 6
+    assert time.thread_time() - began_at_s < 30  # in the square of its length it would take hours

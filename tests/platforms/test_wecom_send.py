@@ -35,7 +35,7 @@ def send(bot: WeCom, part: Part | None = None, message_id: int = 1, number: int 
     outgoing = Outgoing(
         message_id, "wecom", "default", "ZhangSan", "one_to_one", "ZhangSan", where, piece, number, 1, key
     )
-    return bot.send(outgoing, Deadline(5))
+    return bot.send(outgoing, Deadline(60))
 
 
 def render(text: str = "", *, markdown: bool = False, parts: tuple[Part, ...] = (), files: bool = False) -> list[Part]:
@@ -309,12 +309,12 @@ def test_the_file_of_a_message_is_fetched(server: FarSide) -> None:
     server.script.append(
         Say(200, b"#!AMR", headers={"Content-Disposition": 'attachment; filename="v.amr"'}, content_type="audio/amr")
     )
-    with wecom(server.url).open_media(Part("voice", data={"media_id": "M"}), {}, Deadline(5)) as media:
+    with wecom(server.url).open_media(Part("voice", data={"media_id": "M"}), {}, Deadline(60)) as media:
         assert b"".join(media.chunks) == b"#!AMR"
     with pytest.raises(Rejected):
-        wecom(server.url).open_media(Part("voice"), {}, Deadline(5))
+        wecom(server.url).open_media(Part("voice"), {}, Deadline(60))
 
 
 def test_it_is_examined_by_a_call_that_does_nothing(server: FarSide) -> None:
-    assert wecom(server.url).examine(Deadline(5)) == "GET /cgi-bin/getcallbackip"
+    assert wecom(server.url).examine(Deadline(60)) == "GET /cgi-bin/getcallbackip"
     assert server.asked[0].path == "/cgi-bin/getcallbackip?access_token=T"

@@ -179,7 +179,7 @@ def test_a_page_is_asked_for_with_cursor_and_token(platform: WeComCs, server: Fa
     server.script.append(
         Say(200, {"errcode": 0, "next_cursor": "c2", "has_more": 1, "msg_list": [item("text", {"content": "x"})]})
     )
-    page = platform.pull("wk1", "c1", "ENC", Deadline(5))
+    page = platform.pull("wk1", "c1", "ENC", Deadline(60))
     asked = server.asked[-1]
     assert asked.path.startswith("/cgi-bin/kf/sync_msg?")
     assert asked.json == {"open_kfid": "wk1", "cursor": "c1", "token": "ENC", "limit": 100, "voice_format": 0}
@@ -188,7 +188,7 @@ def test_a_page_is_asked_for_with_cursor_and_token(platform: WeComCs, server: Fa
 
 def test_a_bell_that_is_too_old_is_no_reason_not_to_ask(platform: WeComCs, server: FarSide) -> None:
     server.script += [Say(200, {"errcode": 95007}), Say(200, {"errcode": 0, "next_cursor": "c2", "has_more": 0})]
-    assert platform.pull("wk1", "c1", "ENC", Deadline(5)).cursor == "c2"
+    assert platform.pull("wk1", "c1", "ENC", Deadline(60)).cursor == "c2"
     assert "token" not in server.asked[-1].json
 
 
@@ -196,7 +196,7 @@ def test_a_bell_that_is_too_old_is_no_reason_not_to_ask(platform: WeComCs, serve
 def test_a_page_that_cannot_be_read_may_be_readable_later(platform: WeComCs, server: FarSide, body: Any) -> None:
     server.script.append(Say(200, body))
     with pytest.raises(Unavailable):
-        platform.pull("wk1", "", "", Deadline(5))
+        platform.pull("wk1", "", "", Deadline(60))
 
 
 # sending
@@ -207,9 +207,9 @@ def test_a_text_is_sent_under_an_id_that_is_the_same_for_each_try(
 ) -> None:
     server.script.append(Say(cut=True))
     with pytest.raises(Unavailable):
-        platform.send(outgoing, Deadline(5))
+        platform.send(outgoing, Deadline(60))
     server.script.append(Say(200, {"errcode": 95033, "errmsg": "used"}))
-    sent_id = platform.send(outgoing, Deadline(5))
+    sent_id = platform.send(outgoing, Deadline(60))
     first, second = (asked.json for asked in server.asked)
     assert first == second
     assert first["msgid"] == sent_id
@@ -227,7 +227,7 @@ def test_ids_differ_between_pieces_messages_and_ledgers(platform: WeComCs, serve
         dataclasses.replace(outgoing, key="mindbot-8-0"),
         dataclasses.replace(outgoing, address=other_ledger),
     ):
-        platform.send(one, Deadline(5))
+        platform.send(one, Deadline(60))
     assert len({asked.json["msgid"] for asked in server.asked}) == 4
 
 
@@ -237,7 +237,7 @@ def test_what_wechat_does_not_let_through_is_dropped(
 ) -> None:
     server.script.append(Say(200, {"errcode": errcode}))
     with pytest.raises(Rejected) as raised:
-        platform.send(outgoing, Deadline(5))
+        platform.send(outgoing, Deadline(60))
     assert raised.value.kind == kind
 
 
@@ -248,7 +248,7 @@ def test_a_session_that_is_not_ours_is_looked_at(
 ) -> None:
     server.script += [Say(200, {"errcode": errcode}), Say(200, {"errcode": 0, "service_state": state})]
     with pytest.raises(Rejected) as raised:
-        platform.send(outgoing, Deadline(5))
+        platform.send(outgoing, Deadline(60))
     assert raised.value.kind == kind
 
 
@@ -259,9 +259,9 @@ def paths(server: FarSide) -> list[str]:
 def test_a_new_session_becomes_the_bots_once(server: FarSide, outgoing: Outgoing) -> None:
     platform = make(server.url, take_sessions=True)
     server.script.append(Say(200, {"errcode": 0, "service_state": 0}))
-    platform.send(outgoing, Deadline(5))
-    platform.send(dataclasses.replace(outgoing, number=1), Deadline(5))
-    platform.send(outgoing, Deadline(5))
+    platform.send(outgoing, Deadline(60))
+    platform.send(dataclasses.replace(outgoing, number=1), Deadline(60))
+    platform.send(outgoing, Deadline(60))
     assert paths(server) == ["service_state/get", "service_state/trans", "send_msg", "send_msg", "send_msg"]
     assert server.asked[1].json["service_state"] == 1
 
@@ -272,7 +272,7 @@ def test_a_late_answer_is_held_back_when_a_person_has_the_conversation(
     late = dataclasses.replace(outgoing, address={**ADDRESS, "sent_at_ms": NOW_MS - 61_000})
     server.script.append(Say(200, {"errcode": 0, "service_state": 3}))
     with pytest.raises(Rejected) as raised:
-        platform.send(late, Deadline(5))
+        platform.send(late, Deadline(60))
     assert raised.value.kind == "with_person"
     assert paths(server) == ["service_state/get"]
 
@@ -280,7 +280,7 @@ def test_a_late_answer_is_held_back_when_a_person_has_the_conversation(
 def test_states_that_may_not_be_read_stop_no_answer(server: FarSide, outgoing: Outgoing) -> None:
     platform = make(server.url, take_sessions=True)
     server.script.append(Say(200, {"errcode": 95017}))
-    platform.send(outgoing, Deadline(5))
+    platform.send(outgoing, Deadline(60))
     assert paths(server) == ["service_state/get", "send_msg"]
 
 
@@ -308,7 +308,7 @@ def test_agents_are_asked_in_order_then_the_pool(server: FarSide, transfer: Outg
         Say(200, {"errcode": 95019}),
         Say(200, {"errcode": 95014}),
     ]
-    assert platform.hand_over(transfer, Deadline(5))
+    assert platform.hand_over(transfer, Deadline(60))
     asked = [(one.json.get("service_state"), one.json.get("servicer_userid")) for one in server.asked]
     assert asked == [(None, None), (3, "ann"), (3, "bob"), (2, None)]
 
@@ -317,14 +317,14 @@ def test_a_session_that_a_person_has_is_handed_over_already(
     platform: WeComCs, server: FarSide, transfer: Outgoing
 ) -> None:
     server.script.append(Say(200, {"errcode": 0, "service_state": 2}))
-    assert platform.hand_over(transfer, Deadline(5))
+    assert platform.hand_over(transfer, Deadline(60))
     assert len(server.asked) == 1
 
 
 def test_when_nobody_is_there_the_customer_hears_so(platform: WeComCs, server: FarSide, transfer: Outgoing) -> None:
     state = Say(200, {"errcode": 0, "service_state": 4})
     server.script += [state, Say(200, {"errcode": 95016}), state]
-    assert not platform.hand_over(transfer, Deadline(5))
+    assert not platform.hand_over(transfer, Deadline(60))
     assert "Nobody is available" in server.asked[-1].json["text"]["content"]
 
 
@@ -337,7 +337,7 @@ def entered(age_ms: int = 1000, **data: Any) -> Occurrence:
 
 @pytest.mark.parametrize(("welcome", "said"), [(None, "您好"), ("Hi there", "Hi there")])
 def test_who_enters_is_greeted(server: FarSide, welcome: str | None, said: str) -> None:
-    make(server.url, welcome=welcome).react(entered(), Deadline(5))
+    make(server.url, welcome=welcome).react(entered(), Deadline(60))
     assert paths(server) == ["send_msg_on_event"]
     assert server.asked[0].json["code"] == "CODE"
     assert said in server.asked[0].json["text"]["content"]
@@ -350,19 +350,19 @@ def test_who_enters_is_greeted(server: FarSide, welcome: str | None, said: str) 
 def test_nobody_is_greeted_too_late_or_without_being_allowed(
     server: FarSide, welcome: str | None, occurrence: Occurrence
 ) -> None:
-    make(server.url, welcome=welcome).react(occurrence, Deadline(5))
+    make(server.url, welcome=welcome).react(occurrence, Deadline(60))
     assert server.asked == []
 
 
 def test_a_used_welcome_code_is_no_error(platform: WeComCs, server: FarSide) -> None:
     server.script.append(Say(200, {"errcode": 41050}))
-    platform.react(entered(), Deadline(5))
+    platform.react(entered(), Deadline(60))
 
 
 def test_a_message_that_did_not_arrive_is_told_to_the_operator(
     platform: WeComCs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.react(Occurrence("e1", "msg_send_fail", "c", {"fail_msgid": "mb_1", "fail_type": 6}), Deadline(5))
+    platform.react(Occurrence("e1", "msg_send_fail", "c", {"fail_msgid": "mb_1", "fail_type": 6}), Deadline(60))
     assert "wecomcs_send_failed" in capsys.readouterr().out
 
 

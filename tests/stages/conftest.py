@@ -19,6 +19,7 @@ from mindbot_tasks.llm.agent import models
 from mindbot_tasks.llm.dify import modes
 from mindbot_tasks.model.message import Stage
 from mindbot_tasks.platforms import registry
+from mindbot_tasks.presence import Presence
 from mindbot_tasks.stores import cancelling, database, inbox, limiter, people, quota, trace
 from mindbot_tasks.stores import redis as redis_store
 from mindbot_tasks.stores.database import forget_engine, get_engine, one_statement, reading
@@ -34,7 +35,10 @@ Configure = Callable[..., Settings]
 
 
 def _forget() -> None:
-    presence.stop()
+    if presence.get_presence.cache_info().currsize:
+        there = presence.get_presence()
+        there.leave()
+        there._thread.join(60)  # it must not go on in the database of another test
     presence.forget_presence()
     shutdown.forget()
     reset_settings()
@@ -60,7 +64,9 @@ def _forget_broker() -> None:
 @pytest.fixture
 def configure(database_url: str, redis_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
     """Make these the settings of this process; call it again to change them."""
-    monkeypatch.setattr(database, "_patience_s", 1.0)
+    # a slow machine is no database that is away; but less than a worker's patience, as where somebody waits
+    monkeypatch.setattr(database, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(database, "_patience_s", 50.0)
     monkeypatch.setenv("CELERY_BROKER_URL", redis_url)
 
     def make(**changes: Any) -> Settings:
@@ -106,12 +112,24 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Stage]]:
         *,
         delay_s: float = 0.0,
         generate_queue: str = "",
+        alone: bool = False,
     ) -> bool:
         chains_started.append((message_id, stage))
         return True
 
     monkeypatch.setattr(chains, "start", start)
     return chains_started
+
+
+def without_pulse(here: Presence) -> Presence:
+    """Its thread has ended: it lives as often as a test says `_beat()`, and only then."""
+    here._stop.set()
+    here._endings.wake()
+    here._thread.join(60)
+    assert not here._thread.is_alive()
+    if here._id is not None:
+        here._beat()
+    return here
 
 
 class Ledger:

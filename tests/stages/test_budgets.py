@@ -46,6 +46,7 @@ Asked = list[list[str]]
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Models that cost a hundredth for each answer; the names of those that might have answered, in their order."""
     budgets.forget()
+    monkeypatch.setattr(spending, "today", lambda now=None: "2026-01-05")  # midnight does not come
     found: Asked = []
 
     def answer(ways: Any, *_: Any) -> Told:
@@ -105,11 +106,11 @@ def test_usage_tells_a_person_what_was_used_and_is_left(ledger: Ledger, configur
     limited(
         configure, currency="USD", user=BudgetSettings(cost=0.1, tokens=10_000), installation=BudgetSettings(cost=9)
     )
-    assert "0 tokens in 0 calls" in ledger.say("/usage", sender_id="u1")
+    assert "0 tokens (calls of models: 0)" in ledger.say("/usage", sender_id="u1")
     ledger.say("hello", sender_id="u1")
     ledger.say("hello", sender_id="u2")
     told = ledger.say("/usage", sender_id="u1")
-    assert "you used 1,000 tokens in 1 calls of models, which cost 0.0100 USD" in told
+    assert "you used 1,000 tokens (calls of models: 1), which cost 0.0100 USD" in told
     assert "Your budget: 10% used (0.0100 USD of 0.1000 USD, 1,000 of 10,000 tokens)" in told
     assert "everything" not in told, "what all have used is for administrators"
     chinese = ledger.say("/用量 今天", sender_id="u1")
@@ -136,6 +137,7 @@ def test_those_of_a_bot_are_read_every_few_seconds_only(
     ledger: Ledger, configure: Configure, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(configure, bot=BudgetSettings(cost=1), installation=BudgetSettings(cost=1))
+    monkeypatch.setattr(budgets, "READ_EVERY_S", 3600.0)
     reads: list[Any] = []
     spent_today = budgets.spent_today
 

@@ -18,7 +18,6 @@ from mindbot_tasks.stores import feeds, occurrences, workers
 from mindbot_tasks.stores.database import one_statement, reading
 from mindbot_tasks.stores.feeds import LostFeed
 from mindbot_tasks.stores.tables import ConversationRow, FeedRow, MessageRow, OccurrenceRow, WorkerRow
-from tests.conftest import free_port
 from tests.stages.conftest import Configure, Ledger
 from tests.stages.puller import Puller
 from tests.stores.words import message
@@ -230,18 +229,19 @@ def test_nobody_is_sent_for_a_feed_while_no_worker_would_come(puller: Puller, fe
 
 @pytest.mark.parametrize(
     ("trouble", "at_least_ms"),
-    [(Unavailable("away", kind="server"), -1), (Throttled("slowly", retry_after_s=60), 59_000)],
+    [(Unavailable("away", kind="server"), 0), (Throttled("slowly", retry_after_s=60), 59_000)],
 )
 def test_an_error_is_written_down_and_tried_again_by_whoever_sweeps(
     puller: Puller, feed: int, trouble: Exception, at_least_ms: int
 ) -> None:
     puller.items = [say()]
     puller.before_pull = [trouble]
+    before = now_ms()
     assert collect(feed) == "RETRY"
     kept = row(feed)
     assert kept.holder is None
     assert kept.failures == 1
-    assert kept.not_before > now_ms() + at_least_ms - 1000
+    assert kept.not_before > before + at_least_ms
     assert kept.last_error == str(trouble)
     change(feed, not_before=0)
     assert collect(feed) == "SUCCESS"
@@ -352,7 +352,7 @@ def test_a_reaction_that_does_not_work_keeps_no_message_waiting(
 
 
 def test_a_bell_is_committed_although_the_broker_is_down(puller: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://127.0.0.1:1/0")
     feed = ring()
     assert row(feed).rung == 1
     assert ring() == feed

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from mindbot_tasks import intake
+from mindbot_tasks.core.errors import DatabaseUnavailable
 from mindbot_tasks.core.settings import (
     BotSettings,
     ChatSettings,
@@ -20,8 +21,8 @@ from mindbot_tasks.llm import fallback
 from mindbot_tasks.llm.base import Question
 from mindbot_tasks.llm.fallback import Told
 from mindbot_tasks.model.answer import Answer
-from mindbot_tasks.model.message import Stage
-from mindbot_tasks.stores import cancelling, claims, knowledge, steps
+from mindbot_tasks.model.message import OVER_LIMIT, Stage
+from mindbot_tasks.stores import cancelling, claims, inbox, knowledge, steps
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, transaction
 from mindbot_tasks.stores.steps import LostLease
@@ -368,8 +369,36 @@ def test_a_limit_holds_while_redis_is_away(ledger: Ledger, bot: Any) -> None:
     assert states == ["received", "received", "received", "ignored"]
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["redis", "without redis"])
+def test_what_is_posted_again_because_the_database_was_away_counts_once(
+    ledger: Ledger, bot: Any, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    bot({"redis_url": SecretStr("redis://127.0.0.1:1/0")} if away else {}, user_rate="2/m")
+    from mindbot_tasks.stores.redis import get_redis
+
+    get_redis.cache_clear()
+    said = [message(platform="stooge", text=f"question {number}") for number in range(4)]
+
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inbox, "record_once", fail)
+        for one in said:
+            for _ in range(2):
+                intake._database.worked()
+                with pytest.raises(DatabaseUnavailable):
+                    intake.receive([one])
+    intake._database.worked()
+    ids = [intake.receive([one])[0] for one in said for _ in range(2)]
+    assert [ledger.state(one) for one in ids[::2]] == ["received", "received", "received", "ignored"]
+    assert ledger.told(ids[4]).message["label"] == OVER_LIMIT
+    assert ids[::2] == ids[1::2]
+    assert ledger.state(ledger.receive("hello", sender_id="u2")) == "received"
+
+
 def test_messages_of_a_burst_are_one_question(ledger: Ledger, asked: Asked, bot: Any, started: Started) -> None:
-    bot(burst_window_s=5)
+    bot(burst_window_s=30)
     one, two, three = (ledger.receive(text) for text in ("my printer", "the one upstairs", "is on fire"))
     assert ledger.run(one, C) == "IGNORED", "it waits for more"
     ledger.awaken(one)
@@ -383,7 +412,7 @@ def test_messages_of_a_burst_are_one_question(ledger: Ledger, asked: Asked, bot:
 
 
 def test_somebody_else_and_a_command_are_no_part_of_a_burst(ledger: Ledger, bot: Any) -> None:
-    bot(burst_window_s=5)
+    bot(burst_window_s=30)
     ids = [
         ledger.receive("my printer"),
         ledger.receive("hello", sender_id="u2"),

@@ -40,7 +40,8 @@ def test_what_is_not_meant_for_the_bot_is_kept_and_left_alone(ledger: Ledger, st
 
 @pytest.mark.usefixtures("configure")
 def test_a_message_is_recorded_although_the_broker_is_down(stooge: Stooge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(chains._broker, "_pause_s", 3600.0)
     ledger = Ledger(stooge)
     began = time.monotonic()
     one = ledger.receive()
@@ -55,6 +56,7 @@ def test_while_the_database_is_away_callers_hear_so_at_once(ledger: Ledger, monk
     def away(*_: object, **__: object) -> inbox.Recorded:
         raise DatabaseUnavailable("away")
 
+    monkeypatch.setattr(intake._database, "_pause_s", 3600.0)
     with monkeypatch.context() as patch:
         patch.setattr(inbox, "record_once", away)
         with pytest.raises(DatabaseUnavailable, match="away"):
@@ -76,7 +78,6 @@ PUBLISH = """
 import sys, time
 from mindbot_tasks.app import only_publish
 from mindbot_tasks import chains
-from tests.slack import at_most
 only_publish()
 assert chains.start(1)
 print("warm", flush=True)
@@ -87,9 +88,9 @@ print(worked, time.monotonic() - began, flush=True)
 """
 
 
-@pytest.mark.parametrize(("blow", "at_most_s"), [(signal.SIGSTOP, 1.5), (signal.SIGKILL, 0.8)], ids=["frozen", "dead"])
+@pytest.mark.parametrize(("blow", "promised_s"), [(signal.SIGSTOP, 1.5), (signal.SIGKILL, 0.8)], ids=["frozen", "dead"])
 def test_a_broker_that_does_not_answer_costs_the_web_side_about_a_second(
-    tmp_path: Path, blow: signal.Signals, at_most_s: float
+    tmp_path: Path, blow: signal.Signals, promised_s: float
 ) -> None:
     binary = redis_binary()
     assert binary is not None
@@ -99,7 +100,7 @@ def test_a_broker_that_does_not_answer_costs_the_web_side_about_a_second(
     url = f"redis://127.0.0.1:{port}/0"
     try:
         with redis.Redis.from_url(url) as client:
-            ends_at = time.monotonic() + 10
+            ends_at = time.monotonic() + 60
             while time.monotonic() < ends_at:
                 try:
                     client.ping()
@@ -114,12 +115,13 @@ def test_a_broker_that_does_not_answer_costs_the_web_side_about_a_second(
             lines = iter(web.stdout.readline, "")
             assert any(line == "warm\n" for line in lines)
             server.send_signal(blow)
-            time.sleep(0.2)
+            if blow is signal.SIGKILL:
+                server.wait()
             web.stdin.write("now\n")
             web.stdin.flush()
             worked, took_s = next(line for line in lines if line.startswith(("True", "False"))).split()
         assert worked == "False"
-        assert float(took_s) < at_most_s
+        assert float(took_s) < at_most(promised_s)
     finally:
         server.kill()
         server.wait()

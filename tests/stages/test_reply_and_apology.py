@@ -15,7 +15,7 @@ from mindbot_tasks.model.message import Part, Stage
 from mindbot_tasks.platforms.base import Capabilities
 from mindbot_tasks.stores import replaying
 from mindbot_tasks.stores.database import transaction
-from tests.stages.conftest import Ledger
+from tests.stages.conftest import Ledger, without_pulse
 from tests.stores.words import message
 
 C, G, R, A = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY, Stage.APOLOGISE
@@ -77,7 +77,7 @@ def test_a_worker_that_was_frozen_since_its_claim_sends_nothing(
 ) -> None:
     one = ledger.receive()
     ledger.run(one, C, G)
-    monkeypatch.setattr(presence.get_presence(), "_heard_at", float("-inf"))
+    monkeypatch.setattr(without_pulse(presence.get_presence()), "_heard_at", float("-inf"))
     assert ledger.run(one, R) == "IGNORED"
     assert ledger.stooge.shown == []
     assert ledger.told(one).events[-1].step == "reply:released"

@@ -95,7 +95,7 @@ def test_what_is_on_its_way_is_counted_when_it_has_ended(flows: Settings, ledger
     waiting = ledger.receive("still here", conversation="w")
     ledger.change(waiting, received_at=DB_NOW - 60_000)
     ended(ledger, "data", [by("workflow:data")])
-    young = ended(ledger, "data", [by("workflow:data")], age_s=1)
+    young = ended(ledger, "data", [by("workflow:data")], age_s=-3600)
     assert stage.tally.run() == 1
     ledger.change(waiting, finished_at=DB_NOW, state="ignored")
     assert run_again() == 2
@@ -113,7 +113,7 @@ def test_many_at_once_count_each_message_once(flows: Settings, ledger: Ledger, m
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     while stage._count(flows, wanted):
         pass
     assert counted()["workflow:data", ""].answered == 10

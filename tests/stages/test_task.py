@@ -18,7 +18,7 @@ from mindbot_tasks.reply import reply
 from mindbot_tasks.stores import claims, steps
 from mindbot_tasks.stores.database import one_statement
 from mindbot_tasks.sweep import sweep
-from tests.stages.conftest import Configure, Ledger
+from tests.stages.conftest import Configure, Ledger, without_pulse
 from tests.stores.words import worker
 
 C, G, R, A = Stage.CLASSIFY, Stage.GENERATE, Stage.REPLY, Stage.APOLOGISE
@@ -184,8 +184,9 @@ def test_a_message_whose_worker_loses_the_database_is_given_back_when_it_returns
     one = ledger.receive()
     ledger.run(one, C)
     _answer_with(monkeypatch, DatabaseUnavailable("away"))
+    here = without_pulse(presence.get_presence())
     assert ledger.run(one, G) == "IGNORED"
-    presence.get_presence()._beat()
+    here._beat()
     told = ledger.told(one)
     assert told.events[-1].step == "generate:released"
     assert (told.message["retries"], told.message["strikes"]) == (0, 0)
@@ -200,12 +201,13 @@ def test_a_piece_that_went_out_is_remembered_although_the_database_was_away(
     def away(*_: object, **__: object) -> None:
         raise DatabaseUnavailable("away")
 
+    here = without_pulse(presence.get_presence())
     with monkeypatch.context() as patch:
         patch.setattr(steps, "_change", away)
         patch.setattr(ledger.stooge, "script", [lambda: None])
         assert ledger.run(one, R) == "IGNORED"
     assert ledger.state(one) == "replying"
-    presence.get_presence()._beat()
+    here._beat()
     assert ledger.state(one) == "replied"
     assert len(ledger.stooge.shown) == 1
 

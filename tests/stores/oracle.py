@@ -13,6 +13,9 @@ GRACE = 5_000
 WAITING = 10_000
 SILENT = 8_000
 STRIKES = 3
+DEATHS = 6
+LOST, ALONE = "worker lost", "worker lost: it had only this message"
+WITNESS = 3_000
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Row:
     attempt: int = 0
     strikes: int = 0
     retries: int = 0
+    last_error: str | None = None
     owner: int | None = None
     until: int | None = None
     not_before: int | None = None
@@ -77,6 +81,7 @@ class Row:
             self.attempt,
             self.strikes,
             self.retries,
+            self.last_error,
             self.owner,
             self.until,
             self.not_before,
@@ -92,6 +97,10 @@ class Row:
             self.cancelled_at,
             self.merged_into,
         )
+
+    @property
+    def suspect(self) -> bool:
+        return self.strikes >= STRIKES - 1 and self.last_error == LOST
 
     @property
     def follows(self) -> bool:
@@ -188,14 +197,15 @@ class Oracle:
                 other.state, other.verdict, other.finished_at, other.wake_at = row.state, row.verdict, now, None
                 other.stepped(row.step, now)
 
-    def may_claim(self, row: Row, stage: Stage, now: int) -> bool:
+    def may_claim(self, row: Row, stage: Stage, now: int, alone: bool = False) -> bool:
         usable = row.deadline_at - (0 if stage is Stage.REPLY else MARGIN) > now
         return (
             row.finished_at is None
             and row.state in CLAIMABLE[stage]
             and not row.leased(now)
             and (row.not_before is None or row.not_before <= now)
-            and row.strikes < STRIKES
+            and row.strikes < (DEATHS if alone and row.suspect else STRIKES)
+            and (alone or stage is Stage.APOLOGISE or not row.suspect)
             and (row.verdict is not None) == (stage is Stage.APOLOGISE)
             and (usable or stage is Stage.APOLOGISE)
             and self.first(row)
@@ -222,7 +232,7 @@ class Oracle:
     def hand_over(self, hold: Hold, state: State, now: int) -> None:
         row = hold.row
         row.free()
-        row.state, row.strikes, row.retries = state, 0, 0
+        row.state, row.strikes, row.retries, row.last_error = state, 0, 0, None
         row.wake_at = row.wake_by(now + GRACE)
         if state is State.CLASSIFIED:
             row.classified_at = now
@@ -253,22 +263,23 @@ class Oracle:
         waiting = [other for other in waiting if not other.follows]
         return Following(waiting[0].id, next_stage(waiting[0].state, waiting[0].verdict)) if waiting else None
 
-    def defer(self, hold: Hold, strikes: int, delay_ms: int, retried: bool, now: int) -> None:
+    def defer(self, hold: Hold, strikes: int, delay_ms: int, retried: bool, error: str, now: int) -> None:
         row = hold.row
         row.free()
         row.not_before = now + delay_ms
         row.wake_at = row.wake_by(now + delay_ms)
         row.strikes = strikes
+        row.last_error = LOST if row.suspect else error
         row.retries += retried
         row.stepped(f"{hold.stage}:{'retry' if retried else 'released'}", now)
 
-    def give_up(self, hold: Hold, verdict: Verdict, now: int) -> None:
+    def give_up(self, hold: Hold, verdict: Verdict, error: str, now: int) -> None:
         row = hold.row
         row.free()
         if row.sent_parts == 0 and row.strikes <= 1:
             row.replying_at = None
         row.verdict, row.strikes, row.retries, row.attempt = verdict, 0, 0, row.attempt + 1
-        row.wake_at = now
+        row.wake_at, row.last_error = now, error
         row.stepped(f"given up: {verdict}", now)
 
     def bury(self, now: int) -> set[int]:
@@ -281,10 +292,27 @@ class Oracle:
         for row in self.rows.values():
             if row.finished_at is None and row.owner in owners:
                 row.free()
-                row.wake_at = now
+                tried_alone = row.verdict is None and row.strikes >= STRIKES and row.last_error == LOST
+                row.wake_at = now + WITNESS if tried_alone else now
+                row.last_error = LOST if row.verdict is None else row.last_error
                 row.stepped(step, now)
                 freed.add(row.id)
         return freed
+
+    def condemn(self, hold: Hold, now: int) -> bool:
+        """The process of this claim has died, with nothing else in hand."""
+        row = hold.row
+        if (
+            row.finished_at is not None
+            or row.verdict is not None
+            or row.attempt != hold.attempt
+            or row.strikes < STRIKES
+        ):
+            return False
+        row.free()
+        row.last_error, row.wake_at = ALONE, now
+        row.stepped(LOST, now)
+        return True
 
     def due(self, now: int) -> dict[int, Due]:
         return {
@@ -302,6 +330,7 @@ class Oracle:
                 idle_ms=now - row.stepped_at,
                 wake_at=row.wake_at,
                 cancelled=row.cancelled_at is not None,
+                suspect=row.suspect,
             )
             for row in self.rows.values()
             if row.finished_at is None and row.wake_at is not None and row.wake_at <= now
@@ -339,7 +368,7 @@ class Oracle:
         row.state = {Stage.CLASSIFY: State.RECEIVED, Stage.GENERATE: State.CLASSIFIED, Stage.REPLY: State.ANSWERED}[
             stage
         ]
-        row.verdict = row.replying_at = row.finished_at = row.not_before = row.cancelled_at = None
+        row.verdict = row.replying_at = row.last_error = row.finished_at = row.not_before = row.cancelled_at = None
         row.merged_into = row.id if row.merged_into == row.id else None
         row.free()
         row.attempt += 1

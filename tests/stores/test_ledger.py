@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select, update
 
 from mindbot_tasks.model.answer import Answer
 from mindbot_tasks.model.message import Part, Stage, State, Verdict
-from mindbot_tasks.stores import health, inbox, retention, steps, sweeping, trace, workers
+from mindbot_tasks.stores import health, inbox, retention, steps, suspects, sweeping, trace, workers
 from mindbot_tasks.stores.claims import MAX_STRIKES
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.sweeping import Due, GiveUp, Start, Wait, decide
@@ -34,13 +34,16 @@ def test_a_message_that_kills_its_worker_three_times_is_quarantined(engine: Engi
         held = must_claim(engine, message_id, Stage.GENERATE, by, now=now)
         with transaction(engine) as connection:
             steps.save_answer(connection, held, ANSWER, now=now)
-    for _ in range(MAX_STRIKES):
+    for _ in range(MAX_STRIKES - 1):
         must_claim(engine, message_id, stage, by, now=now)
         now += 9_000
         with one_statement(engine) as connection:
             assert sweeping.bury_silent_workers(connection, now=now) == [message_id]
         by = worker(engine, now=now)
-    assert claim(engine, message_id, stage, by, now=now) is None
+    held = must_claim(engine, message_id, stage, by, now=now, alone=True)
+    with one_statement(engine) as connection:
+        assert suspects.condemn(connection, message_id, held.attempt, worker_name="test", now=now)
+    assert claim(engine, message_id, stage, by, now=now, alone=True) is None
     with one_statement(engine) as connection:
         (due,) = sweeping.find_due(connection, now=now)
         assert decide(due, through_ms={}) == GiveUp(Verdict.POISON)

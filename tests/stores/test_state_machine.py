@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from sqlalchemy import Engine, select
 
 from mindbot_tasks.model.message import Stage, State, Verdict
-from mindbot_tasks.stores import bursts, cancelling, claims, inbox, replaying, steps, sweeping, workers
+from mindbot_tasks.stores import bursts, cancelling, claims, inbox, replaying, steps, suspects, sweeping, workers
 from mindbot_tasks.stores.claims import Claim
 from mindbot_tasks.stores.database import one_statement, reading, transaction
 from mindbot_tasks.stores.replaying import CannotReplay
@@ -40,6 +40,7 @@ _COLUMNS = (
     MessageRow.attempt,
     MessageRow.strikes,
     MessageRow.retries,
+    MessageRow.last_error,
     MessageRow.lease_owner,
     MessageRow.lease_until,
     MessageRow.not_before,
@@ -166,22 +167,39 @@ class Ledger(RuleBasedStateMachine):
         with one_statement(self.engine) as connection:
             assert inbox.is_first_in_line(connection, row.id) == self.oracle.first(row)
 
+    @rule(row=messages)
+    def look_whether_it_is_to_be_tried_alone(self, row: Row) -> None:
+        with reading(self.engine) as connection:
+            last = suspects.last_attempt(connection, row.id, now=self.now)
+        waits = row.suspect and row.verdict is None and row.finished_at is None and not row.leased(self.now)
+        assert last == (row.attempt if waits else None)
+
     # stages work on them
 
-    @rule(target=held, row=messages, stage=STAGES, worker=workers)
-    def claim_any(self, row: Row, stage: Stage, worker: int) -> tuple[Claim, Hold] | None:
-        return self._claim(row, stage, worker)
+    @rule(target=held, row=messages, stage=STAGES, worker=workers, alone=st.booleans())
+    def claim_any(self, row: Row, stage: Stage, worker: int, alone: bool) -> tuple[Claim, Hold] | None:
+        return self._claim(row, stage, worker, alone)
 
-    @rule(target=held, row=messages, worker=workers)
-    def claim_what_is_next(self, row: Row, worker: int) -> tuple[Claim, Hold] | None:
+    @rule(pair=held)
+    def die_of_it(self, pair: tuple[Claim, Hold] | None) -> None:
+        """A process that had nothing else in hand; the worker beside it tells."""
+        if pair is None:
+            return
+        claim, hold = pair
+        with one_statement(self.engine) as connection:
+            told = suspects.condemn(connection, claim.message_id, claim.attempt, worker_name="test", now=self.now)
+        assert told == self.oracle.condemn(hold, self.now)
+
+    @rule(target=held, row=messages, worker=workers, alone=st.booleans())
+    def claim_what_is_next(self, row: Row, worker: int, alone: bool) -> tuple[Claim, Hold] | None:
         if row.finished_at is not None:
             return None
-        return self._claim(row, claims.next_stage(row.state, row.verdict), worker)
+        return self._claim(row, claims.next_stage(row.state, row.verdict), worker, alone)
 
-    def _claim(self, row: Row, stage: Stage, worker: int) -> tuple[Claim, Hold] | None:
-        expected = self.oracle.may_claim(row, stage, self.now)
+    def _claim(self, row: Row, stage: Stage, worker: int, alone: bool) -> tuple[Claim, Hold] | None:
+        expected = self.oracle.may_claim(row, stage, self.now, alone)
         with one_statement(self.engine) as connection:
-            claim = claims.claim(connection, row.id, stage, worker=worker, lease_ms=LEASE_MS, now=self.now)
+            claim = claims.claim(connection, row.id, stage, worker=worker, lease_ms=LEASE_MS, alone=alone, now=self.now)
         assert (claim is not None) == expected
         if claim is None:
             return None
@@ -257,7 +275,7 @@ class Ledger(RuleBasedStateMachine):
                 return
             steps.defer(connection, claim, delay_ms=delay_ms, error="no", now=self.now, **options)
         strikes = claim.strikes - (kind != "bug")
-        self.oracle.defer(hold, strikes, delay_ms, kind == "retry", self.now)
+        self.oracle.defer(hold, strikes, delay_ms, kind == "retry", "no", self.now)
 
     @rule(pair=held, verdict=st.sampled_from([Verdict.FAILED, Verdict.CANCELLED, Verdict.POISON]))
     def give_up(self, pair: tuple[Claim, Hold] | None, verdict: Verdict) -> None:
@@ -274,7 +292,7 @@ class Ledger(RuleBasedStateMachine):
             state = State.QUARANTINED if claim.verdict is Verdict.POISON else State.EXPIRED
             assert following == self.oracle.finish(hold, state, None, self.now)
         else:
-            self.oracle.give_up(hold, verdict, self.now)
+            self.oracle.give_up(hold, verdict, "no", self.now)
 
     def _end_badly(self, connection: Any, claim: Claim, verdict: Verdict) -> Any:
         if claim.stage is Stage.APOLOGISE:
@@ -310,9 +328,10 @@ class Ledger(RuleBasedStateMachine):
             if isinstance(decision, Start):
                 assert self.oracle.first(row)
                 started.append((row, decision.stage))
+                assert decision.alone == (due.suspect and due.verdict is None)
             elif isinstance(decision, GiveUp):
                 assert before_verdict is None
-                assert decision.verdict is not Verdict.POISON or due.strikes == 3
+                assert decision.verdict is not Verdict.POISON or due.strikes == (6 if due.suspect else 3)
                 started.append((row, Stage.APOLOGISE))
             elif isinstance(decision, End):
                 assert row.state is (State.QUARANTINED if row.verdict is Verdict.POISON else State.EXPIRED)
@@ -373,12 +392,12 @@ class Ledger(RuleBasedStateMachine):
         ends_at = self.now + patience_ms
         while self.now <= ends_at:
             for row, stage in self._sweep():
-                pair = None if self.deaf else self._claim(row, stage, worker)
+                pair = None if self.deaf else self._claim(row, stage, worker, alone=True)
                 while pair is not None:
                     self._advance(*pair, parts=1)
                     if row.finished_at is not None:
                         break
-                    pair = self._claim(row, claims.next_stage(row.state, row.verdict), worker)
+                    pair = self._claim(row, claims.next_stage(row.state, row.verdict), worker, alone=True)
             if all(row.finished_at is not None for row in waiting):
                 break
             self.time_passes(self._until_next_event_ms())

@@ -51,15 +51,34 @@ def worker(engine: Engine, *, now: int | None = None) -> int:
 
 
 def claim(
-    engine: Engine, message_id: int, stage: Stage, by: int, *, now: int | None = None, lease_ms: int = LEASE_MS
+    engine: Engine,
+    message_id: int,
+    stage: Stage,
+    by: int,
+    *,
+    now: int | None = None,
+    lease_ms: int = LEASE_MS,
+    alone: bool = False,
+    only_here: bool = False,
 ) -> Claim | None:
     """Try to take a message."""
     with one_statement(engine) as connection:
-        return claims.claim(connection, message_id, stage, worker=by, lease_ms=lease_ms, now=now)
+        return claims.claim(
+            connection,
+            message_id,
+            stage,
+            worker=by,
+            lease_ms=lease_ms,
+            alone=alone,
+            only_here=only_here,
+            now=now,
+        )
 
 
-def must_claim(engine: Engine, message_id: int, stage: Stage, by: int, *, now: int | None = None) -> Claim:
+def must_claim(
+    engine: Engine, message_id: int, stage: Stage, by: int, *, now: int | None = None, alone: bool = False
+) -> Claim:
     """Take a message that is there to be taken."""
-    held = claim(engine, message_id, stage, by, now=now)
+    held = claim(engine, message_id, stage, by, now=now, alone=alone)
     assert held is not None
     return held

@@ -15,10 +15,13 @@ from mindbot_tasks.model.message import Part
 from mindbot_tasks.stores import file_places, files, learning, spending
 from mindbot_tasks.stores.database import reading, transaction
 from mindbot_tasks.stores.spending import Call, Whose
+from tests.midnight import one_day
 from tests.stores.files import png
 from tests.webhooks.conftest import API_KEY, Configure
 from tests.webhooks.ledger import a_message, a_playground_message, answer
 from webhooks.app import create_app
+
+__all__ = ["one_day"]
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 
@@ -55,6 +58,7 @@ def test_the_files_of_an_answer_can_be_fetched(client: flask.testing.FlaskClient
     assert client.get(f"/api/v1/messages/{message_id}/files/{stored.file_id}", headers=KEY).status_code == 404
 
 
+@pytest.mark.usefixtures("one_day")
 def test_usage_and_budgets_are_told_to_holders_of_a_key(
     client: flask.testing.FlaskClient, configure: Configure
 ) -> None:
@@ -204,6 +208,8 @@ def test_the_description_is_true(app: flask.Flask) -> None:
         "/api/v1/workflows",
         "/api/v1/workflows/recommendations",
     }
+    shapes = description["components"]["schemas"]
+    assert set(shapes["HTTPError"]["properties"]) == set(shapes["ValidationError"]["properties"]) == {"error"}
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
 
     for operation in schema.exclude(path_regex="/events$").get_all_operations():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import flask.testing
 import pytest
 from pydantic import SecretStr
@@ -28,6 +30,12 @@ def healthy(**changes: object) -> HealthSnapshot:
         "served": frozenset(NEEDED),
     }
     return HealthSnapshot(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_garbage_is_looked_for_again_once_everything_is_loaded(configure: Configure) -> None:
+    gc.set_threshold(1_000_000)
+    create_app(configure())
+    assert gc.get_threshold()[0] <= 20_000
 
 
 def test_a_healthy_system_is_ready() -> None:

@@ -145,6 +145,7 @@ def address(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
+    _may_finish.set()
     for worker in workers:
         worker.join(10)
     server.shutdown()
@@ -158,10 +159,10 @@ _may_finish = threading.Event()
 def _answer_slowly(message_id: int) -> None:
     advance(message_id, "classified", label="general_chat", confidence=0.8, classified_at=MessageRow.received_at + 20)
     live.tell_state("chat", message_id, State.CLASSIFIED)
-    for _ in range(100):
+    growing = True
+    while growing:
         live.LiveText(message_id)("Growing **tex")
-        if _may_finish.wait(0.1):
-            break
+        growing = not _may_finish.wait(0.1)
     answer(message_id, SAFE_AND_UNSAFE)
     live.tell_state("chat", message_id, State.REPLIED)
 
@@ -185,6 +186,7 @@ def page(address: str) -> Iterator[Any]:
             executable_path=chromium, args=[f"--{name}" for name in [*arguments.split(), "disable-component-update"]]
         )
         page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
         page.on(
@@ -235,6 +237,7 @@ def test_it_fits_a_phone_in_chinese_and_in_the_dark(page: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.click("a[lang=zh]")
     page.get_by_text("和机器人说点什么").wait_for()
+    page.wait_for_load_state()  # before that no button does anything
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before

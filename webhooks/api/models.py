@@ -126,21 +126,6 @@ class MessagePage(View):
     next_before_id: int | None
 
 
-class ErrorBody(BaseModel):
-    """What went wrong."""
-
-    model_config = ConfigDict(extra="allow")
-
-    reason: str = Field(description="one word, for programs")
-    message: str = Field(description="one sentence, for people")
-
-
-class ErrorView(View):
-    """Every error has this shape."""
-
-    error: ErrorBody
-
-
 class PlatformView(View):
     """One bot; ages in seconds, null: never or unknown."""
 

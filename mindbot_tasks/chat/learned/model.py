@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Multinomial logistic regression on tf-idf, with weights of 8 bits; probabilities are calibrated."""
+    """A linear model on tf-idf, with weights of 8 bits; probabilities are calibrated."""
 
     labels: tuple[str, ...]
     bias: tuple[float, ...]
@@ -85,10 +85,11 @@ class Model:
         return dict(zip(self.labels, softmax(self.logits(text), self.temperature), strict=True))
 
     def pieces(self, text: str, label: str, limit: int = 8) -> list[Piece]:
-        """The features of a text that speak most for a label, strongest first."""
+        """The features of a text that speak most for a label, strongest first; weighed as in probabilities."""
         at = self.labels.index(label) + 1
         found = self._counted(text)
         norm = math.sqrt(sum((self._rows[f][0] * tf) ** 2 for f, tf in found.items())) or 1.0
+        norm *= self.temperature
         weights = [Piece(f, self._rows[f][0] * tf * self._rows[f][at] / norm) for f, tf in found.items()]
         return sorted(weights, key=lambda piece: -piece.weight)[:limit]
 

@@ -35,7 +35,7 @@ from mindbot_tasks.core.errors import FarSideError, MindBotError
 from mindbot_tasks.core.http import Response, get_http
 from mindbot_tasks.core.words import Lang, say
 
-READY_S = 60.0
+READY_S = 180.0
 #: `mindbot up` is done within 30
 STOP_S = 40.0
 ROLES = ("web", "worker_fast", "worker_generate", "worker_alerts", "beat")

@@ -112,9 +112,14 @@ def why_not_bindable(host: str, port: int) -> OSError | None:
     return None
 
 
+#: Systems hand out the ports above by themselves (Linux from 32768, others from 49152). A server that comes back to
+#: such a port may find it taken by any outgoing call, or by one of its own clients that has been connected to itself.
+_SET_ASIDE = range(20_000, 32_000)
+
+
 def free_port(host: str = "127.0.0.1", *, first: int = 0) -> int:
-    """A port that nobody listens on: the first free one from `first` upwards, or any."""
-    for port in range(first, first + 100) if first else ():
+    """A port that nobody listens on: the first free one from `first` upwards, or any that calls do not take."""
+    for port in range(first, first + 100) if first else secrets.SystemRandom().sample(_SET_ASIDE, 100):
         if why_not_bindable(host, port) is None:
             return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""Keeps processes alive: starts them again with a growing delay, and ends them in order within 30 seconds."""
+"""Keeps processes alive: starts them again with a growing delay, and ends them in order."""
 
 from __future__ import annotations
 
@@ -30,18 +30,23 @@ class Step:
     kill_at_s: float
 
 
-# First what lets work in, then those who work, then who watches, at last the broker. Workers drain for 20 s and end
-# themselves by their guard at 25 s; whoever ignores that is killed, so that all is over within 30 s. Bridges are told
-# first, for they let work in; and have as long as workers, for one that sends answers is a worker.
-STOP_STEPS: tuple[Step, ...] = (
-    Step(frozenset({"bridges"}), next_at_s=0.0, kill_at_s=26.5),
-    Step(frozenset({"beat", "watchdog", "web"}), next_at_s=3.0, kill_at_s=6.0),
-    Step(None, next_at_s=27.0, kill_at_s=26.5),
-    Step(frozenset({"flower", "local_model", "chroma"}), next_at_s=28.0, kill_at_s=28.0),
-    Step(frozenset({"redis"}), next_at_s=29.5, kill_at_s=29.5),
-)
 SAME_REQUEST_S = 1.0  # a signal that reaches us both directly and through `make` is one request
 HASTE_S = 2.0  # after a second Ctrl-C Redis still gets this long to save
+
+
+def stop_steps(guard_s: float) -> tuple[Step, ...]:
+    """First what lets work in, then those who work, then who watches, at last the broker.
+
+    Workers drain, and end themselves by their guard; whoever ignores that is killed, so that all is over 5 s after it.
+    Bridges are told first, for they let work in; and have as long as workers, for one that sends answers is a worker.
+    """
+    return (
+        Step(frozenset({"bridges"}), next_at_s=0.0, kill_at_s=guard_s + 1.5),
+        Step(frozenset({"beat", "watchdog", "web"}), next_at_s=3.0, kill_at_s=6.0),
+        Step(None, next_at_s=guard_s + 2.0, kill_at_s=guard_s + 1.5),
+        Step(frozenset({"flower", "local_model", "chroma"}), next_at_s=guard_s + 3.0, kill_at_s=guard_s + 3.0),
+        Step(frozenset({"redis"}), next_at_s=guard_s + 4.5, kill_at_s=guard_s + 4.5),
+    )
 
 
 def delay_s(failures: int) -> float:
@@ -56,7 +61,7 @@ def delay_s(failures: int) -> float:
 class Supervisor:
     """Runs processes until it is told to stop; everything happens in the thread that calls it."""
 
-    def __init__(self, lines: Lines, words: Words, *, steps: Sequence[Step] = STOP_STEPS) -> None:
+    def __init__(self, lines: Lines, words: Words, *, steps: Sequence[Step]) -> None:
         self.lines = lines
         self.words = words
         self.steps = steps

@@ -14,7 +14,7 @@ _OPF = "{http://www.idpf.org/2007/opf}"
 
 
 def read(content: bytes, found: Read, kind: str) -> None:
-    """Every chapter as a page of HTML."""
+    """Every chapter as a page of HTML. Raises Unreadable."""
     archive = Archive(content)
     root = archive.xml("META-INF/container.xml").find(f".//{_CONTAINER}rootfile")
     if root is None:

@@ -11,7 +11,7 @@ _FEW = 20  #: characters; a page with less and a picture is a scan
 
 
 def read(content: bytes, found: Read, kind: str) -> None:
-    """The text of each page."""
+    """The text of each page. Raises Unreadable: a password, too many pages."""
     import pypdf
 
     document = pypdf.PdfReader(io.BytesIO(content))

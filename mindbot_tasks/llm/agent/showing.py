@@ -7,11 +7,8 @@ import time
 
 from mindbot_tasks.core.words import Lang, say
 from mindbot_tasks.llm.base import OnText
-from mindbot_tasks.llm.visible import MAX_CHARS
+from mindbot_tasks.llm.visible import LONG_CHARS, LONG_EVERY_S, MAX_CHARS
 
-#: beyond this the text is not copied for every piece
-_LONG_CHARS = 20_000
-_LONG_EVERY_S = 0.3
 _MAX_LINES = 12
 
 
@@ -45,7 +42,7 @@ class Showing:
                 self.first_ms = int((now - self._started) * 1000)
             self._pieces.append(piece)
             self._chars += len(piece)
-            if self._chars < _LONG_CHARS or now - self._told_at >= _LONG_EVERY_S:
+            if self._chars < LONG_CHARS or now - self._told_at >= LONG_EVERY_S:
                 self._told_at = now
                 self._tell()
 

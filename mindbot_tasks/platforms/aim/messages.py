@@ -107,11 +107,6 @@ def read_error(body: bytes) -> tuple[int, int | None]:
     return code, number(decode_tlvs(reader.rest()).get(8))
 
 
-def read_ack(body: bytes) -> bytes:
-    """The cookie that 04/0C acknowledges. Raises PayloadInvalid."""
-    return Reader(body).take(8)
-
-
 @dataclass(frozen=True, slots=True)
 class Missed:
     """Messages that the server did not hand to us."""

@@ -16,8 +16,6 @@ from mindbot_tasks.core.errors import PayloadInvalid
 MARK = 0x2A
 SIGN_ON, DATA, ERROR, SIGN_OFF, KEEP_ALIVE = 1, 2, 3, 4, 5
 MAX_PAYLOAD = 0xFFFF
-#: set in ids that the server makes up; ours stay below
-SERVER_ID = 0x8000_0000
 _EXTRA_BLOCK = 0x8000
 
 
@@ -147,7 +145,7 @@ def decode_tlvs(data: bytes) -> Tlvs:
 
 
 def read_tlvs(reader: Reader, count: int | None = None) -> Tlvs:
-    """So many TLVs, or all that are left."""
+    """So many TLVs, or all that are left; of two of a kind the first. Raises PayloadInvalid."""
     found: Tlvs = {}
     while reader.left and count != 0:
         kind = reader.u16()

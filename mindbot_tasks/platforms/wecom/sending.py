@@ -35,6 +35,7 @@ CHECK_S = 3600
 _REMEMBERED_S = 2 * CHECK_S
 _MEDIA_ID_S = 2 * 86_400  # they live for three days
 
+#: the fields of an answer that list whom it did not reach
 _NOT_REACHED = {
     "invaliduser": "WeCom does not know this member, or the app may not see them",
     "unlicenseduser": "this member has no licence for the app",
@@ -165,10 +166,7 @@ class Sender:
 
 def _check_reached(answer: Mapping[str, Any], user_id: str) -> None:
     """errcode 0 says nothing about people. Raises Rejected."""
-    for field, words in (
-        ("invaliduser", "WeCom does not know this member"),
-        ("unlicenseduser", "no licence for this member"),
-    ):
+    for field, words in _NOT_REACHED.items():
         listed = answer.get(field)
         # ids come back in small letters
         if isinstance(listed, str) and user_id.lower() in listed.lower().split("|"):

@@ -44,4 +44,4 @@ def settings(**fields: Any) -> Settings:
 
 def call(having: Settings | None = None, *, deadline: Deadline | None = None, **fields: Any) -> Call:
     """What a tool knows about who asks."""
-    return Call(having or settings(), question(**fields), deadline or Deadline(10))
+    return Call(having or settings(), question(**fields), deadline or Deadline(60))

@@ -16,6 +16,7 @@ import pytest
 from mindbot_tasks.core.settings import Settings
 from mindbot_tasks.llm.agent.tools import running, servers
 from mindbot_tasks.llm.agent.tools.base import Tool
+from tests.conftest import free_port
 from tests.llm.agent.having import agent, call, settings
 
 pytestmark = pytest.mark.usefixtures("shared")
@@ -58,7 +59,7 @@ async def guarded(scope, receive, send):
 uvicorn.run(guarded, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
 """
 #: generous: machines of CI are slow
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 class Far:
@@ -66,9 +67,7 @@ class Far:
 
     def __init__(self, script: Path) -> None:
         self._script = script
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -112,7 +111,8 @@ def far(program: Far) -> Iterator[Far]:
 
 
 def having(far: Far, **fields: Any) -> Settings:
-    server = {"url": f"http://127.0.0.1:{far.port}/mcp", "headers": {"Authorization": "Bearer s3cret"}, "timeout": 15}
+    server = {"url": f"http://127.0.0.1:{far.port}/mcp", "headers": {"Authorization": "Bearer s3cret"}, "timeout": 60,
+              "start_timeout": 60}  # fmt: skip
     return settings(agent=agent(mcp={"far": server | fields}))
 
 
@@ -127,7 +127,7 @@ def at_once(given: Settings) -> None:
 
 
 def test_tools_at_an_address_are_found_called_and_limited(far: Far) -> None:
-    given = having(far, timeout=3)
+    given = having(far, timeout=6)
     tools = found(given)
     assert set(tools) == {"far_add", "far_sleep", "far_grow"}
     assert running.run(tools["far_add"], {"a": 2, "b": 3}, call(given)).text == "5"

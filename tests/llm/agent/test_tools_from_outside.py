@@ -99,7 +99,7 @@ _FOUND = {
 def test_each_search_engine_is_asked_in_its_own_way(far: FarSide, engine: str) -> None:
     far.otherwise = Say(200, _FOUND[engine])
     having = WebSearchSettings(engine=engine, endpoint=far.url + "/find", api_key=SecretStr("s3cret"))
-    assert web_search.search(having, "what is it", Deadline(5)) == [web_search.Hit("T", "https://a.example", "C")]
+    assert web_search.search(having, "what is it", Deadline(30)) == [web_search.Hit("T", "https://a.example", "C")]
     [asked] = far.asked
     assert (b"what is it" in asked.body) == (engine == "tavily")
     assert ("what+is+it" in asked.path or "what%20is%20it" in asked.path) == (engine != "tavily")
@@ -109,7 +109,7 @@ def test_each_search_engine_is_asked_in_its_own_way(far: FarSide, engine: str) -
 def test_a_search_that_does_not_work_is_one_of_our_errors(far: FarSide, status: int, body: str) -> None:
     far.otherwise = Say(status, body)
     with pytest.raises((Unavailable, Throttled)):
-        web_search.search(WebSearchSettings(endpoint=far.url), "q", Deadline(5))
+        web_search.search(WebSearchSettings(endpoint=far.url), "q", Deadline(30))
 
 
 # schemas
@@ -171,13 +171,14 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mcp(script: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setenv("OUR_SECRET", "s3cret")
-    server = {"command": sys.executable, "args": [str(script)], "env": {"THEIR_KEY": "k"}, "timeout": 5}
+    server = {"command": sys.executable, "args": [str(script)], "env": {"THEIR_KEY": "k"}, "timeout": 60,
+              "start_timeout": 60}  # fmt: skip
     yield settings(agent=agent(mcp={"probe": server}))
     servers.stop()
 
 
 def test_the_tools_of_a_server_are_found_called_and_limited(mcp: Settings) -> None:
-    found = {one.name: one for one in servers.tools(mcp, patience_s=30)}
+    found = {one.name: one for one in servers.tools(mcp, patience_s=60)}
     assert set(found) == {"probe_add", "probe_environment", "probe_sleep", "probe_fail", "probe_die"}
     assert [name for name, one in found.items() if not one.effects] == ["probe_add"]  # the others may do anything
     assert running.run(found["probe_add"], {"a": 2, "b": 3}, call(mcp)).text == "5"
@@ -188,7 +189,7 @@ def test_the_tools_of_a_server_are_found_called_and_limited(mcp: Settings) -> No
     assert "THEIR_KEY" in known
     assert "OUR_SECRET" not in known
     with pytest.raises(Cancelled):
-        running.run(found["probe_sleep"], {"seconds": 0.8}, call(mcp, deadline=stopping(Cancelled, 0.2)))
+        running.run(found["probe_sleep"], {"seconds": 2}, call(mcp, deadline=stopping(Cancelled, 0.2)))
     dead = running.run(found["probe_die"], {}, call(mcp))
     assert (dead.outcome, dead.text) == ("crashed", "the tool is not available now")
     [server] = servers.servers(mcp)

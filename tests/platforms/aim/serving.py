@@ -15,10 +15,12 @@ from mindbot_tasks.platforms.aim.messages import Incoming
 from mindbot_tasks.platforms.aim.session import Session
 
 SECRET = "open sesame"
+#: pauses are short; nothing is given up because the machine is slow, unless a test is about giving up
 QUICK = Timing(
-    login_s=5, ack_s=0.5, patience_s=0.05, keepalive_s=0.1, probe_after_s=60, probe_s=0.3, backoff_s=0.02,
-    backoff_max_s=0.1, steady_s=60, too_often_s=0.05, elsewhere_s=0.05,
+    login_s=60, ack_s=60, patience_s=0.05, keepalive_s=0.1, probe_after_s=600, probe_s=60, backoff_s=0.02,
+    backoff_max_s=0.1, steady_s=600, too_often_s=0.05, elsewhere_s=0.05,
 )  # fmt: skip
+SOON_S = 0.3  #: for a test that is about giving up
 
 Events = list[tuple[str, dict[str, Any]]]
 
@@ -40,14 +42,14 @@ def named(events: Events, name: str) -> list[dict[str, Any]]:
     return [fields for event, fields in events if event == name]
 
 
-async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
+async def until(true: Callable[[], object], within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while not true():  # noqa: ASYNC110 - whatever it is that becomes true
             await asyncio.sleep(0.005)
 
 
 async def next_message(session: Session) -> Incoming:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await anext(aiter(session))
 
 

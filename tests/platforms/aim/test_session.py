@@ -17,7 +17,7 @@ from mindbot_tasks.platforms.aim import rates
 from mindbot_tasks.platforms.aim.errors import LoginRefused, SignedOff, Unconfirmed
 from mindbot_tasks.platforms.aim.session import connect
 from tests.core.test_http_tls import certificate
-from tests.platforms.aim.serving import QUICK, SECRET, ending_of, named, next_message, run, serving, until
+from tests.platforms.aim.serving import QUICK, SECRET, SOON_S, ending_of, named, next_message, run, serving, until
 
 __all__ = ["certificate"]
 
@@ -120,7 +120,7 @@ def test_a_refusal_is_told_to_the_message_that_it_is_about(code: int, error: typ
 def test_a_message_that_nobody_acknowledges_is_unconfirmed() -> None:
     async def story() -> None:
         async with serving(switches=Switches(ack=False)) as (_, account, _):
-            session = await connect(account, QUICK)
+            session = await connect(account, replace(QUICK, ack_s=SOON_S))
             with pytest.raises(Unconfirmed) as raised:
                 await session.send("alice", "x", b"12345678")
             assert raised.value.kind == "ambiguous"
@@ -167,10 +167,12 @@ def test_a_second_login_throws_the_first_out() -> None:
 def test_a_silent_server_is_noticed_and_a_living_one_is_not_disturbed() -> None:
     async def story() -> None:
         async with serving() as (server, account, events):
-            session = await connect(account, replace(QUICK, probe_after_s=0.1))
+            living = await connect(account, replace(QUICK, probe_after_s=0.1))
             await asyncio.sleep(0.35)
-            assert session.ending is None
-            assert named(events, "keep_alive")
+            await until(lambda: named(events, "keep_alive"))
+            assert living.ending is None
+            await living.close()
+            session = await connect(account, replace(QUICK, probe_after_s=0.1, probe_s=SOON_S))
             server.switches.silent = True
             assert "silent" in str(await ending_of(session))
             await session.close()
@@ -215,29 +217,49 @@ def test_tls_wants_a_certificate_that_somebody_vouches_for(
     run(story)
 
 
-#: open-oscar-server's class 3 with a fortieth of the time
-SMALL = RateClass(3, 20, 1020, 1000, 800, 600, 2400)
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class TestPace:
     def test_our_pace_loses_nothing_and_what_must_wait_is_told_so(self) -> None:
         async def story() -> None:
-            classes = [SMALL if one.number == 3 else one for one in CLASSES]
-            async with serving(classes=classes) as (_, account, events):
-                session = await connect(account, QUICK)
+            clock = Clock()
+            async with serving(clock=clock) as (_, account, events):
+                session = await connect(account, QUICK, clock=clock)
                 sent, waits, codes = 0, [], set()
-                async with asyncio.timeout(20):
-                    while sent < 30 and len(waits) < 2:
-                        try:
-                            await session.send("alice", "x", sent.to_bytes(8, "big"))
-                            sent += 1
-                        except Throttled as exc:
-                            codes.add(exc.code)
-                            waits.append(exc.retry_after_s or 0.0)
-                            await asyncio.sleep(waits[-1])
+                while sent < 30:
+                    try:
+                        await session.send("alice", "x", sent.to_bytes(8, "big"))
+                        sent += 1
+                    except Throttled as exc:
+                        codes.add(exc.code)
+                        waits.append(exc.retry_after_s or 0.0)
+                        clock.now += waits[-1]
                 assert codes == {"our_limit"}
-                assert sent > 6
-                assert waits
+                assert len(waits) == 24, "six go at once"
+                assert len(named(events, "call")) == 30
+                assert named(events, "dropped") == []
+                await session.close()
+
+        run(story)
+
+    def test_who_has_to_wait_for_a_moment_only_waits_here(self) -> None:
+        async def story() -> None:
+            classes = [RateClass(3, 2, 100, 80, 50, 20, 500) if one.number == 3 else one for one in CLASSES]
+            async with serving(classes=classes) as (_, account, events):
+                session = await connect(account, replace(QUICK, patience_s=60))
+                began_at_s = asyncio.get_running_loop().time()
+                for number in range(2):
+                    await session.send("alice", "x", number.to_bytes(8, "big"))
+                assert asyncio.get_running_loop().time() - began_at_s > 0.4
+                assert len(named(events, "call")) == 2
                 assert named(events, "dropped") == []
                 await session.close()
 
@@ -245,8 +267,9 @@ class TestPace:
 
     def test_those_who_must_wait_are_told_different_times(self) -> None:
         async def story() -> None:
-            async with serving() as (_, account, _):
-                session = await connect(account, QUICK)
+            clock = Clock()
+            async with serving(clock=clock) as (_, account, _):
+                session = await connect(account, QUICK, clock=clock)
                 waits: list[float] = []
                 for number in range(12):
                     try:
@@ -277,11 +300,13 @@ class TestPace:
 
     def test_messages_that_the_server_drops_come_again_later(self) -> None:
         async def story() -> None:
-            async with serving() as (_, account, events):
+            async with serving(clock=Clock()) as (_, account, events):
                 session = await connect(account, QUICK)
                 session.rates = rates.Rates()  # as if the server had told us nothing
                 results = []
                 for number in range(9):
+                    if number == 7:  # nobody will confirm those that the server drops
+                        session._timing = replace(QUICK, ack_s=SOON_S)
                     try:
                         await session.send("alice", "x", number.to_bytes(8, "big"))
                         results.append("sent")

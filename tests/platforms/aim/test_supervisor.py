@@ -65,7 +65,7 @@ class TestSupervisor:
                 watched = Watched(replace(account, password="wrong horse"))
                 with structlog.testing.capture_logs() as logs:
                     async with watched.running() as task:
-                        await asyncio.wait_for(task, 5)
+                        await asyncio.wait_for(task, 60)
                 assert watched.states == ["connecting", "refused"]
                 assert len(named(events, "login")) == 2  # by both digests
                 assert [log for log in logs if log["log_level"] == "error"]
@@ -81,7 +81,7 @@ class TestSupervisor:
                     for times in (1, 2, 3):
                         await until(lambda: watched.states.count("online") == times and server.online())  # noqa: B023
                         await server.end("mindbot", "elsewhere")
-                    await asyncio.wait_for(task, 5)
+                    await asyncio.wait_for(task, 60)
                 assert watched.states[-1] == "refused"
                 assert watched.states.count("online") == 3
 
@@ -90,14 +90,14 @@ class TestSupervisor:
     def test_what_was_under_way_when_the_connection_broke_goes_once_more_with_the_same_cookie(self) -> None:
         async def story() -> None:
             async with serving(switches=Switches(ack=False)) as (server, account, events):
-                watched = Watched(account, replace(QUICK, ack_s=5))
+                watched = Watched(account)
                 async with watched.running():
                     await until(server.online)
-                    sending = asyncio.create_task(watched.supervisor.send("alice", "once", b"12345678", 5))
+                    sending = asyncio.create_task(watched.supervisor.send("alice", "once", b"12345678", 60))
                     await until(lambda: named(events, "call"))
                     server.switches.ack = True
                     await server.end("mindbot", "rst")
-                    await asyncio.wait_for(sending, 5)
+                    await asyncio.wait_for(sending, 60)
                 calls = named(events, "call")
                 assert [call["repeated"] for call in calls] == [False, True]
                 assert {call["cookie"] for call in calls} == {b"12345678".hex()}

@@ -16,8 +16,14 @@ document.addEventListener("keydown", (event) => {
 });
 const busy = (part) => part.querySelector("details[open]") !== null
   || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
+let pressed = false; // a button that is replaced between press and release is never clicked
+document.addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => { pressed = false; }, true);
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "live" && (document.hidden || busy(event.target))) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => { // they may have begun since the page was asked for
+  if (event.target.id === "live" && (pressed || busy(event.target))) event.detail.shouldSwap = false;
 });
 const lost = (is) => { document.getElementById("lost").hidden = !is; };
 document.addEventListener("htmx:sendError", () => lost(true));

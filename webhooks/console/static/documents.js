@@ -4,8 +4,12 @@
 const sending = new Map(); // name -> { share, note }
 let listed = { count: 0, documents: [] };
 let looking = 0;
+let drawn = "";
 
 function drawDocuments() {
+  const now = JSON.stringify([[...sending], listed]);
+  if (now === drawn) return; // a button that is new between press and release is never clicked
+  drawn = now;
   const list = byId("documents-list");
   list.replaceChildren();
   for (const [name, one] of sending) {
@@ -19,7 +23,7 @@ function drawDocuments() {
     const item = make("li", one.state);
     item.dataset.state = one.state;
     const state = words.documents_states[one.state] || one.state;
-    const told = one.state === "ready" ? `${state} · ${one.chunks} ${words.documents_pieces}` : state;
+    const told = one.state === "ready" ? `${state} · ${words.documents_pieces}${one.chunks}` : state;
     const line = make("span", "muted");
     line.append(make("span", "state", told));
     if (one.note) line.append(` · ${one.note}`);

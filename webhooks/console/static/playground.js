@@ -337,7 +337,7 @@ async function look() {
   byId("figures").textContent = "";
   if (ready === null) return;
   const onTheWay = Object.values(ready.unfinished).reduce((sum, count) => sum + count, 0);
-  byId("figures").textContent = `${ready.workers} ${words.workers} · ${onTheWay} ${words.on_the_way}`;
+  byId("figures").textContent = `${words.workers}${ready.workers} · ${words.on_the_way}${onTheWay}`;
   for (const [name, check] of Object.entries(ready.checks)) {
     const item = make("li", check.ok ? "ok" : "bad");
     item.append(make("strong", "", name), make("span", "muted", check.reason));
