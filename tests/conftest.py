@@ -142,13 +142,6 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_patience_s", PATIENCE_S)
 
 
-@pytest.fixture
-def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is spent now is spent today, also when midnight comes in the midst of the test."""
-    begun, today = time.time(), spending.today
-    monkeypatch.setattr(spending, "today", lambda now=None: today(begun if now is None else now))
-
-
 # SQLite
 
 

@@ -313,8 +313,8 @@ def _all_failed(job: Job, post: Post, done: Delivered, *, error: str, hopeless: 
         pause_s = max(wait_s or 0.0, _AGAIN_S[min(job.attempts, len(_AGAIN_S)) - 1])
         again_at = None if over else now + int(pause_s * 1000)
         outbox.put_off(connection, row["id"], job.attempts, tried=[], error=error, next_try_at=again_at)
-        if trigger and wakes and not fallback:
-            done.escalate |= alerts.hurry(connection, row["alert_id"], now=now)
+        if trigger and wakes and not fallback and alerts.hurry(connection, row["alert_id"], now=now):
+            done.escalate = True  # not `|=`, which would forget what another thread says meanwhile
     log.error(
         "notification_reached_nobody", notification=row["id"], channel=row["channel"], error=error, fallback=fallback
     )

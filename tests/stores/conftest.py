@@ -10,6 +10,9 @@ from sqlalchemy import Engine
 from mindbot_tasks.stores import inbox
 from mindbot_tasks.stores.database import open_engine
 from tests.conftest import PATIENCE_S
+from tests.midnight import one_day
+
+__all__ = ["one_day"]
 
 
 @pytest.fixture
