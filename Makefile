@@ -17,11 +17,11 @@ help:  ## show the targets
 run: $(VENV)/.run  ## start everything on this machine (PORT, default 8000)
 	@exec $(BIN)/mindbot up
 
-# Most tests wait more than they compute, so three at a time; the flows, which look at the clock, go alone. The order
+# Most tests wait more than they compute, so four at a time; the flows, which look at the clock, go alone. The order
 # is that of tests/conftest.py, longest files first. What fails is tried once more and told at the end all the same;
 # not so the flows and the kill tests: they are what is promised.
 test: check  ## lint, types, contracts, docs, audit; then all tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --reruns 1 -m "not chaos" --ignore tests/flows
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --reruns 1 -m "not chaos" --ignore tests/flows
 	$(BIN)/pytest tests/flows
 	$(BIN)/pytest -n 3 --dist load -m chaos
 
