@@ -108,7 +108,8 @@ def _lives(message_id: int, stage: str, queue: str, said: Connection) -> None:
         said.send(False)
     elif message_id == 3:
         os._exit(9)
-    os.kill(os.getpid(), signal.SIGSTOP)  # it neither ends nor says anything
+    else:
+        os.kill(os.getpid(), signal.SIGSTOP)  # it neither ends nor says anything
 
 
 def test_a_worker_knows_how_its_process_ended(monkeypatch: pytest.MonkeyPatch) -> None:
